@@ -1,0 +1,2 @@
+//! Formats that several plugins share.
+#![forbid(unsafe_code)]
