@@ -1,0 +1,140 @@
+//! `cargo xtask bench`: speed and size, each beside its target, with the ratio.
+//!
+//! Figures come from real runs of release builds in this very call; nothing is remembered from earlier ones. What is
+//! compared with each other runs in turn, so that a machine that slows down slows both. Never a test: a busy machine
+//! misses targets.
+
+mod files;
+mod input;
+mod measure;
+mod report;
+
+use crate::{Failure, workspace};
+use report::Report;
+use std::path::PathBuf;
+
+const USAGE: &str = "\
+usage: cargo xtask bench [--quick] [--runs N] [NAME...]
+
+  files    NDJSON file -> range -> convert -> NDJSON file: the daemon against the
+           hand-fused program (xtask/src/bin/fused.rs)
+
+  --quick    a tenth of the records and 3 runs instead of 7: for a first look, not for a record
+  --runs N   how often each program runs; the median counts
+";
+
+/// How large and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Options {
+    quick: bool,
+    runs: usize,
+    names: Vec<String>,
+}
+
+/// What all benches need: where things are, and how large to measure.
+struct Bench {
+    options: Options,
+    /// Inputs and outputs: `target/bench`.
+    directory: PathBuf,
+    /// The programs: `target/release`.
+    release: PathBuf,
+    /// The processor that measured programs are pinned to.
+    core: usize,
+}
+
+type Suite = fn(&Bench, &mut Report) -> Result<(), Failure>;
+const SUITES: &[(&str, Suite)] = &[("files", files::files)];
+
+/// Measures the named suites, or all.
+pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
+    if arguments
+        .iter()
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        print!("{USAGE}");
+        return Ok(());
+    }
+    let options = Options::parse(arguments).map_err(Failure::Usage)?;
+    let target = workspace::target_directory()?;
+    let directory = target.join("bench");
+    std::fs::create_dir_all(&directory).map_err(Failure::io(format!("make {}", directory.display())))?;
+    workspace::build_daemon()?;
+    workspace::cargo_build(&["--release", "--package", "xtask", "--bins"])?;
+    let bench = Bench {
+        options,
+        directory,
+        release: target.join("release"),
+        core: measure::last_core()?,
+    };
+    let mut report = Report::begin(bench.core);
+    for (name, suite) in SUITES {
+        if bench.options.names.is_empty() || bench.options.names.iter().any(|wanted| wanted == name) {
+            suite(&bench, &mut report)?;
+        }
+    }
+    report.end();
+    Ok(())
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let (mut quick, mut runs, mut names) = (false, None, Vec::new());
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => quick = true,
+                "--runs" => {
+                    let number = arguments.next().and_then(|number| number.parse().ok());
+                    match number {
+                        Some(number) if (1..=1000).contains(&number) => runs = Some(number),
+                        _ => return Err(format!("`--runs` wants a number from 1 to 1000\n\n{USAGE}")),
+                    }
+                }
+                name if SUITES.iter().any(|(suite, _)| *suite == name) => names.push(name.to_owned()),
+                other => return Err(format!("`bench` does not know `{other}`\n\n{USAGE}")),
+            }
+        }
+        Ok(Self {
+            quick,
+            runs: runs.unwrap_or(if quick { 3 } else { 7 }),
+            names,
+        })
+    }
+}
+
+impl Bench {
+    /// How many records the large inputs have.
+    fn records(&self) -> u64 {
+        if self.options.quick { 500_000 } else { 5_000_000 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    fn parse(all: &[&str]) -> Result<Options, String> {
+        Options::parse(&all.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_and_names_come_in_any_order() {
+        let options = parse(&["files", "--runs", "5", "--quick"]).unwrap();
+        assert_eq!(
+            options,
+            Options {
+                quick: true,
+                runs: 5,
+                names: vec!["files".to_owned()]
+            }
+        );
+        assert_eq!(parse(&[]).unwrap().runs, 7);
+    }
+
+    #[test]
+    fn what_it_does_not_know_is_refused() {
+        assert!(parse(&["--fast"]).is_err());
+        assert!(parse(&["--runs"]).is_err());
+        assert!(parse(&["--runs", "0"]).is_err());
+    }
+}

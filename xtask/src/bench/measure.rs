@@ -1,0 +1,109 @@
+//! Running a program and what it cost.
+
+use crate::Failure;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use wait4::Wait4;
+
+/// What one run of a program cost, its children included.
+#[derive(Clone, Debug)]
+pub(super) struct Cost {
+    pub(super) wall: Duration,
+    /// User and system time together.
+    pub(super) cpu: Duration,
+    /// The most memory it had at once, in bytes. The kernel counts this program's own as the least, because the
+    /// other began as its copy; so this program stays small.
+    pub(super) max_rss: u64,
+    /// What it wrote to its standard output.
+    pub(super) stdout: String,
+}
+
+/// Runs the program on one processor only and waits for it. A failure of it is an error.
+pub(super) fn run_on(core: usize, command: &mut Command) -> Result<Cost, Failure> {
+    let name = command.get_program().display().to_string();
+    let before = affinity()?;
+    pin(&only(core))?;
+    let started = Instant::now();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    pin(&before)?;
+    let mut child = child.map_err(Failure::io(format!("start {name}")))?;
+    let mut stdout = String::new();
+    if let Some(mut pipe) = child.stdout.take() {
+        std::io::Read::read_to_string(&mut pipe, &mut stdout)
+            .map_err(Failure::io(format!("read what {name} says")))?;
+    }
+    let end = child.wait4().map_err(Failure::io(format!("wait for {name}")))?;
+    let wall = started.elapsed();
+    if !end.status.success() {
+        return Err(Failure::Program(format!("{name}: {}", end.status)));
+    }
+    let cpu = end.rusage.utime + end.rusage.stime;
+    Ok(Cost {
+        wall,
+        cpu,
+        max_rss: end.rusage.maxrss,
+        stdout,
+    })
+}
+
+/// The middle value; of an even number of them the lower middle one.
+pub(super) fn median<T: PartialOrd + Copy>(values: impl IntoIterator<Item = T>) -> Option<T> {
+    let mut values: Vec<T> = values.into_iter().collect();
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    values.get(values.len().checked_sub(1)? / 2).copied()
+}
+
+/// The last processor this program may use: the first one has the interrupts on many machines.
+pub(super) fn last_core() -> Result<usize, Failure> {
+    let allowed = affinity()?;
+    (0..CpuSet::MAX_CPU)
+        .rev()
+        .find(|core| allowed.is_set(*core))
+        .ok_or_else(|| Failure::Program("this program may run on no processor".to_owned()))
+}
+
+fn only(core: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(core);
+    set
+}
+
+fn affinity() -> Result<CpuSet, Failure> {
+    sched_getaffinity(None)
+        .map_err(|error| Failure::Io("read the processor affinity".to_owned(), error.into()))
+}
+
+fn pin(set: &CpuSet) -> Result<(), Failure> {
+    sched_setaffinity(None, set).map_err(|error| Failure::Io("pin to a processor".to_owned(), error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{last_core, median, run_on};
+    use std::process::Command;
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        assert_eq!(median([3, 1, 2]), Some(2));
+        assert_eq!(median([4.0, 1.0, 3.0, 2.0]), Some(2.0));
+        assert_eq!(median::<u8>([]), None);
+    }
+
+    #[test]
+    fn a_busy_program_costs_processor_time_and_its_output_is_kept() {
+        let mut busy = Command::new("sh");
+        busy.args([
+            "-c",
+            "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done",
+        ]);
+        let cost = run_on(last_core().unwrap(), &mut busy).unwrap();
+        assert_eq!(cost.stdout, "done\n");
+        assert!(cost.cpu.as_micros() > 0 && cost.max_rss > 0);
+    }
+
+    #[test]
+    fn a_program_that_fails_is_an_error_and_not_a_figure() {
+        assert!(run_on(last_core().unwrap(), &mut Command::new("false")).is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! The printed table: one line a figure, with its target where it has one.
+
+use std::fs;
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    /// Larger is a miss.
+    AtMost(f64),
+    /// Smaller is a miss.
+    AtLeast(f64),
+    /// Only to compare others with.
+    None,
+}
+
+/// Prints figures as they come and counts the misses.
+pub(super) struct Report {
+    met: usize,
+    missed: usize,
+}
+
+impl Report {
+    /// Prints the machine and the table's head.
+    pub(super) fn begin(core: usize) -> Self {
+        println!(
+            "machine: {}, kernel {}; measured programs run on processor {core} only",
+            processor(),
+            kernel()
+        );
+        if let Some(busy) = load().filter(|load| *load > 0.5) {
+            println!("busy: the load average is {busy}, so expect misses and wide spreads");
+        }
+        println!(
+            "\n{:<52} {:>12} {:<14} {:>16} {:>7}",
+            "figure", "measured", "", "target", "ratio"
+        );
+        Self { met: 0, missed: 0 }
+    }
+
+    /// One figure. The ratio is measured to target.
+    pub(super) fn figure(&mut self, name: &str, value: f64, unit: &str, target: Target) {
+        let (bound, aim, met) = match target {
+            Target::AtMost(aim) => ("<=", aim, value <= aim),
+            Target::AtLeast(aim) => (">=", aim, value >= aim),
+            Target::None => {
+                println!("{name:<52} {:>12} {unit:<14}", number(value));
+                return;
+            }
+        };
+        let mark = if met { "met" } else { "MISSED" };
+        let aimed = format!("{bound} {}", number(aim));
+        println!(
+            "{name:<52} {:>12} {unit:<14} {aimed:>16} {:>7.2} {mark}",
+            number(value),
+            value / aim
+        );
+        if met {
+            self.met += 1;
+        } else {
+            self.missed += 1;
+        }
+    }
+
+    /// Something about the figures above or below it.
+    pub(super) fn note(&mut self, text: &str) {
+        println!("  {text}");
+    }
+
+    /// Prints how many targets were met.
+    pub(super) fn end(self) {
+        println!("\n{} targets met, {} missed", self.met, self.missed);
+    }
+}
+
+/// Three to four digits that matter.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1000.0 => format!("{value:.0}"),
+        size if size >= 100.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+fn processor() -> String {
+    let known = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let count = known.lines().filter(|line| line.starts_with("processor")).count();
+    let model = known
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("unknown processor", |(_, model)| model.trim());
+    format!("{count} x {model}")
+}
+
+fn kernel() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// How many programs wanted a processor in the last minute.
+fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
