@@ -21,12 +21,14 @@ usage: cargo xtask bench [--quick] [--runs N] [NAME...]
 
   --quick    a tenth of the records and 3 runs instead of 7: for a first look, not for a record
   --runs N   how often each program runs; the median counts
+  --no-build measure the release build that is there
 ";
 
 /// How large and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Options {
     quick: bool,
+    build: bool,
     runs: usize,
     names: Vec<String>,
 }
@@ -58,8 +60,10 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
     let target = workspace::target_directory()?;
     let directory = target.join("bench");
     std::fs::create_dir_all(&directory).map_err(Failure::io(format!("make {}", directory.display())))?;
-    workspace::build_daemon()?;
-    workspace::cargo_build(&["--release", "--package", "xtask", "--bins"])?;
+    if options.build {
+        workspace::build_daemon()?;
+        workspace::cargo_build(&["--release", "--package", "xtask", "--bins"])?;
+    }
     let bench = Bench {
         options,
         directory,
@@ -78,11 +82,12 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
 
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self, String> {
-        let (mut quick, mut runs, mut names) = (false, None, Vec::new());
+        let (mut quick, mut build, mut runs, mut names) = (false, true, None, Vec::new());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => quick = true,
+                "--no-build" => build = false,
                 "--runs" => {
                     let number = arguments.next().and_then(|number| number.parse().ok());
                     match number {
@@ -96,6 +101,7 @@ impl Options {
         }
         Ok(Self {
             quick,
+            build,
             runs: runs.unwrap_or(if quick { 3 } else { 7 }),
             names,
         })
@@ -124,6 +130,7 @@ mod tests {
             options,
             Options {
                 quick: true,
+                build: true,
                 runs: 5,
                 names: vec!["files".to_owned()]
             }
