@@ -18,6 +18,9 @@ pub mod manifest;
 mod plugin;
 pub mod record;
 mod shim;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod units;
 
 pub use batch::{Batch, Delivery, Outputs, Port};
 pub use describe::{Description, UnitRules};
