@@ -3,6 +3,8 @@
 //! A procedural macro and not `macro_rules!`, so that a misspelt capability is an error under its own letters with the
 //! nearest known one, and so that the manifest is JSON without tricks. It emits no unsafe code.
 
+#![forbid(unsafe_code)]
+
 mod json;
 mod parse;
 
