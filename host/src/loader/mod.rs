@@ -5,7 +5,13 @@
 
 pub(crate) mod elf;
 pub(crate) mod file;
+pub(crate) mod layout;
 pub(crate) mod libraries;
 pub(crate) mod machine;
 pub(crate) mod manifest;
+pub(crate) mod open;
+pub(crate) mod process_state;
 pub(crate) mod refusal;
+pub(crate) mod settings;
+pub(crate) mod truth;
+pub(crate) mod vtable;
