@@ -1,0 +1,282 @@
+//! JSON by RFC 8259, without building values: where the members of an object are, and what strings mean.
+//!
+//! Works on bytes that are valid UTF-8 as a whole; offsets are bytes from the start of the text.
+
+use std::ops::Range;
+
+/// Deeper nesting is refused, so that no line can exhaust the stack.
+const DEPTH_MAX: u32 = 128;
+
+/// What kind of value a [`Token`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    Text,
+    Number,
+    True,
+    False,
+    Null,
+    Object,
+    Array,
+}
+
+/// A value and where it stands: a string without its quotes, everything else with all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) span: Range<usize>,
+}
+
+/// The offset at which the text stops being JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotJson(pub(crate) usize);
+
+/// Visits the members of the object that is all of `text` (but for white space): the key's span and the value.
+pub(crate) fn whole_object(text: &[u8], mut member: impl FnMut(Range<usize>, Token)) -> Result<(), NotJson> {
+    let start = skip_space(text, 0);
+    let end = skip_space(text, object(text, start, 0, &mut member)?);
+    if end == text.len() {
+        Ok(())
+    } else {
+        Err(NotJson(end))
+    }
+}
+
+fn object(
+    text: &[u8],
+    start: usize,
+    depth: u32,
+    member: &mut dyn FnMut(Range<usize>, Token),
+) -> Result<usize, NotJson> {
+    let mut at = skip_space(text, expect(text, start, b'{')?);
+    if text.get(at) == Some(&b'}') {
+        return Ok(at + 1);
+    }
+    loop {
+        let key_end = string_end(text, expect(text, at, b'"')?)?;
+        let key = at + 1..key_end;
+        at = expect(text, skip_space(text, key_end + 1), b':')?;
+        let (token, end) = value(text, skip_space(text, at), depth)?;
+        member(key, token);
+        at = skip_space(text, end);
+        match text.get(at) {
+            Some(b',') => at = skip_space(text, at + 1),
+            Some(b'}') => return Ok(at + 1),
+            _ => return Err(NotJson(at)),
+        }
+    }
+}
+
+fn array(text: &[u8], start: usize, depth: u32) -> Result<usize, NotJson> {
+    let mut at = skip_space(text, expect(text, start, b'[')?);
+    if text.get(at) == Some(&b']') {
+        return Ok(at + 1);
+    }
+    loop {
+        at = skip_space(text, value(text, at, depth)?.1);
+        match text.get(at) {
+            Some(b',') => at = skip_space(text, at + 1),
+            Some(b']') => return Ok(at + 1),
+            _ => return Err(NotJson(at)),
+        }
+    }
+}
+
+/// The value at `at`, and the offset behind it.
+fn value(text: &[u8], at: usize, depth: u32) -> Result<(Token, usize), NotJson> {
+    if depth >= DEPTH_MAX {
+        return Err(NotJson(at));
+    }
+    let (kind, end) = match text.get(at) {
+        Some(b'"') => {
+            let end = string_end(text, at + 1)?;
+            let span = at + 1..end;
+            return Ok((
+                Token {
+                    kind: TokenKind::Text,
+                    span,
+                },
+                end + 1,
+            ));
+        }
+        Some(b'{') => (TokenKind::Object, object(text, at, depth + 1, &mut |_, _| ())?),
+        Some(b'[') => (TokenKind::Array, array(text, at, depth + 1)?),
+        Some(b't') => (TokenKind::True, word(text, at, b"true")?),
+        Some(b'f') => (TokenKind::False, word(text, at, b"false")?),
+        Some(b'n') => (TokenKind::Null, word(text, at, b"null")?),
+        _ => {
+            let scanned = crate::number::scan(text.get(at..).unwrap_or_default()).ok_or(NotJson(at))?;
+            (TokenKind::Number, at + scanned.len)
+        }
+    };
+    Ok((Token { kind, span: at..end }, end))
+}
+
+fn expect(text: &[u8], at: usize, byte: u8) -> Result<usize, NotJson> {
+    if text.get(at) == Some(&byte) {
+        Ok(at + 1)
+    } else {
+        Err(NotJson(at))
+    }
+}
+
+fn word(text: &[u8], at: usize, word: &[u8]) -> Result<usize, NotJson> {
+    if text[at..].starts_with(word) {
+        Ok(at + word.len())
+    } else {
+        Err(NotJson(at))
+    }
+}
+
+fn skip_space(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// The offset of the quote that ends the string whose contents begin at `at`.
+fn string_end(text: &[u8], mut at: usize) -> Result<usize, NotJson> {
+    loop {
+        match text.get(at) {
+            Some(b'"') => return Ok(at),
+            Some(b'\\') => at += escape(&text[at..]).ok_or(NotJson(at))?.1,
+            Some(0x20..) => at += 1,
+            _ => return Err(NotJson(at)),
+        }
+    }
+}
+
+/// What the escape at the start of `text` stands for, and how many bytes it takes.
+fn escape(text: &[u8]) -> Option<(char, usize)> {
+    let plain = |c| Some((c, 2));
+    match text.get(1)? {
+        b'"' => plain('"'),
+        b'\\' => plain('\\'),
+        b'/' => plain('/'),
+        b'b' => plain('\u{8}'),
+        b'f' => plain('\u{c}'),
+        b'n' => plain('\n'),
+        b'r' => plain('\r'),
+        b't' => plain('\t'),
+        b'u' => match code_unit(text)? {
+            high @ 0xD800..=0xDBFF => {
+                let low @ 0xDC00..=0xDFFF = code_unit(text.get(6..)?)? else {
+                    return None;
+                };
+                let code = 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+                Some((char::from_u32(code)?, 12))
+            }
+            code => Some((char::from_u32(code)?, 6)),
+        },
+        _ => None,
+    }
+}
+
+/// The number of `\u1234` at the start of `text`.
+fn code_unit(text: &[u8]) -> Option<u32> {
+    let digits = text.get(..6)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |code, digit| {
+        Some(code << 4 | char::from(*digit).to_digit(16)?)
+    })
+}
+
+/// Appends what the contents of a string mean to `into`; `None` if they are no whole contents of one string.
+pub(crate) fn unescape(contents: &[u8], into: &mut String) -> Option<()> {
+    let mut rest = std::str::from_utf8(contents).ok()?;
+    loop {
+        let plain_len = rest
+            .bytes()
+            .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+            .unwrap_or(rest.len());
+        into.push_str(&rest[..plain_len]);
+        rest = &rest[plain_len..];
+        if rest.is_empty() {
+            return Some(());
+        }
+        let (meant, len) = if rest.starts_with('\\') {
+            escape(rest.as_bytes())?
+        } else {
+            return None;
+        };
+        into.push(meant);
+        rest = &rest[len..];
+    }
+}
+
+/// Appends `text` as a string's contents to `into`.
+pub(crate) fn write_escaped(text: &str, into: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for byte in text.bytes() {
+        match byte {
+            b'"' => into.extend_from_slice(b"\\\""),
+            b'\\' => into.extend_from_slice(b"\\\\"),
+            b'\n' => into.extend_from_slice(b"\\n"),
+            b'\r' => into.extend_from_slice(b"\\r"),
+            b'\t' => into.extend_from_slice(b"\\t"),
+            0..0x20 => {
+                into.extend_from_slice(b"\\u00");
+                into.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            _ => into.push(byte),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_object(text: &[u8]) -> bool {
+        whole_object(text, |_, _| ()).is_ok()
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(is_object(nested(100).as_bytes()));
+        assert!(!is_object(nested(100_000).as_bytes()));
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_no_string() {
+        for text in [
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\\ud800\\u0041\"}",
+            "{\"a\":\"\\udc00\"}",
+            "{\"a\":\"\\u12\"}",
+        ] {
+            assert!(!is_object(text.as_bytes()), "{text}");
+        }
+        let mut text = String::new();
+        unescape(b"\\ud83d\\ude00\\/\\u0041", &mut text).unwrap();
+        assert_eq!(text, "\u{1F600}/A");
+    }
+
+    #[test]
+    fn contents_that_hold_a_quote_or_half_an_escape_are_not_whole() {
+        for contents in [&b"a\"b"[..], b"a\\", b"a\nb", b"\xff", b"\\x"] {
+            assert_eq!(unescape(contents, &mut String::new()), None, "{contents:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_escaped_reads_back(text: String) {
+            let mut contents = Vec::new();
+            write_escaped(&text, &mut contents);
+            let mut back = String::new();
+            prop_assert_eq!(unescape(&contents, &mut back), Some(()));
+            prop_assert_eq!(&back, &text);
+            let quoted = [b"\"", &contents[..], b"\""].concat();
+            prop_assert_eq!(serde_json::from_slice::<String>(&quoted).unwrap(), text);
+        }
+
+        #[test]
+        fn it_takes_what_serde_json_takes(text in "[ \\t{}\\[\\]:,\"a0-9.eE+\\\\un-]{0,24}|\\{\"[a-c]\":(-?[0-9]{1,3}(\\.[0-9])?|true|null|\\[\\]|\\{\\}|\"[a-z\\\\\"]{0,3}\")(,\"d\": \\[1,2\\])?\\}") {
+            let theirs = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);
+            prop_assume!(!theirs.as_ref().is_err_and(|error| error.to_string().contains("out of range")));
+            prop_assert_eq!(is_object(text.as_bytes()), theirs.is_ok(), "{}: {:?}", text, theirs);
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Lines to records.
+
+use super::layout::{Layout, Part, Parts, Stamp};
+use crate::dictionary::Dictionary;
+use crate::intern::Interned;
+use crate::json::{self, NotJson, Token, TokenKind};
+use crate::quality::parse_quality;
+use crate::reject::{Reason, Rejection};
+use crate::settings::ReadSettings;
+use cardcage_plugin_api::{Quality, Record};
+use std::ops::Range;
+
+/// Layouts kept at a time: lines with and without tags, with and without a quality, from two programs.
+const LAYOUTS_MAX: usize = 4;
+
+/// Reads lines of JSON objects into records.
+pub struct Reader {
+    settings: ReadSettings,
+    /// The defaults as they would stand in a line.
+    default_sensor: Option<Box<[u8]>>,
+    default_unit: Box<[u8]>,
+    layouts: Vec<Layout>,
+    /// The layout that fitted last, tried first.
+    likely: usize,
+    /// The layout that is replaced next.
+    oldest: usize,
+    interned: Interned,
+    values: Vec<(Option<Part>, Token)>,
+    text: String,
+}
+
+/// What stands at the start of the text that [`Reader::step`] was given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// A reading, in this many bytes with the line end.
+    Record(Record, usize),
+    /// A line of white space, in this many bytes with the line end.
+    Blank(usize),
+    /// A line that is no reading, in this many bytes with the line end.
+    Rejected(Rejection, usize),
+    /// No whole line.
+    Incomplete,
+}
+
+impl Reader {
+    /// A reader; `settings.fields` is free of problems.
+    pub fn new(settings: ReadSettings) -> Self {
+        let escaped = |text: &String| {
+            let mut contents = Vec::new();
+            json::write_escaped(text, &mut contents);
+            contents.into_boxed_slice()
+        };
+        Self {
+            default_sensor: settings.defaults.sensor.as_ref().map(escaped),
+            default_unit: settings.defaults.unit.as_ref().map(escaped).unwrap_or_default(),
+            settings,
+            layouts: Vec::with_capacity(LAYOUTS_MAX),
+            likely: 0,
+            oldest: 0,
+            interned: Interned::default(),
+            values: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// Reads the line at the start of `text`, which may go on behind it. A reading without a timestamp gets `now_ns`
+    /// (UTC nanoseconds) and says so in its quality.
+    #[inline]
+    pub fn step<D: Dictionary>(&mut self, text: &[u8], dictionary: &D, now_ns: i64) -> Step {
+        if let Some((record, len)) = self.follow(self.likely, text, dictionary, now_ns) {
+            return Step::Record(record, len);
+        }
+        self.step_slowly(text, dictionary, now_ns)
+    }
+
+    #[inline(never)]
+    fn step_slowly<D: Dictionary>(&mut self, text: &[u8], dictionary: &D, now_ns: i64) -> Step {
+        for index in 0..self.layouts.len() {
+            if let Some((record, len)) = self.follow(index, text, dictionary, now_ns) {
+                self.likely = index;
+                return Step::Record(record, len);
+            }
+        }
+        let Some(end) = memchr::memchr(b'\n', text) else {
+            return Step::Incomplete;
+        };
+        let len = end + 1;
+        match self.line(&text[..end], dictionary, now_ns) {
+            Ok(Some(record)) => {
+                self.learn(&text[..len]);
+                Step::Record(record, len)
+            }
+            Ok(None) => Step::Blank(len),
+            Err(rejection) => Step::Rejected(rejection, len),
+        }
+    }
+
+    /// Reads one line, all of `line`, without its line end; `None` if it is blank. Never takes the fast way.
+    pub fn line<D: Dictionary>(
+        &mut self,
+        line: &[u8],
+        dictionary: &D,
+        now_ns: i64,
+    ) -> Result<Option<Record>, Rejection> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        if let Err(error) = std::str::from_utf8(line) {
+            return Err(Rejection::new(Reason::BadJson, error.valid_up_to()));
+        }
+        self.scan(line)?;
+        // Of a key that comes twice the last wins.
+        let token = |part| {
+            self.values
+                .iter()
+                .rev()
+                .find(|(p, _)| *p == Some(part))
+                .map(|(_, token)| token)
+        };
+        let tokens = Tokens {
+            line,
+            sensor: token(Part::Sensor),
+            timestamp: token(Part::Timestamp),
+            value: token(Part::Value),
+            unit: token(Part::Unit),
+            quality: token(Part::Quality),
+            tags: token(Part::Tags),
+        };
+        self.text.clear();
+        let parts = tokens.parts(&mut self.text)?;
+        let assembler = Assembler {
+            settings: &self.settings,
+            default_sensor: self.default_sensor.as_deref(),
+            default_unit: &self.default_unit,
+        };
+        assembler
+            .record(&parts, &mut self.interned, dictionary, now_ns)
+            .map(Some)
+            .map_err(|reason| Rejection::new(reason, tokens.offset_of(reason)))
+    }
+
+    /// Finds the values of the object in `line`.
+    fn scan(&mut self, line: &[u8]) -> Result<(), Rejection> {
+        let Self {
+            settings,
+            values,
+            text,
+            ..
+        } = self;
+        values.clear();
+        json::whole_object(line, |key, token| {
+            values.push((part_of(settings, &line[key], text), token));
+        })
+        .map_err(|NotJson(at)| Rejection::new(Reason::BadJson, at))
+    }
+
+    #[inline]
+    fn follow<D: Dictionary>(
+        &mut self,
+        layout: usize,
+        text: &[u8],
+        dictionary: &D,
+        now_ns: i64,
+    ) -> Option<(Record, usize)> {
+        let (parts, len) = self.layouts.get(layout)?.parts(text)?;
+        let assembler = Assembler {
+            settings: &self.settings,
+            default_sensor: self.default_sensor.as_deref(),
+            default_unit: &self.default_unit,
+        };
+        let record = assembler
+            .record(&parts, &mut self.interned, dictionary, now_ns)
+            .ok()?;
+        Some((record, len))
+    }
+
+    /// Learns the layout of the line just scanned.
+    fn learn(&mut self, line: &[u8]) {
+        let Some(layout) = Layout::learn(line, &self.values) else {
+            return;
+        };
+        if self.layouts.len() < LAYOUTS_MAX {
+            self.likely = self.layouts.len();
+            self.layouts.push(layout);
+        } else {
+            self.likely = self.oldest;
+            self.layouts[self.oldest] = layout;
+            self.oldest = (self.oldest + 1) % LAYOUTS_MAX;
+        }
+    }
+}
+
+/// The part of a record that a key stands for. `scratch` is for keys with escapes.
+fn part_of(settings: &ReadSettings, key: &[u8], scratch: &mut String) -> Option<Part> {
+    let mut key = key;
+    if key.contains(&b'\\') {
+        scratch.clear();
+        json::unescape(key, scratch)?;
+        key = scratch.as_bytes();
+    }
+    let names = &settings.fields;
+    [
+        (&names.sensor, Part::Sensor),
+        (&names.timestamp, Part::Timestamp),
+        (&names.value, Part::Value),
+        (&names.unit, Part::Unit),
+        (&names.quality, Part::Quality),
+        (&names.tags, Part::Tags),
+    ]
+    .into_iter()
+    .find(|(name, _)| name.as_bytes() == key)
+    .map(|(_, part)| part)
+}
+
+/// What turns the parts of a line into a record, whichever way they were found.
+struct Assembler<'a> {
+    settings: &'a ReadSettings,
+    default_sensor: Option<&'a [u8]>,
+    default_unit: &'a [u8],
+}
+
+impl Assembler<'_> {
+    #[inline]
+    fn record<D: Dictionary>(
+        &self,
+        parts: &Parts<'_>,
+        interned: &mut Interned,
+        dictionary: &D,
+        now_ns: i64,
+    ) -> Result<Record, Reason> {
+        let value = parts.value.ok_or(Reason::MissingValue)?;
+        if value.is_infinite() {
+            return Err(Reason::BadNumber);
+        }
+        let form = self.settings.timestamp;
+        let mut quality = match parts.quality {
+            None => Quality::GOOD,
+            Some(text) => parse_quality(text).ok_or(Reason::BadQuality)?,
+        };
+        let timestamp_ns = match parts.timestamp {
+            Stamp::Integer(integer) => form.integer_to_ns(integer).ok_or(Reason::BadTimestamp)?,
+            Stamp::Number(text) => form.number_to_ns(text).ok_or(Reason::BadTimestamp)?,
+            Stamp::Text(text) => form.text_to_ns(text).ok_or(Reason::BadTimestamp)?,
+            Stamp::Absent => {
+                quality = quality.with(Quality::TIME_SUBSTITUTED);
+                now_ns
+            }
+        };
+        let name = parts.sensor.or(self.default_sensor).ok_or(Reason::NoSensor)?;
+        let unit = parts.unit.unwrap_or(self.default_unit);
+        let (sensor, unit) = interned.ids(dictionary, name, parts.tags, unit)?;
+        Ok(Record {
+            timestamp_ns,
+            value,
+            sensor,
+            unit,
+            quality,
+        })
+    }
+}
+
+/// The values that the general parser found for the parts of a record.
+struct Tokens<'a> {
+    line: &'a [u8],
+    sensor: Option<&'a Token>,
+    timestamp: Option<&'a Token>,
+    value: Option<&'a Token>,
+    unit: Option<&'a Token>,
+    quality: Option<&'a Token>,
+    tags: Option<&'a Token>,
+}
+
+impl<'a> Tokens<'a> {
+    /// The parts, if each value is of a type that its part can have. `null` is like absent. Timestamp and quality are
+    /// unescaped into `text`; names stay raw, because they are looked up raw.
+    fn parts<'b>(&self, text: &'b mut String) -> Result<Parts<'b>, Rejection>
+    where
+        'a: 'b,
+    {
+        let value = match present(self.value) {
+            None => None,
+            Some(token) if token.kind == TokenKind::Number => {
+                crate::number::scan(&self.line[token.span.clone()]).map(|scanned| scanned.value)
+            }
+            Some(token) => return Err(Rejection::new(Reason::BadNumber, token.span.start)),
+        };
+        let integer_or_text = [TokenKind::Text, TokenKind::Number];
+        let sensor = self.raw(self.sensor, &integer_or_text, Reason::BadSensor)?;
+        if let (Some(name), Some(token)) = (sensor, self.sensor)
+            && token.kind == TokenKind::Number
+            && name.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+        {
+            return Err(Rejection::new(Reason::BadSensor, token.span.start));
+        }
+        let quality = self.unescaped(self.quality, &[TokenKind::Text], Reason::BadQuality, text)?;
+        let timestamp = self.unescaped(self.timestamp, &integer_or_text, Reason::BadTimestamp, text)?;
+        let text: &'b str = text;
+        let unescaped = |span: Range<usize>| &text.as_bytes()[span];
+        Ok(Parts {
+            timestamp: match (timestamp, self.timestamp) {
+                (Some(span), Some(token)) if token.kind == TokenKind::Number => {
+                    Stamp::Number(unescaped(span))
+                }
+                (Some(span), _) => Stamp::Text(unescaped(span)),
+                (None, _) => Stamp::Absent,
+            },
+            value,
+            sensor,
+            tags: self.raw(self.tags, &[TokenKind::Object], Reason::BadTags)?,
+            unit: self.raw(self.unit, &[TokenKind::Text], Reason::BadUnit)?,
+            quality: quality.map(unescaped),
+        })
+    }
+
+    fn raw(
+        &self,
+        token: Option<&Token>,
+        kinds: &[TokenKind],
+        reason: Reason,
+    ) -> Result<Option<&'a [u8]>, Rejection> {
+        match present(token) {
+            None => Ok(None),
+            Some(token) if kinds.contains(&token.kind) => Ok(Some(&self.line[token.span.clone()])),
+            Some(token) => Err(Rejection::new(reason, token.span.start)),
+        }
+    }
+
+    /// Appends what a value means to `text`, and says where it stands there.
+    fn unescaped(
+        &self,
+        token: Option<&Token>,
+        kinds: &[TokenKind],
+        reason: Reason,
+        text: &mut String,
+    ) -> Result<Option<Range<usize>>, Rejection> {
+        let Some(raw) = self.raw(token, kinds, reason)? else {
+            return Ok(None);
+        };
+        let start = text.len();
+        let at = token.map_or(0, |token| token.span.start);
+        json::unescape(raw, text).ok_or(Rejection::new(Reason::BadJson, at))?;
+        Ok(Some(start..text.len()))
+    }
+
+    /// Where in the line the trouble is: at the value in question, else at the start.
+    fn offset_of(&self, reason: Reason) -> usize {
+        let token = match reason {
+            Reason::NoSensor | Reason::BadSensor | Reason::SensorLimit | Reason::TooLong => self.sensor,
+            Reason::MissingValue | Reason::BadNumber => self.value,
+            Reason::BadTimestamp => self.timestamp,
+            Reason::BadUnit | Reason::UnitLimit => self.unit,
+            Reason::BadQuality => self.quality,
+            Reason::BadTags => self.tags,
+            Reason::BadJson => None,
+        };
+        token.map_or(0, |token| token.span.start)
+    }
+}
+
+fn present(token: Option<&Token>) -> Option<&Token> {
+    token.filter(|token| token.kind != TokenKind::Null)
+}

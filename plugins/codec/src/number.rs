@@ -1,0 +1,170 @@
+//! Numbers as JSON writes them: the grammar checked and the value exact, in one pass over the digits.
+
+/// What [`scan`] found: a number of JSON's grammar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scanned {
+    /// Bytes of its text.
+    pub(crate) len: usize,
+    /// The nearest `f64`; infinite if it is too large for one.
+    pub(crate) value: f64,
+}
+
+/// Powers of ten that an `f64` holds exactly.
+const EXACT_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+/// Up to here every integer is an `f64`.
+const EXACT_INTEGER_MAX: u64 = 1 << 53;
+/// This many decimal digits always fit a `u64`.
+const DIGITS_MAX: usize = 19;
+
+/// Reads the number at the start of `text`; `None` if there is none.
+///
+/// One product or quotient of two exactly held numbers is correctly rounded (Clinger's fast path), which covers what
+/// instruments write; the rest goes through fast-float.
+#[inline]
+pub(crate) fn scan(text: &[u8]) -> Option<Scanned> {
+    let negative = text.first() == Some(&b'-');
+    let start = usize::from(negative);
+    let (mut mantissa, integer_digits) = digits(text.get(start..)?, 0);
+    let mut at = start + integer_digits;
+    if integer_digits == 0 || (integer_digits > 1 && text[start] == b'0') {
+        return None;
+    }
+    let mut fraction_digits = 0;
+    if text.get(at) == Some(&b'.') {
+        (mantissa, fraction_digits) = digits(&text[at + 1..], mantissa);
+        if fraction_digits == 0 {
+            return None;
+        }
+        at += 1 + fraction_digits;
+    }
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        let len = at + exponent_len(&text[at..])?;
+        return rounded(text, len);
+    }
+    if integer_digits + fraction_digits > DIGITS_MAX
+        || mantissa > EXACT_INTEGER_MAX
+        || fraction_digits >= EXACT_POWERS.len()
+    {
+        return rounded(text, at);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "at most 2^53, checked above: exact")]
+    let magnitude = mantissa as f64 / EXACT_POWERS[fraction_digits];
+    let value = if negative { -magnitude } else { magnitude };
+    Some(Scanned { len: at, value })
+}
+
+/// The bytes of the number at the start of `text`; `None` if there is none.
+#[inline]
+pub(crate) fn scan_len(text: &[u8]) -> Option<usize> {
+    scan(text).map(|scanned| scanned.len)
+}
+
+/// The integer at the start of `text` if it is a plain one: no sign, no fraction, no exponent, at most 19 digits.
+/// Gives its bytes, too.
+#[inline]
+pub(crate) fn plain_integer(text: &[u8]) -> Option<(u64, usize)> {
+    let (number, len) = digits(text, 0);
+    let plain = (1..=DIGITS_MAX).contains(&len)
+        && (text[0] != b'0' || len == 1)
+        && !matches!(text.get(len), Some(b'.' | b'e' | b'E'));
+    plain.then_some((number, len))
+}
+
+/// Any number of JSON's grammar through fast-float, which rounds correctly whatever the digits.
+#[cold]
+fn rounded(text: &[u8], len: usize) -> Option<Scanned> {
+    let value = fast_float2::parse(&text[..len]).ok()?;
+    Some(Scanned { len, value })
+}
+
+/// The bytes of `e-12` at the start of `text`.
+fn exponent_len(text: &[u8]) -> Option<usize> {
+    let sign = usize::from(matches!(text.get(1), Some(b'+' | b'-')));
+    let count = text[1 + sign..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    (count > 0).then_some(1 + sign + count)
+}
+
+/// Appends the digits at the start of `text` to `number` (wrapping: the caller counts them). Returns how many.
+#[inline]
+pub(crate) fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
+    let mut at = 0;
+    while let Some(eight) = text.get(at..at + 8).and_then(eight_digits) {
+        number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+        at += 8;
+    }
+    while let Some(byte) = text.get(at)
+        && byte.is_ascii_digit()
+    {
+        number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        at += 1;
+    }
+    (number, at)
+}
+
+/// The number that eight digits write, computed on all eight at once; `None` if one of them is no digit.
+#[inline]
+fn eight_digits(text: &[u8]) -> Option<u64> {
+    let chunk = u64::from_le_bytes(text.try_into().ok()?);
+    let high_nibbles = 0xF0F0_F0F0_F0F0_F0F0;
+    let above_nine = chunk.wrapping_add(0x0606_0606_0606_0606) & high_nibbles;
+    if (chunk & high_nibbles) | (above_nine >> 4) != 0x3333_3333_3333_3333 {
+        return None;
+    }
+    let pairs = (chunk & 0x0F0F_0F0F_0F0F_0F0F).wrapping_mul(2561) >> 8;
+    let fours = (pairs & 0x00FF_00FF_00FF_00FF).wrapping_mul(6_553_601) >> 16;
+    Some((fours & 0x0000_FFFF_0000_FFFF).wrapping_mul(42_949_672_960_001) >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_json_forbids_is_no_number() {
+        for text in [
+            "", "-", "+1", ".5", "5.", "01", "-01", "1e", "1e+", "1.e3", "inf", "nan", "NaN", "-.1",
+        ] {
+            assert_eq!(scan(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_ends_where_its_grammar_does() {
+        for (text, len) in [
+            ("0,", 1),
+            ("1.5}", 3),
+            ("-0.25e-3 ", 8),
+            ("12345678901234567890]", 20),
+            ("10", 2),
+        ] {
+            assert_eq!(scan(text.as_bytes()).map(|s| s.len), Some(len), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_float_reads_back_exactly(bits: u64) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            for text in [format!("{value}"), format!("{value:e}"), zmij::Buffer::new().format_finite(value).to_owned()] {
+                let scanned = scan(text.as_bytes()).unwrap();
+                prop_assert_eq!(scanned.value.to_bits(), bits);
+                prop_assert_eq!(scanned.len, text.len());
+            }
+        }
+
+        #[test]
+        fn decimals_are_what_the_standard_library_reads(text in "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,25})?([eE][-+]?[0-9]{1,3})?") {
+            let scanned = scan(text.as_bytes()).unwrap();
+            prop_assert_eq!(scanned.len, text.len());
+            prop_assert_eq!(scanned.value.to_bits(), text.parse::<f64>().unwrap().to_bits());
+        }
+    }
+}
