@@ -8,10 +8,13 @@ mod files;
 mod input;
 mod measure;
 mod report;
+mod same;
 
 use crate::{Failure, workspace};
+use measure::Cost;
 use report::Report;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--runs N] [NAME...]
@@ -113,6 +116,41 @@ impl Bench {
     fn records(&self) -> u64 {
         if self.options.quick { 500_000 } else { 5_000_000 }
     }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few millions are exact")]
+    fn records_f64(&self) -> f64 {
+        self.records() as f64
+    }
+
+    /// Runs a program on the bench's processor.
+    fn run(&self, command: &mut Command) -> Result<Cost, Failure> {
+        measure::run_on(self.core, &self.directory.join("stderr.txt"), command)
+    }
+
+    /// The daemon.
+    fn daemon(&self) -> Command {
+        Command::new(self.release.join("cardcage"))
+    }
+}
+
+/// Removes a file or a folder, if it is there.
+fn remove(path: &Path) -> Result<(), Failure> {
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::Io(format!("remove {}", path.display()), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "printed with a few digits")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 #[cfg(test)]

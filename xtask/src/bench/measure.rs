@@ -2,6 +2,9 @@
 
 use crate::Failure;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use wait4::Wait4;
@@ -19,24 +22,31 @@ pub(super) struct Cost {
     pub(super) stdout: String,
 }
 
-/// Runs the program on one processor only and waits for it. A failure of it is an error.
-pub(super) fn run_on(core: usize, command: &mut Command) -> Result<Cost, Failure> {
+/// Runs the program on one processor only and waits for it. What it says on standard error goes to the file, because
+/// a terminal that scrolls costs time. A failure of it is an error.
+pub(super) fn run_on(core: usize, stderr: &Path, command: &mut Command) -> Result<Cost, Failure> {
     let name = command.get_program().display().to_string();
+    let said = File::create(stderr).map_err(Failure::io(format!("write {}", stderr.display())))?;
     let before = affinity()?;
     pin(&only(core))?;
     let started = Instant::now();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(said)
+        .spawn();
     pin(&before)?;
     let mut child = child.map_err(Failure::io(format!("start {name}")))?;
     let mut stdout = String::new();
     if let Some(mut pipe) = child.stdout.take() {
-        std::io::Read::read_to_string(&mut pipe, &mut stdout)
+        pipe.read_to_string(&mut stdout)
             .map_err(Failure::io(format!("read what {name} says")))?;
     }
     let end = child.wait4().map_err(Failure::io(format!("wait for {name}")))?;
     let wall = started.elapsed();
     if !end.status.success() {
-        return Err(Failure::Program(format!("{name}: {}", end.status)));
+        let said = fs::read_to_string(stderr).unwrap_or_default();
+        return Err(Failure::Program(format!("{name}: {}\n{said}", end.status)));
     }
     let cpu = end.rusage.utime + end.rusage.stime;
     Ok(Cost {
@@ -81,6 +91,7 @@ fn pin(set: &CpuSet) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::{last_core, median, run_on};
+    use std::path::Path;
     use std::process::Command;
 
     #[test]
@@ -97,13 +108,18 @@ mod tests {
             "-c",
             "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done",
         ]);
-        let cost = run_on(last_core().unwrap(), &mut busy).unwrap();
+        let cost = run_on(last_core().unwrap(), Path::new("/dev/null"), &mut busy).unwrap();
         assert_eq!(cost.stdout, "done\n");
         assert!(cost.cpu.as_micros() > 0 && cost.max_rss > 0);
     }
 
     #[test]
     fn a_program_that_fails_is_an_error_and_not_a_figure() {
-        assert!(run_on(last_core().unwrap(), &mut Command::new("false")).is_err());
+        let failed = run_on(
+            last_core().unwrap(),
+            Path::new("/dev/null"),
+            &mut Command::new("false"),
+        );
+        assert!(failed.is_err());
     }
 }

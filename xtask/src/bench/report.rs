@@ -37,8 +37,12 @@ impl Report {
         Self { met: 0, missed: 0 }
     }
 
-    /// One figure. The ratio is measured to target.
-    pub(super) fn figure(&mut self, name: &str, value: f64, unit: &str, target: Target) {
+    /// One figure. The ratio is measured to target. Without a value there was nothing to measure.
+    pub(super) fn figure(&mut self, name: &str, value: Option<f64>, unit: &str, target: Target) {
+        let Some(value) = value else {
+            println!("{name:<52} {:>12}", "no run");
+            return;
+        };
         let (bound, aim, met) = match target {
             Target::AtMost(aim) => ("<=", aim, value <= aim),
             Target::AtLeast(aim) => (">=", aim, value >= aim),
@@ -61,15 +65,15 @@ impl Report {
         }
     }
 
-    /// Something about the figures above or below it.
-    pub(super) fn note(&mut self, text: &str) {
-        println!("  {text}");
-    }
-
     /// Prints how many targets were met.
     pub(super) fn end(self) {
         println!("\n{} targets met, {} missed", self.met, self.missed);
     }
+}
+
+/// Something about the figures above or below it.
+pub(super) fn note(text: &str) {
+    println!("  {text}");
 }
 
 /// Three to four digits that matter.
