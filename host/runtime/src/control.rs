@@ -1,0 +1,288 @@
+//! The control loop: epochs, acknowledgements, overdue calls, failures, the drain. One loop over one enum of events.
+
+use crate::account::Counters;
+use crate::build::LaneRecord;
+use crate::cancel::Cancel;
+use crate::clock::now_ns;
+use crate::event::Event;
+use crate::pipeline::{Ended, Member};
+use crate::watch::Running;
+use cardcage_core::config::OnFailure;
+use cardcage_plugin_api::abi::StreamPosition;
+use cardcage_plugin_api::manifest::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often running calls are compared with their deadlines: a tenth of the shortest deadline anyone sets.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// How long a drain may take: below the 90 s after which a service manager kills.
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The state of the control loop.
+pub(crate) struct Control<'a> {
+    pub(crate) members: &'a [Member],
+    pub(crate) lanes: &'a [LaneRecord],
+    pub(crate) counters: &'a [Arc<Counters>],
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) epoch_every: Duration,
+    pub(crate) drain_deadline: Duration,
+    alive: BTreeSet<usize>,
+    failed: BTreeMap<usize, String>,
+    overdue: BTreeSet<usize>,
+    drain_since: Option<Instant>,
+    drain_asked: bool,
+    epoch: u64,
+    /// The sinks that have yet to commit the epoch under way; empty when none is.
+    uncommitted: BTreeSet<usize>,
+    positions: BTreeMap<usize, (u64, Vec<StreamPosition>)>,
+    next_epoch: Instant,
+}
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) ended: Ended,
+    pub(crate) failed: BTreeMap<usize, String>,
+    pub(crate) overdue: BTreeSet<usize>,
+    pub(crate) committed_epochs: u64,
+}
+
+impl<'a> Control<'a> {
+    pub(crate) fn new(
+        members: &'a [Member],
+        lanes: &'a [LaneRecord],
+        counters: &'a [Arc<Counters>],
+        cancel: &'a Cancel,
+        epoch_every: Duration,
+        drain_deadline: Duration,
+    ) -> Self {
+        Self {
+            members,
+            lanes,
+            counters,
+            cancel,
+            epoch_every,
+            drain_deadline,
+            alive: (0..lanes.len()).collect(),
+            failed: BTreeMap::new(),
+            overdue: BTreeSet::new(),
+            drain_since: None,
+            drain_asked: false,
+            epoch: 0,
+            uncommitted: BTreeSet::new(),
+            positions: BTreeMap::new(),
+            next_epoch: Instant::now() + epoch_every,
+        }
+    }
+
+    /// Runs until no lane lives or the drain takes too long.
+    pub(crate) fn run(mut self, events: &Receiver<Event>) -> Outcome {
+        while !self.alive.is_empty() {
+            match events.recv_timeout(WATCH_EVERY.min(self.epoch_every)) {
+                Ok(event) => self.take(event),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            self.watch();
+            self.advance_epoch();
+            self.settle();
+            if self
+                .drain_since
+                .is_some_and(|since| since.elapsed() > self.drain_deadline)
+            {
+                tracing::error!(
+                    "the drain took longer than {} s; ending with what is held",
+                    self.drain_deadline.as_secs()
+                );
+                return self.outcome(Ended::DrainDeadline);
+            }
+        }
+        let ended = if self.drain_asked {
+            Ended::Drained
+        } else {
+            Ended::Finished
+        };
+        self.outcome(ended)
+    }
+
+    fn outcome(self, ended: Ended) -> Outcome {
+        let committed_epochs = if self.uncommitted.is_empty() {
+            self.epoch
+        } else {
+            self.epoch - 1
+        };
+        Outcome {
+            ended,
+            failed: self.failed,
+            overdue: self.overdue,
+            committed_epochs,
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Drain => {
+                self.drain_asked = true;
+                self.drain();
+            }
+            Event::Positions {
+                lane,
+                epoch,
+                positions,
+            } => {
+                self.positions.insert(lane, (epoch, positions));
+            }
+            Event::Committed { node, epoch } if epoch == self.epoch => self.no_longer_awaited(node),
+            Event::Committed { .. } => {}
+            Event::Failed { node, why } => self.fail(node, why),
+            Event::LaneEnded { lane } => self.lane_ended(lane),
+        }
+    }
+
+    fn drain(&mut self) {
+        if self.drain_since.is_none() {
+            self.drain_since = Some(Instant::now());
+            self.cancel.raise();
+        }
+    }
+
+    fn fail(&mut self, node: usize, why: String) {
+        self.failed.insert(node, why);
+        self.no_longer_awaited(node);
+        if self.members[node].on_failure == OnFailure::Stop {
+            tracing::error!(
+                component = self.members[node].name.as_str(),
+                "`on_failure: stop`: draining everything"
+            );
+            self.drain();
+        }
+    }
+
+    fn lane_ended(&mut self, lane: usize) {
+        self.alive.remove(&lane);
+        for node in &self.lanes[lane].nodes {
+            self.no_longer_awaited(*node);
+        }
+    }
+
+    /// Starts the next epoch when it is due and the one before is complete.
+    fn advance_epoch(&mut self) {
+        let sources_live = self.alive.iter().any(|lane| self.lanes[*lane].inbox.is_none());
+        let due = Instant::now() >= self.next_epoch;
+        if !due || !sources_live || !self.uncommitted.is_empty() || self.cancel.is_raised() {
+            return;
+        }
+        self.epoch += 1;
+        self.next_epoch = Instant::now() + self.epoch_every;
+        let live_sinks = self
+            .alive
+            .iter()
+            .flat_map(|lane| &self.lanes[*lane].nodes)
+            .copied();
+        self.uncommitted = live_sinks
+            .filter(|node| self.members[*node].kind == Kind::Sink && !self.failed.contains_key(node))
+            .collect();
+        for lane in self.lanes {
+            lane.mailbox.requested_epoch.store(self.epoch, Ordering::Release);
+        }
+        self.cancel.nudge();
+    }
+
+    /// A sink committed the epoch under way, or is gone.
+    fn no_longer_awaited(&mut self, node: usize) {
+        if self.uncommitted.remove(&node) && self.uncommitted.is_empty() {
+            self.acknowledge(self.epoch);
+        }
+    }
+
+    /// Every sink has committed: the sources may forget everything up to here.
+    fn acknowledge(&mut self, epoch: u64) {
+        let safe: Vec<usize> = self
+            .positions
+            .iter()
+            .filter(|(_, (of, _))| *of <= epoch)
+            .map(|(lane, _)| *lane)
+            .collect();
+        for lane in safe {
+            if let Some((_, positions)) = self.positions.remove(&lane) {
+                let mut mail = self.lanes[lane]
+                    .mailbox
+                    .safe
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *mail = Some(positions);
+            }
+        }
+        self.cancel.nudge();
+    }
+
+    /// When only sources that wait for their last acknowledgement are left, everything downstream is committed.
+    fn settle(&mut self) {
+        let downstream = self.alive.iter().any(|lane| self.lanes[*lane].inbox.is_some());
+        if downstream || self.alive.is_empty() {
+            return;
+        }
+        let waiting: Vec<usize> = self
+            .alive
+            .iter()
+            .copied()
+            .filter(|lane| self.positions.contains_key(lane))
+            .collect();
+        if self.failed.is_empty() && !waiting.is_empty() {
+            self.acknowledge(u64::MAX);
+        }
+        for lane in self.lanes {
+            lane.mailbox.settled.store(true, Ordering::Release);
+        }
+        self.cancel.nudge();
+    }
+
+    /// Looks at every running call, and gives up lanes whose call has outlasted its deadline.
+    fn watch(&mut self) {
+        let now = now_ns();
+        for lane in self.alive.clone() {
+            let Some(running) = self.lanes[lane].watch.running() else {
+                continue;
+            };
+            let deadline = self.members[running.component].deadline;
+            let ran_ns = u64::try_from(now.saturating_sub(running.since_ns)).unwrap_or(0);
+            if Duration::from_nanos(ran_ns) > deadline && self.lanes[lane].watch.abandon(running) {
+                self.abandon(lane, running, deadline);
+            }
+        }
+    }
+
+    /// A call hangs, and nothing can end it: its component has failed, its thread is left behind, its neighbours are
+    /// told that the lane is gone.
+    fn abandon(&mut self, lane: usize, running: Running, deadline: Duration) {
+        let node = running.component;
+        let name = self.members[node].name.as_str();
+        let why = format!(
+            "`{}` is still running past its deadline of {} ms",
+            running.call,
+            deadline.as_millis()
+        );
+        tracing::error!(
+            component = name,
+            "{why}; it cannot be ended from outside: its thread is left behind"
+        );
+        self.overdue.insert(node);
+        self.counters[node].overdue_calls(1);
+        self.counters[node].lost(running.lent);
+        let record = &self.lanes[lane];
+        for member in &record.nodes {
+            self.counters[*member].lose_held();
+        }
+        if let Some(inbox) = &record.inbox {
+            let first = &self.counters[record.nodes[0]];
+            for (_, batch) in inbox.close() {
+                first.came_in(u64::from(batch.len()));
+                first.lost(u64::from(batch.len()));
+            }
+        }
+        record.senders.iter().for_each(crate::edge::Sender::end);
+        self.fail(node, why);
+        self.lane_ended(lane);
+    }
+}

@@ -1,0 +1,400 @@
+//! What waits for a lane: one bounded queue per incoming edge, and the alignment of barriers over all of them.
+//!
+//! A lock is taken once a batch on each side, never per record. Small batches are put together while they wait, so that
+//! the bound, which counts capacity, is not spent on air.
+
+use crate::batch::{Batch, Pool};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What travels along an edge.
+#[derive(Debug)]
+enum Item {
+    Batch(Batch),
+    Barrier(u64),
+}
+
+/// What a consumer gets.
+#[derive(Debug)]
+pub(crate) enum Popped {
+    /// Records, from the edge with this index.
+    Batch(usize, Batch),
+    /// A barrier that has come on every edge that is still open.
+    Barrier(u64),
+    /// Every edge has ended.
+    Ended,
+    /// Nothing came in time.
+    TimedOut,
+}
+
+/// One incoming edge.
+#[derive(Debug, Default)]
+struct Input {
+    items: VecDeque<Item>,
+    /// Capacity of the batches that wait, in records.
+    waiting_capacity: u64,
+    /// The barrier that this edge waits behind until the others have it too.
+    barrier: Option<u64>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    inputs: Vec<Input>,
+    next: usize,
+    /// The consumer is gone; nothing is taken any more.
+    closed: bool,
+}
+
+/// Counts of one edge, for the books and for seeing where a pipeline waits.
+#[derive(Debug, Default)]
+pub(crate) struct EdgeCounts {
+    pub(crate) sent: AtomicU64,
+    pub(crate) received: AtomicU64,
+    /// Records that could not be handed over because the consumer is gone.
+    pub(crate) discarded: AtomicU64,
+    pub(crate) blocked_ns: AtomicU64,
+}
+
+/// The queues in front of a lane.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    readable: Condvar,
+    writable: Condvar,
+    counts: Vec<EdgeCounts>,
+    /// The most capacity that may wait on one edge, in records.
+    bound: u64,
+    pool: Pool,
+    /// What `State::closed` says, to be read without the lock.
+    gone: AtomicBool,
+}
+
+impl Inbox {
+    /// An inbox for `edges` incoming edges, each with room for `bound` records (at least one batch).
+    pub(crate) fn new(edges: usize, bound: u64, pool: Pool) -> Self {
+        Self {
+            state: Mutex::new(State {
+                inputs: (0..edges).map(|_| Input::default()).collect(),
+                next: 0,
+                closed: false,
+            }),
+            readable: Condvar::new(),
+            writable: Condvar::new(),
+            counts: (0..edges).map(|_| EdgeCounts::default()).collect(),
+            bound: bound.max(u64::from(pool.capacity())),
+            pool,
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn counts(&self, edge: usize) -> &EdgeCounts {
+        &self.counts[edge]
+    }
+
+    /// Records that wait on an edge.
+    pub(crate) fn waiting(&self, edge: usize) -> u64 {
+        let state = self.lock();
+        state.inputs[edge].items.iter().map(Item::records).sum()
+    }
+
+    /// Hands over a batch, waiting for room. Gives it back if the consumer is gone.
+    pub(crate) fn push(&self, edge: usize, batch: Batch) -> Result<(), Batch> {
+        let len = u64::from(batch.len());
+        let mut state = self.lock();
+        let mut blocked: Option<Instant> = None;
+        loop {
+            if state.closed || state.inputs[edge].ended {
+                return Err(batch);
+            }
+            let input = &mut state.inputs[edge];
+            if let Some(Item::Batch(last)) = input.items.back_mut()
+                && same_origin(last, &batch)
+                && last.append(batch.records())
+            {
+                last.header = batch.header;
+                self.pool.give(batch);
+                break;
+            }
+            if input.waiting_capacity + u64::from(batch.capacity()) <= self.bound {
+                input.waiting_capacity += u64::from(batch.capacity());
+                input.items.push_back(Item::Batch(batch));
+                break;
+            }
+            blocked.get_or_insert_with(Instant::now);
+            state = self.writable.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        self.readable.notify_one();
+        let counts = &self.counts[edge];
+        counts.sent.fetch_add(len, Ordering::Relaxed);
+        if let Some(since) = blocked {
+            let waited = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            counts.blocked_ns.fetch_add(waited, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Sends a barrier behind everything sent so far. Barriers take no room: there is one epoch under way at a time.
+    pub(crate) fn barrier(&self, edge: usize, epoch: u64) {
+        let mut state = self.lock();
+        if !state.closed && !state.inputs[edge].ended {
+            state.inputs[edge].items.push_back(Item::Barrier(epoch));
+        }
+        drop(state);
+        self.readable.notify_one();
+    }
+
+    /// Nothing will come on this edge any more; what waits is still delivered.
+    pub(crate) fn end(&self, edge: usize) {
+        self.lock().inputs[edge].ended = true;
+        self.readable.notify_one();
+        self.writable.notify_all();
+    }
+
+    /// Whether a batch sent on this edge would still be taken.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.gone.load(Ordering::Acquire)
+    }
+
+    /// The consumer is gone: returns what waits, and refuses what comes.
+    pub(crate) fn close(&self) -> Vec<(usize, Batch)> {
+        let mut state = self.lock();
+        state.closed = true;
+        self.gone.store(true, Ordering::Release);
+        let mut left = Vec::new();
+        for (edge, input) in state.inputs.iter_mut().enumerate() {
+            input.waiting_capacity = 0;
+            for item in input.items.drain(..) {
+                if let Item::Batch(batch) = item {
+                    self.counts[edge]
+                        .received
+                        .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+                    left.push((edge, batch));
+                }
+            }
+        }
+        drop(state);
+        self.writable.notify_all();
+        self.readable.notify_all();
+        left
+    }
+
+    /// The next thing to do, waiting for it at most `timeout`.
+    pub(crate) fn pop(&self, timeout: Option<Duration>) -> Popped {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut state = self.lock();
+        loop {
+            if let Some(popped) = state.take() {
+                drop(state);
+                if let Popped::Batch(edge, batch) = &popped {
+                    self.writable.notify_all();
+                    self.counts[*edge]
+                        .received
+                        .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+                }
+                return popped;
+            }
+            state = match deadline {
+                None => self.readable.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Popped::TimedOut;
+                    }
+                    self.readable
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+        }
+    }
+}
+
+impl Item {
+    fn records(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => u64::from(batch.len()),
+            Self::Barrier(_) => 0,
+        }
+    }
+}
+
+/// Whether two batches may be one: then the later position speaks for both.
+fn same_origin(a: &Batch, b: &Batch) -> bool {
+    let key = |batch: &Batch| {
+        let header = batch.header;
+        (
+            header.source,
+            header.stream,
+            header.epoch,
+            header.config_generation,
+        )
+    };
+    key(a) == key(b)
+}
+
+impl State {
+    /// The next batch, fairly over the edges; else an aligned barrier; else the end; else nothing.
+    fn take(&mut self) -> Option<Popped> {
+        let count = self.inputs.len();
+        for step in 0..count {
+            let edge = (self.next + step) % count;
+            let input = &mut self.inputs[edge];
+            if input.barrier.is_some() {
+                continue;
+            }
+            match input.items.pop_front() {
+                Some(Item::Batch(batch)) => {
+                    input.waiting_capacity =
+                        input.waiting_capacity.saturating_sub(u64::from(batch.capacity()));
+                    self.next = (edge + 1) % count;
+                    return Some(Popped::Batch(edge, batch));
+                }
+                Some(Item::Barrier(epoch)) => input.barrier = Some(epoch),
+                None => {}
+            }
+        }
+        let open = |input: &&mut Input| !(input.ended && input.items.is_empty() && input.barrier.is_none());
+        let mut waiting = 0;
+        let mut aligned: Option<u64> = None;
+        for input in self.inputs.iter_mut().filter(open) {
+            match input.barrier {
+                Some(epoch) => aligned = Some(aligned.unwrap_or(0).max(epoch)),
+                None => waiting += 1,
+            }
+        }
+        match (waiting, aligned) {
+            (0, Some(epoch)) => {
+                self.inputs.iter_mut().for_each(|input| input.barrier = None);
+                Some(Popped::Barrier(epoch))
+            }
+            (0, None) => Some(Popped::Ended),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cardcage_plugin_api::record::Record;
+    use std::sync::Arc;
+
+    fn batch(pool: &Pool, epoch: u64, values: &[f64]) -> Batch {
+        let mut batch = pool.take();
+        batch.header.epoch = epoch;
+        let records: Vec<Record> = values
+            .iter()
+            .map(|value| Record {
+                value: *value,
+                ..Record::default()
+            })
+            .collect();
+        assert!(batch.append(&records));
+        batch
+    }
+
+    fn now() -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn values(popped: &Popped) -> Vec<f64> {
+        match popped {
+            Popped::Batch(_, batch) => batch.records().iter().map(|record| record.value).collect(),
+            other => panic!("a batch is expected, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_barrier_holds_an_edge_back_until_the_others_have_it_too() {
+        let pool = Pool::new(4, 8);
+        let inbox = Inbox::new(2, 64, pool.clone());
+        inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
+        inbox.barrier(0, 1);
+        inbox.push(0, batch(&pool, 2, &[2.0])).expect("open");
+        assert_eq!(values(&inbox.pop(now())), [1.0]);
+        assert!(
+            matches!(inbox.pop(now()), Popped::TimedOut),
+            "edge 1 has not had the barrier"
+        );
+        inbox.push(1, batch(&pool, 1, &[3.0])).expect("open");
+        inbox.barrier(1, 1);
+        assert_eq!(values(&inbox.pop(now())), [3.0]);
+        assert!(matches!(inbox.pop(now()), Popped::Barrier(1)));
+        assert_eq!(values(&inbox.pop(now())), [2.0]);
+    }
+
+    #[test]
+    fn an_ended_edge_does_not_hold_a_barrier_back() {
+        let pool = Pool::new(4, 8);
+        let inbox = Inbox::new(2, 64, pool.clone());
+        inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
+        inbox.end(0);
+        inbox.barrier(1, 1);
+        assert_eq!(values(&inbox.pop(now())), [1.0]);
+        assert!(matches!(inbox.pop(now()), Popped::Barrier(1)));
+        assert!(matches!(inbox.pop(now()), Popped::TimedOut));
+        inbox.end(1);
+        assert!(matches!(inbox.pop(now()), Popped::Ended));
+    }
+
+    #[test]
+    fn small_batches_are_put_together_but_never_across_a_barrier_or_an_epoch() {
+        let pool = Pool::new(4, 8);
+        let inbox = Inbox::new(1, 64, pool.clone());
+        inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
+        inbox.push(0, batch(&pool, 1, &[2.0, 3.0])).expect("open");
+        inbox.push(0, batch(&pool, 1, &[4.0, 5.0])).expect("open");
+        inbox.barrier(0, 1);
+        inbox.push(0, batch(&pool, 2, &[6.0])).expect("open");
+        assert_eq!(inbox.waiting(0), 6);
+        assert_eq!(values(&inbox.pop(now())), [1.0, 2.0, 3.0]);
+        assert_eq!(values(&inbox.pop(now())), [4.0, 5.0]);
+        assert!(matches!(inbox.pop(now()), Popped::Barrier(1)));
+        assert_eq!(values(&inbox.pop(now())), [6.0]);
+        assert_eq!(inbox.counts(0).sent.load(Ordering::Relaxed), 6);
+        assert_eq!(inbox.counts(0).received.load(Ordering::Relaxed), 6);
+    }
+
+    #[test]
+    fn a_full_edge_blocks_its_producer_until_the_consumer_takes() {
+        let pool = Pool::new(2, 8);
+        let inbox = Arc::new(Inbox::new(1, 2, pool.clone()));
+        inbox.push(0, batch(&pool, 1, &[1.0, 2.0])).expect("open");
+        let producer = {
+            let (inbox, pool) = (Arc::clone(&inbox), pool.clone());
+            std::thread::spawn(move || inbox.push(0, batch(&pool, 1, &[3.0, 4.0])).is_ok())
+        };
+        assert_eq!(values(&inbox.pop(None)), [1.0, 2.0]);
+        assert_eq!(values(&inbox.pop(None)), [3.0, 4.0]);
+        assert!(producer.join().unwrap_or(false));
+    }
+
+    #[test]
+    fn closing_frees_a_blocked_producer_and_gives_back_what_waits() {
+        let pool = Pool::new(2, 8);
+        let inbox = Arc::new(Inbox::new(1, 2, pool.clone()));
+        inbox.push(0, batch(&pool, 1, &[1.0, 2.0])).expect("open");
+        let producer = {
+            let (inbox, pool) = (Arc::clone(&inbox), pool.clone());
+            std::thread::spawn(move || {
+                inbox
+                    .push(0, batch(&pool, 1, &[3.0, 4.0]))
+                    .map_err(|batch| batch.len())
+            })
+        };
+        // Whether the producer blocks already or comes later, it must be told.
+        let left = inbox.close();
+        assert_eq!(left.len(), 1);
+        assert_eq!(producer.join().expect("no panic"), Err(2));
+        assert!(!inbox.is_open());
+    }
+}

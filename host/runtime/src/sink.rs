@@ -1,0 +1,159 @@
+//! A sink in its lane: what is written is held until it is committed.
+
+use crate::batch::Batch;
+use crate::clock::now_ns;
+use crate::instance::{CallError, Committed, FailureKind, SinkInstance};
+use crate::slot::{Abandoned, Slot};
+use std::time::Duration;
+
+/// The longest sleep between two looks at whether a commit may be tried again: keeps the thread easy to end.
+const RETRY_SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// A sink. Its counters' `held` is what was written since the last commit.
+pub(crate) struct SinkSlot {
+    pub(crate) slot: Slot<SinkInstance>,
+}
+
+impl SinkSlot {
+    /// Gives the sink a batch.
+    pub(crate) fn write(&mut self, mut batch: Batch) -> Result<(), Abandoned> {
+        let records = batch.len();
+        let Some(instance) = &mut self.slot.instance else {
+            self.slot.counters.lost(u64::from(records));
+            self.slot.context.pool.give(batch);
+            return Ok(());
+        };
+        let copy = self
+            .slot
+            .dead_letter
+            .as_ref()
+            .map(|_| self.slot.context.pool.copy(&batch));
+        let now = now_ns();
+        self.slot
+            .context
+            .watch
+            .begin(self.slot.node, "write", u64::from(records), now);
+        let written = instance.write(&mut batch, now);
+        self.slot.end()?;
+        self.slot.context.pool.give(batch);
+        match written {
+            Ok(()) => {
+                self.take(u64::from(records));
+                if let Some(copy) = copy {
+                    self.slot.context.pool.give(copy);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // A failed write takes nothing of its batch; what was written before it may still be made safe.
+                self.slot.lose(records, copy);
+                if error.kind == FailureKind::Failed {
+                    self.try_commit(u64::MAX)?;
+                }
+                self.fail(error)
+            }
+        }
+    }
+
+    /// Counts a written batch: held until the commit, less what the sink rejected.
+    fn take(&mut self, records: u64) {
+        let Some(instance) = &self.slot.instance else {
+            return;
+        };
+        let counted = instance.counted();
+        let rejected = counted.tallied();
+        self.slot.counters.tallied(&counted.tally);
+        self.slot
+            .counters
+            .holds(self.slot.counters.held() + records.saturating_sub(rejected));
+        let unexplained = rejected.saturating_sub(records) + counted.undeclared;
+        if unexplained > 0 {
+            self.slot.counters.cannot_explain(unexplained);
+            if self.slot.complain() {
+                tracing::error!(
+                    component = self.slot.name(),
+                    "imbalance: {rejected} of {records} records counted as rejected, {unexplained} more than there \
+                     are or for a reason that `describe` does not name; this is a bug of plugin `{}`",
+                    self.slot.opener.handle.plugin()
+                );
+            }
+        }
+    }
+
+    /// Makes everything written so far safe, trying again for as long as the sink says so.
+    pub(crate) fn commit(&mut self, epoch: u64) -> Result<(), Abandoned> {
+        let mut tries = 0_u64;
+        loop {
+            let Some(instance) = &mut self.slot.instance else {
+                return Ok(());
+            };
+            let now = now_ns();
+            self.slot.context.watch.begin(self.slot.node, "commit", 0, now);
+            let committed = instance.commit(epoch, now);
+            self.slot.end()?;
+            match committed {
+                Ok(Committed::Committed) => {
+                    self.delivered();
+                    return Ok(());
+                }
+                Ok(Committed::Retry(at_ns, why)) => {
+                    tries += 1;
+                    if tries.is_power_of_two() {
+                        tracing::warn!(
+                            component = self.slot.name(),
+                            "commit put off (try {tries}): {why}"
+                        );
+                    }
+                    sleep_until(at_ns);
+                }
+                Ok(Committed::Permanent(why)) => {
+                    let lost = self.slot.counters.held();
+                    self.slot.counters.lose_held();
+                    tracing::error!(
+                        component = self.slot.name(),
+                        "{lost} records could not be committed: {why}"
+                    );
+                    return Ok(());
+                }
+                Err(error) => {
+                    return self.fail(error);
+                }
+            }
+        }
+    }
+
+    /// One try to save what was written before a failure.
+    fn try_commit(&mut self, epoch: u64) -> Result<(), Abandoned> {
+        let Some(instance) = &mut self.slot.instance else {
+            return Ok(());
+        };
+        let now = now_ns();
+        self.slot.context.watch.begin(self.slot.node, "commit", 0, now);
+        let committed = instance.commit(epoch, now);
+        self.slot.end()?;
+        if committed == Ok(Committed::Committed) {
+            self.delivered();
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self) {
+        self.slot.counters.went_out(self.slot.counters.held());
+        self.slot.counters.holds(0);
+    }
+
+    fn fail(&mut self, error: CallError) -> Result<(), Abandoned> {
+        self.slot.counters.lose_held();
+        self.slot.recover(error)
+    }
+}
+
+fn sleep_until(at_ns: i64) {
+    loop {
+        let left = u64::try_from(at_ns.saturating_sub(now_ns())).unwrap_or(0);
+        if left == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_nanos(left).min(RETRY_SLEEP_MAX));
+    }
+}

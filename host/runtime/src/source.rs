@@ -1,0 +1,211 @@
+//! A source in its lane: filling, lingering, positions.
+
+use crate::batch::Batch;
+use crate::clock::now_ns;
+use crate::instance::{CallError, Filled, SourceInstance};
+use crate::slot::{Abandoned, Slot};
+use cardcage_plugin_api::abi::{BatchHeader, StreamPosition};
+use std::collections::BTreeMap;
+
+/// A source with the batch that it is filling.
+pub(crate) struct SourceSlot {
+    pub(crate) slot: Slot<SourceInstance>,
+    /// What came since the last flush. Its records count as held.
+    pub(crate) filling: Batch,
+    /// When the oldest of them came.
+    filling_since_ns: i64,
+    /// `batch.records`.
+    pub(crate) batch_records: u32,
+    /// `batch.linger`.
+    pub(crate) linger_ns: i64,
+    /// How far each stream is.
+    pub(crate) positions: BTreeMap<u32, u64>,
+    pub(crate) epoch: u64,
+    /// The source said that there will be no more.
+    finished: bool,
+}
+
+/// What to do after a `fill`.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Fill again.
+    Again,
+    /// Wait until then (UTC nanoseconds), then fill again.
+    Wait(i64),
+    /// Pass this batch on, then fill again.
+    Pass(Batch),
+    /// There will be no more.
+    End,
+}
+
+impl SourceSlot {
+    pub(crate) fn new(slot: Slot<SourceInstance>, batch_records: u32, linger_ns: i64) -> Self {
+        let filling = slot.context.pool.take();
+        Self {
+            slot,
+            filling,
+            filling_since_ns: 0,
+            batch_records,
+            linger_ns,
+            positions: BTreeMap::new(),
+            epoch: 1,
+            finished: false,
+        }
+    }
+
+    /// When the batch that is being filled must go on; never, if it is empty.
+    pub(crate) fn flush_at_ns(&self) -> i64 {
+        if self.filling.is_empty() {
+            i64::MAX
+        } else {
+            self.filling_since_ns.saturating_add(self.linger_ns)
+        }
+    }
+
+    /// One `fill`, waiting in it until `wait_until_ns` at most.
+    pub(crate) fn fill(&mut self, wait_until_ns: i64) -> Result<Next, Abandoned> {
+        let room = self.batch_records.saturating_sub(self.filling.len());
+        let now = now_ns();
+        let until = wait_until_ns.min(self.flush_at_ns());
+        let Some(instance) = self.slot.instance.as_mut().filter(|_| !self.finished) else {
+            return Ok(Next::End);
+        };
+        let before = self.filling.len();
+        // A source may wait in `fill`; only what is beyond that counts against its deadline.
+        self.slot
+            .context
+            .watch
+            .begin(self.slot.node, "fill", 0, until.max(now));
+        let filled = instance.fill(&mut self.filling, room, now, until);
+        self.slot.end()?;
+        match filled {
+            Ok((filled, produced, at)) => {
+                self.count(produced);
+                if before == 0 && produced > 0 {
+                    self.filling_since_ns = now;
+                }
+                Ok(self.after(filled, before, produced, at))
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn count(&mut self, produced: u32) {
+        let Some(instance) = &self.slot.instance else {
+            return;
+        };
+        let counted = instance.counted();
+        let counters = &self.slot.counters;
+        counters.tallied(&counted.tally);
+        counters.came_in(u64::from(produced) + counted.tallied());
+        counters.holds(u64::from(self.filling.len()));
+        let undeclared = counted.undeclared;
+        if undeclared > 0 {
+            counters.cannot_explain(undeclared);
+            if self.slot.complain() {
+                tracing::error!(
+                    component = self.slot.name(),
+                    "imbalance: {undeclared} lines counted for a reason that `describe` does not name; this is a bug \
+                     of plugin `{}`",
+                    self.slot.opener.handle.plugin()
+                );
+            }
+        }
+    }
+
+    fn after(&mut self, filled: Filled, before: u32, produced: u32, at: StreamPosition) -> Next {
+        if produced > 0 || filled == Filled::Produced {
+            self.positions.insert(at.stream, at.position);
+        }
+        self.finished = filled == Filled::Finished;
+        let other_stream = before > 0 && produced > 0 && self.filling.header.stream != at.stream;
+        if other_stream {
+            // A batch has one stream: what came before goes on by itself.
+            let tail = self.filling.split_off(before, &self.slot.context.pool);
+            let head = std::mem::replace(&mut self.filling, tail);
+            self.mark(at);
+            self.filling_since_ns = now_ns();
+            return Next::Pass(self.count_out(head));
+        }
+        if produced > 0 {
+            self.mark(at);
+        }
+        let full = self.filling.len() >= self.batch_records;
+        let lingered = || now_ns() >= self.flush_at_ns();
+        match filled {
+            Filled::Finished => Next::End,
+            _ if !self.filling.is_empty() && (full || lingered()) => {
+                self.flush().map_or(Next::Again, Next::Pass)
+            }
+            Filled::Produced => Next::Again,
+            Filled::IdleUntil(at_ns) => Next::Wait(at_ns.min(self.flush_at_ns())),
+        }
+    }
+
+    /// Writes the header of the batch that is being filled.
+    fn mark(&mut self, at: StreamPosition) {
+        self.filling.header = BatchHeader {
+            source: u32::try_from(self.slot.node).unwrap_or(u32::MAX),
+            stream: at.stream,
+            position: at.position,
+            epoch: self.epoch,
+            config_generation: 1,
+            reserved: 0,
+        };
+    }
+
+    /// Takes what was filled, if there is any.
+    pub(crate) fn flush(&mut self) -> Option<Batch> {
+        if self.filling.is_empty() {
+            return None;
+        }
+        let batch = std::mem::replace(&mut self.filling, self.slot.context.pool.take());
+        Some(self.count_out(batch))
+    }
+
+    fn count_out(&self, batch: Batch) -> Batch {
+        self.slot.counters.went_out(u64::from(batch.len()));
+        self.slot.counters.holds(u64::from(self.filling.len()));
+        batch
+    }
+
+    fn fail(&mut self, error: CallError) -> Result<Next, Abandoned> {
+        // What was filled before is whole: it goes on.
+        self.slot.recover(error)?;
+        Ok(if self.slot.instance.is_some() {
+            Next::Again
+        } else {
+            Next::End
+        })
+    }
+
+    /// How far each stream is, for a barrier.
+    pub(crate) fn report(&self) -> Vec<StreamPosition> {
+        let positions = self.positions.iter();
+        positions
+            .map(|(stream, position)| StreamPosition {
+                stream: *stream,
+                reserved: 0,
+                position: *position,
+            })
+            .collect()
+    }
+
+    /// Tells the source that data up to these positions is safe.
+    pub(crate) fn acknowledge(&mut self, positions: &[StreamPosition]) -> Result<(), Abandoned> {
+        let Some(instance) = &mut self.slot.instance else {
+            return Ok(());
+        };
+        let now = now_ns();
+        self.slot
+            .context
+            .watch
+            .begin(self.slot.node, "acknowledge", 0, now);
+        let acknowledged = instance.acknowledge(positions, now);
+        self.slot.end()?;
+        match acknowledged {
+            Ok(()) => Ok(()),
+            Err(error) => self.slot.recover(error),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A stage in its lane: one call, and whether its own numbers explain what it did.
+
+use crate::batch::Batch;
+use crate::clock::now_ns;
+use crate::edge::Sender;
+use crate::instance::{CallError, Processed, StageInstance, StageOutputs};
+use crate::slot::{Abandoned, Slot};
+use cardcage_plugin_api::manifest::Capability;
+
+/// A stage with the outputs it can give records to.
+pub(crate) struct StageSlot {
+    pub(crate) slot: Slot<StageInstance>,
+    pub(crate) outputs: StageOutputs,
+    /// The consumers of each port.
+    pub(crate) port_senders: Vec<Vec<Sender>>,
+    pub(crate) tick_every_ns: Option<i64>,
+    pub(crate) next_tick_ns: i64,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The input, as it is now, and the outputs go on.
+    Done,
+    /// The outputs go on, then the same input again.
+    More,
+    /// The input is lost (and counted so); there are no outputs.
+    Lost,
+}
+
+/// What goes into the equation of one call.
+struct Before {
+    records: u64,
+    held: u64,
+}
+
+impl StageSlot {
+    /// Lets the stage change `batch`.
+    pub(crate) fn process(&mut self, batch: &mut Batch) -> Result<Step, Abandoned> {
+        let records = batch.len();
+        let Some(instance) = &mut self.slot.instance else {
+            self.slot.counters.lost(u64::from(records));
+            return Ok(Step::Lost);
+        };
+        let copy = self
+            .slot
+            .dead_letter
+            .as_ref()
+            .map(|_| self.slot.context.pool.copy(batch));
+        let now = now_ns();
+        self.slot
+            .context
+            .watch
+            .begin(self.slot.node, "process", u64::from(records), now);
+        let processed = instance.process(batch, &mut self.outputs, now);
+        self.slot.end()?;
+        let before = Before {
+            records: u64::from(records),
+            held: self.slot.counters.held(),
+        };
+        match processed {
+            Ok(processed) => {
+                self.balance(&before, u64::from(batch.len()));
+                if let Some(copy) = copy {
+                    self.slot.context.pool.give(copy);
+                }
+                Ok(step(processed))
+            }
+            Err(error) => {
+                self.slot.lose(records, copy);
+                self.fail(error)
+            }
+        }
+    }
+
+    /// Lets the stage know that time passed, if it asked for that and its time has come.
+    pub(crate) fn tick(&mut self) -> Result<Option<Step>, Abandoned> {
+        let Some(every) = self.tick_every_ns else {
+            return Ok(None);
+        };
+        let now = now_ns();
+        if now < self.next_tick_ns {
+            return Ok(None);
+        }
+        let Some(instance) = &mut self.slot.instance else {
+            return Ok(None);
+        };
+        self.slot.context.watch.begin(self.slot.node, "tick", 0, now);
+        let ticked = instance.tick(&mut self.outputs, now);
+        self.slot.end()?;
+        let step = self.without_input(ticked)?;
+        if step != Step::More {
+            self.next_tick_ns = now.saturating_add(every);
+        }
+        Ok(Some(step))
+    }
+
+    /// Asks the stage for what it still holds.
+    pub(crate) fn finish(&mut self) -> Result<Step, Abandoned> {
+        let now = now_ns();
+        let Some(instance) = &mut self.slot.instance else {
+            return Ok(Step::Lost);
+        };
+        self.slot.context.watch.begin(self.slot.node, "finish", 0, now);
+        let finished = instance.finish(&mut self.outputs, now);
+        self.slot.end()?;
+        self.without_input(finished)
+    }
+
+    fn without_input(&mut self, called: Result<Processed, CallError>) -> Result<Step, Abandoned> {
+        match called {
+            Ok(processed) => {
+                let before = Before {
+                    records: 0,
+                    held: self.slot.counters.held(),
+                };
+                self.balance(&before, 0);
+                Ok(step(processed))
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: CallError) -> Result<Step, Abandoned> {
+        // What an instance holds goes with it.
+        self.slot.counters.lose_held();
+        self.slot.recover(error)?;
+        Ok(Step::Lost)
+    }
+
+    /// `before + created + held before = after + given + tallied + held after`, or else the difference is a fault.
+    fn balance(&mut self, before: &Before, after: u64) {
+        let Some(instance) = &self.slot.instance else {
+            return;
+        };
+        let counted = instance.counted();
+        let declared = &self.slot.opener.handle.manifest().capabilities;
+        let created = if declared.has(Capability::Creates) {
+            counted.created
+        } else {
+            0
+        };
+        let counters = &self.slot.counters;
+        counters.tallied(&counted.tally);
+        counters.made(created);
+        counters.holds(counted.held);
+        let came = u128::from(before.records) + u128::from(created) + u128::from(before.held);
+        let went = u128::from(after)
+            + u128::from(self.outputs.len())
+            + u128::from(counted.tallied())
+            + u128::from(counted.held);
+        if came == went {
+            return;
+        }
+        let (undeclared, made) = (counted.undeclared, counted.created);
+        counters.cannot_explain(u64::try_from(came.abs_diff(went)).unwrap_or(u64::MAX));
+        if self.slot.complain() {
+            tracing::error!(
+                component = self.slot.name(),
+                "imbalance: {came} records came in, were made or were held, {went} are accounted for \
+                 ({undeclared} counted for a reason that `describe` does not name, {made} said to be created); \
+                 this is a bug of plugin `{}`",
+                self.slot.opener.handle.plugin()
+            );
+        }
+    }
+}
+
+fn step(processed: Processed) -> Step {
+    match processed {
+        Processed::Done => Step::Done,
+        Processed::More => Step::More,
+    }
+}
