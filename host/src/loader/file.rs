@@ -10,7 +10,7 @@ use super::refusal::{Climbed, Refusal, Rung};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, Stat};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -53,19 +53,9 @@ impl PrivateCopy {
         self.memory.as_fd()
     }
 
-    /// A path that leads the dynamic linker to the sealed memory, for as long as it is kept open.
-    pub(crate) fn memory_path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}", self.memory.as_raw_fd()))
-    }
-
     /// Lets go of the bytes that the ELF and manifest rungs read; the sealed memory stays.
     pub(crate) fn release_bytes(&mut self) {
         self.bytes = Vec::new();
-    }
-
-    /// The sealed memory alone.
-    pub(crate) fn into_memory(self) -> OwnedFd {
-        self.memory
     }
 }
 

@@ -1,17 +1,21 @@
 //! The ladder: every check a plugin file passes before a record comes near it, cheapest and safest first.
 //!
-//! One file a rung, one function a rung, one way to refuse ([`Refusal`]). Rungs 1 to 3 run no code of the plugin;
-//! rung 4 runs 5 to 10 in a child process first; then they run here. Rung 11, the wiring, is in `cardcage-core`.
+//! One file a rung, one function a rung, one way to refuse ([`refusal::Refusal`]). Rungs 1 to 3 run no code of the
+//! plugin; rung 4 runs 5 to 10 in a child process first; then 5 to 8 and 10 run here. [`climb`] has them in order.
+//! Rung 11, the wiring, is in `cardcage-core`.
 
-pub(crate) mod elf;
-pub(crate) mod file;
-pub(crate) mod layout;
+pub(crate) mod climb;
+mod elf;
+mod file;
+mod layout;
 pub(crate) mod libraries;
-pub(crate) mod machine;
-pub(crate) mod manifest;
-pub(crate) mod open;
-pub(crate) mod process_state;
+mod machine;
+mod manifest;
+mod open;
+pub(crate) mod probe;
+mod process_state;
 pub(crate) mod refusal;
 pub(crate) mod settings;
-pub(crate) mod truth;
-pub(crate) mod vtable;
+mod truth;
+pub(crate) mod vetting;
+mod vtable;

@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "dlopen, dlsym, and reading what they lead to")]
 
 use super::elf::{HEADER_SYMBOL, Image, Segment, Symbol};
+use super::file::PrivateCopy;
 use super::process_state::{Alone, ProcessState};
 use super::refusal::{Climbed, Refusal, Rung};
 use abi_stable::library::AbiHeaderRef;
@@ -35,7 +36,7 @@ pub(crate) struct Memory {
 }
 
 /// Rung 5.
-pub(crate) fn open(path: &Path, memory: OwnedFd, image: &Image, alone: Alone) -> Climbed<OpenLibrary> {
+pub(crate) fn open(path: &Path, copy: &PrivateCopy, image: &Image, alone: Alone) -> Climbed<OpenLibrary> {
     let (Some(header), Some(manifest)) = (image.header, image.manifest) else {
         return Err(no_symbol(
             path,
@@ -46,6 +47,17 @@ pub(crate) fn open(path: &Path, memory: OwnedFd, image: &Image, alone: Alone) ->
             },
         ));
     };
+    // A descriptor of its own: the copy's may be closed, its number given to another file.
+    let memory = copy.memory().try_clone_to_owned().map_err(|error| {
+        Refusal::new(
+            Rung::Open,
+            "descriptors",
+            path,
+            format!("no descriptor for its memory: {error}"),
+            "one descriptor for each plugin",
+            "raise the limit on open files (LimitNOFILE= in the unit)",
+        )
+    })?;
     let before = ProcessState::now(alone);
     let library = map(path, &memory)?;
     // Kept for good from here on, even if the library is refused below: see the module's documentation.

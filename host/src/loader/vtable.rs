@@ -15,10 +15,10 @@ use super::refusal::{Climbed, Refusal, Rung};
 use abi_stable::StableAbi as _;
 use abi_stable::type_layout::TypeLayout;
 use cardcage_plugin_api::abi::{
-    ComponentType, Group, KindCode, RootRef, SinkVtable, SourceVtable, StageVtable, StateGroup,
+    ComponentType, Group, KindCode, Outcome, RootRef, SinkVtable, SourceVtable, StageVtable, StateGroup,
 };
 use cardcage_plugin_api::manifest::{ComponentManifest, Kind, Manifest};
-use cardcage_runtime::{ComponentTypeHandle, Functions, StateFunctions};
+use cardcage_runtime::{ComponentTypeHandle, Functions, HostHandle, StateFunctions};
 use std::path::Path;
 
 /// The most component types of one library, as in the manifest.
@@ -57,6 +57,24 @@ impl TypeTable {
                 self.state,
             )
         }
+    }
+}
+
+/// The library's way to take up its log.
+#[derive(Clone, Copy)]
+pub(crate) struct Attach(RootRef);
+
+impl Attach {
+    /// Of a root that climbed up to here.
+    pub(crate) fn of(root: RootRef) -> Self {
+        Self(root)
+    }
+
+    /// Hands the library its own way to the host. To be called once, before any of its components is opened.
+    pub(crate) fn call(self, host: &HostHandle) -> Outcome {
+        // SAFETY: the function has this type by rung 6, lies in the library's code by rung 7, and a handle's table is
+        // valid until exit.
+        unsafe { self.0.attach()(host.table()) }
     }
 }
 

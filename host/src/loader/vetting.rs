@@ -1,0 +1,77 @@
+//! Rung 4: rungs 5 to 10 in a short-lived child process first.
+//!
+//! A faulty library crashes, hangs or changes the process when it is opened or first used; here it does so in a child
+//! that nobody misses. The child is this very program, so what it finds holds here too. It is bounded by a deadline and
+//! by resource limits and gains no privileges; confining what it may reach is still to come. It does not protect from a
+//! library that behaves well in the child and badly here: who may put libraries there is a matter of trust.
+
+#![forbid(unsafe_code)]
+
+mod cache;
+pub(crate) mod child;
+mod parent;
+pub(crate) mod report;
+
+use super::climb::Candidate;
+use super::libraries::SystemLibraries;
+use super::refusal::Climbed;
+use report::Verdict;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a child may take if nothing else is said: a probe takes milliseconds, a loaded machine many times that.
+pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// The hidden subcommand that makes this program a vetting child.
+pub(crate) const SUBCOMMAND: &str = "__vet";
+
+/// How to vet.
+#[derive(Clone, Debug)]
+pub(crate) struct Vetting {
+    /// The folder of the verdict cache; absent: every plugin is vetted anew.
+    pub(crate) cache: Option<PathBuf>,
+    /// The longest a child may take.
+    pub(crate) deadline: Duration,
+}
+
+impl Default for Vetting {
+    fn default() -> Self {
+        Self {
+            cache: None,
+            deadline: DEADLINE_DEFAULT,
+        }
+    }
+}
+
+/// A plugin that was vetted.
+#[derive(Clone, Debug)]
+pub(crate) struct Vetted {
+    /// What the child found.
+    pub(crate) verdict: Verdict,
+    /// Whether it was found in an earlier run.
+    pub(crate) cached: bool,
+}
+
+impl Vetting {
+    /// Rung 4.
+    pub(crate) fn vet(&self, candidate: &Candidate, libraries: &mut SystemLibraries) -> Climbed<Vetted> {
+        let cache = self
+            .cache
+            .as_ref()
+            .map(|folder| cache::Entry::of(folder, candidate, libraries));
+        if let Some(verdict) = cache.as_ref().and_then(cache::Entry::read) {
+            return Ok(Vetted {
+                verdict,
+                cached: true,
+            });
+        }
+        let verdict = parent::run(candidate, self.deadline)?;
+        if let Some(entry) = cache {
+            entry.write(&verdict);
+        }
+        Ok(Vetted {
+            verdict,
+            cached: false,
+        })
+    }
+}
