@@ -5,7 +5,16 @@
 //! it can, so that all of them are reported at once. What only names tell (inputs that do not exist, cycles, outputs
 //! that nothing consumes) is part of it; what takes a plugin to know is in [`crate::graph::wiring`].
 
+mod check;
+mod component;
+pub mod keys;
+mod links;
+pub mod quantity;
+pub mod raw;
+mod settings;
+mod substitute;
 pub mod valid;
+mod values;
 
 pub use valid::{
     Audit, AuditDetail, BatchConfig, ComponentConfig, Config, Control, Delivery, Input, Limits, Log,
@@ -13,6 +22,7 @@ pub use valid::{
 };
 
 use crate::diagnostic::Diagnostics;
+use crate::yaml;
 
 /// What substitution may ask of the outside. An `Err` says in words why there is no text.
 pub trait Environment {
@@ -25,7 +35,22 @@ pub trait Environment {
 }
 
 /// The config in `text`, or everything that is wrong with it. `file` is only shown in places.
+///
+/// A text that is no YAML gives its first problem only; everything else is reported together, sorted by place.
 pub fn parse(file: &str, text: &str, environment: &dyn Environment) -> Result<Config, Diagnostics> {
-    let _ = (file, text, environment);
-    Err(Diagnostics::new())
+    let mut problems = Diagnostics::new();
+    let config = yaml::parse(file, text, &mut problems).map(|mut tree| {
+        substitute::substitute(file, &mut tree, environment, &mut problems);
+        let pipeline = raw::read(file, &tree, &mut problems);
+        check::check(file, text, &pipeline, &mut problems)
+    });
+    problems.quote(file, text);
+    problems.sort();
+    match config {
+        Some(config) if !problems.has_errors() => Ok(Config {
+            warnings: problems,
+            ..config
+        }),
+        _ => Err(problems),
+    }
 }

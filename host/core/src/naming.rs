@@ -28,7 +28,7 @@ fn folded(name: &str) -> String {
 }
 
 /// `did you mean ...?` for the nearest candidate, or else the list of all of them, cut after ten.
-pub(crate) fn suggestion<'a>(name: &str, candidates: &[&'a str]) -> Option<String> {
+pub(crate) fn suggestion(name: &str, candidates: &[&str]) -> Option<String> {
     /// More names than this are no help to read.
     const LISTED_MAX: usize = 10;
     if let Some(near) = nearest(name, candidates.iter().copied()) {

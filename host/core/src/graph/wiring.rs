@@ -5,21 +5,13 @@
 //! check belongs here, over the finished graph.
 
 use super::{Edge, Graph, Node, Output};
+use crate::codes;
 use crate::config::{ComponentConfig, Config, Delivery};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::naming::suggestion;
 use cardcage_plugin_api::describe::Description;
 use cardcage_plugin_api::manifest::{Capability, Kind};
 use std::collections::HashMap;
-
-/// An input names a port that its component does not have under its settings.
-pub const UNKNOWN_PORT: Code = Code("wiring.unknown-port");
-/// Delivery is promised behind a source that cannot go back.
-pub const NOT_REPLAYABLE: Code = Code("wiring.not-replayable");
-/// A component describes itself as another kind than its section says.
-pub const WRONG_KIND: Code = Code("wiring.wrong-kind");
-/// There is not one description a component.
-pub const DESCRIPTION_MISSING: Code = Code("wiring.description-missing");
 
 /// The graph of a config whose components described themselves so, or everything that does not fit.
 ///
@@ -32,7 +24,7 @@ pub fn check(config: &Config, descriptions: &[Description]) -> Result<Graph, Dia
             config.components.len(),
             descriptions.len()
         );
-        return Err(Diagnostic::error(DESCRIPTION_MISSING, message).into());
+        return Err(Diagnostic::error(codes::DESCRIPTION_MISSING, message).into());
     }
     kinds(config, descriptions, &mut problems);
     let graph = Graph {
@@ -65,7 +57,7 @@ fn kinds(config: &Config, descriptions: &[Description], problems: &mut Diagnosti
                 "`{}` stands among the {}s, but plugin `{}` describes it as a {}",
                 component.name, component.kind, component.plugin, description.kind
             );
-            let diagnostic = Diagnostic::error(WRONG_KIND, message).at(component.location.clone());
+            let diagnostic = Diagnostic::error(codes::WRONG_KIND, message).at(component.location.clone());
             problems.push(diagnostic.help(format!("this is a fault of plugin `{}`", component.plugin.name)));
         }
     }
@@ -81,18 +73,14 @@ fn edges(config: &Config, descriptions: &[Description], problems: &mut Diagnosti
                 // Such a config is refused before it gets here.
                 continue;
             };
-            let output = match &input.port {
-                None => Output::Main,
-                Some(port) => match descriptions[from].ports.iter().position(|name| name == port) {
-                    Some(port) => Output::Port(port),
-                    None => {
-                        let problem = unknown_port(&config.components[from], &descriptions[from], port);
-                        problems.push(problem.at(input.location.clone()));
-                        continue;
-                    }
-                },
-            };
-            edges.push(Edge { from, output, to });
+            let (producer, description) = (&config.components[from], &descriptions[from]);
+            match output(description, input.port.as_deref()) {
+                Ok(output) => edges.push(Edge { from, output, to }),
+                Err(port) => {
+                    let problem = unknown_port(producer, description, port);
+                    problems.push(problem.at(input.location.clone()));
+                }
+            }
         }
     }
     for (from, component) in config.components.iter().enumerate() {
@@ -107,6 +95,15 @@ fn edges(config: &Config, descriptions: &[Description], problems: &mut Diagnosti
         }));
     }
     edges
+}
+
+/// The output that an input names, or the name of a port that does not exist.
+fn output<'a>(description: &Description, port: Option<&'a str>) -> Result<Output, &'a str> {
+    let Some(port) = port else {
+        return Ok(Output::Main);
+    };
+    let index = description.ports.iter().position(|name| name == port);
+    index.map(Output::Port).ok_or(port)
 }
 
 fn unknown_port(producer: &ComponentConfig, description: &Description, port: &str) -> Diagnostic {
@@ -124,7 +121,7 @@ fn unknown_port(producer: &ComponentConfig, description: &Description, port: &st
         let suggested = suggestion(port, &ports).unwrap_or_default();
         format!("{suggested}; `{}` alone is its main output", producer.name)
     };
-    Diagnostic::error(UNKNOWN_PORT, message).help(help)
+    Diagnostic::error(codes::UNKNOWN_PORT, message).help(help)
 }
 
 /// At-least-once needs every source that flows into the component, however far upstream, to go back on demand.
@@ -148,7 +145,7 @@ fn delivery(config: &Config, descriptions: &[Description], graph: &Graph, proble
                 source.plugin
             );
             problems.push(
-                Diagnostic::error(NOT_REPLAYABLE, message)
+                Diagnostic::error(codes::NOT_REPLAYABLE, message)
                     .at(component.key_location("delivery").clone())
                     .related(
                         source.location.clone(),

@@ -212,7 +212,7 @@ pub(super) fn imbalances(books: &Books) -> Vec<Imbalance> {
     for row in &books.components {
         flows.check(row, &mut note);
     }
-    for name in flows.unknown(books) {
+    for name in unknown(books) {
         note(
             1,
             Who::Unknown {
@@ -279,15 +279,16 @@ impl<'a> Flows<'a> {
             );
         }
     }
+}
 
-    fn unknown<'b>(&self, books: &'b Books) -> Vec<&'b str> {
-        let names = books.edges.iter().flat_map(|edge| [&edge.from, &edge.to]);
-        let mut unknown: Vec<&str> = names
-            .map(String::as_str)
-            .filter(|name| !books.components.iter().any(|row| row.name == *name))
-            .collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        unknown
-    }
+/// Names that stand at an edge and have no account.
+fn unknown(books: &Books) -> Vec<&str> {
+    let names = books.edges.iter().flat_map(|edge| [&edge.from, &edge.to]);
+    let mut unknown: Vec<&str> = names
+        .map(String::as_str)
+        .filter(|name| !books.components.iter().any(|row| row.name == *name))
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown
 }

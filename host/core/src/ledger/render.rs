@@ -48,10 +48,7 @@ fn table(books: &Books) -> String {
         }
     }
     lines.insert(0, head);
-    lines
-        .iter()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    lines.iter().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 fn widest(widths: impl Iterator<Item = usize>, title: &str) -> usize {

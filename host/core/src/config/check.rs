@@ -1,0 +1,246 @@
+//! The whole pipeline, from as written to checked.
+
+use super::component::{self};
+use super::links;
+use super::raw::{Pipeline, Section};
+use super::valid::{
+    Audit, AuditDetail, ComponentConfig, Config, Control, Limits, Log, LogFormat, OnBadConfig, Plugins,
+};
+use super::values::Reader;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::yaml::{Span, Typed};
+use cardcage_plugin_api::manifest::Kind;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The version of the format.
+const VERSION: i64 = 1;
+/// One thread and one inbox each: more than any machine runs, and what follows is allocated by this number.
+const COMPONENTS_MAX: usize = 4096;
+/// Ids are 32 bits wide, of which the dictionary keeps the last for itself; 100 million sensors take some 10 GB.
+const SENSORS: RangeInclusive<u32> = 1..=100_000_000;
+/// Ids are 16 bits wide, and 0 means "no unit".
+const UNITS: RangeInclusive<u32> = 1..=65_535;
+const RETIRED_GENERATIONS: RangeInclusive<u32> = 0..=4096;
+const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 50;
+const CHECKPOINT_EVERY: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
+const CHECKPOINT_EVERY_DEFAULT: Duration = Duration::from_secs(1);
+const AUDIT_ENTRIES: RangeInclusive<u64> = 1..=1_000_000_000;
+const AUDIT_ROTATE_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 40;
+const AUDIT_KEEP: RangeInclusive<u32> = 1..=1_000_000;
+const STATE_DIRECTORY_DEFAULT: &str = ".cardcage";
+
+/// The checked config. Only if no problem is an error is it as written.
+pub(super) fn check(file: &str, text: &str, raw: &Pipeline<'_>, problems: &mut Diagnostics) -> Config {
+    let mut reader = Reader { file, problems };
+    version(&mut reader, &raw.top);
+    let components = components(&mut reader, raw);
+    Config {
+        file: file.to_owned(),
+        text: text.to_owned(),
+        plugins: plugins(&mut reader, raw),
+        state_directory: reader
+            .optional_text(&raw.top, "state_directory", "a folder")
+            .unwrap_or_else(|| STATE_DIRECTORY_DEFAULT.to_owned()),
+        limits: limits(&mut reader, &raw.limits),
+        control: control(&mut reader, &raw.control),
+        log: log(&mut reader, &raw.log),
+        audit: audit(&mut reader, &raw.audit),
+        checkpoint_every: reader.duration(
+            &raw.checkpoint,
+            "every",
+            CHECKPOINT_EVERY_DEFAULT,
+            &CHECKPOINT_EVERY,
+        ),
+        on_bad_config: reader.choice(
+            &raw.top,
+            "on_bad_config",
+            &[
+                ("refuse", OnBadConfig::Refuse),
+                ("last_good", OnBadConfig::LastGood),
+            ],
+        ),
+        components,
+        warnings: Diagnostics::new(),
+    }
+}
+
+fn version(reader: &mut Reader<'_>, top: &Section<'_>) {
+    let Some(entry) = top.entry("version") else {
+        let diagnostic = Diagnostic::error(codes::MISSING_KEY, "`version` is missing");
+        let start = Span {
+            line: 1,
+            column: 1,
+            end_column: 1,
+        };
+        let diagnostic = diagnostic.at(start.in_file(reader.file));
+        reader
+            .problems
+            .push(diagnostic.help("add a line `version: 1` at the top"));
+        return;
+    };
+    let Some(scalar) = reader.scalar(&entry.node, "`1`") else {
+        return;
+    };
+    if scalar.typed != Typed::Integer(VERSION) {
+        let message = format!(
+            "`version` is {}; this program knows `{VERSION}`",
+            entry.node.shown()
+        );
+        reader.error(
+            codes::UNKNOWN_VERSION,
+            entry.node.span,
+            message,
+            "is the file for a newer Cardcage?",
+        );
+    }
+}
+
+fn components(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Vec<ComponentConfig> {
+    if raw.components.len() > COMPONENTS_MAX {
+        let message = format!("{} components; at most {COMPONENTS_MAX}", raw.components.len());
+        reader.error(
+            codes::BAD_VALUE,
+            raw.components[COMPONENTS_MAX].span,
+            message,
+            "split the pipeline",
+        );
+        return Vec::new();
+    }
+    let components: Vec<ComponentConfig> = raw
+        .components
+        .iter()
+        .map(|component| component::check(reader, component))
+        .collect();
+    if !empty(reader, raw, &components) {
+        links::check(&components, reader.problems);
+    }
+    components
+}
+
+/// Reports a pipeline in which nothing could flow; what follows from that is not worth saying.
+fn empty(reader: &mut Reader<'_>, raw: &Pipeline<'_>, components: &[ComponentConfig]) -> bool {
+    let has = |kind: Kind| components.iter().any(|component| component.kind == kind);
+    let (missing, section) = match (has(Kind::Source), has(Kind::Sink)) {
+        (true, true) => return false,
+        (false, false) => ("sources and no sinks", "sources"),
+        (false, true) => ("sources", "sources"),
+        (true, false) => ("sinks", "sinks"),
+    };
+    let diagnostic = Diagnostic::error(
+        codes::EMPTY_PIPELINE,
+        format!("there are no {missing}, so nothing can flow"),
+    );
+    let diagnostic = match raw.top.entry(section) {
+        Some(entry) => diagnostic.at(entry.span.in_file(reader.file)),
+        None => diagnostic,
+    };
+    let help = "a pipeline needs at least one component under `sources` and one under `sinks`";
+    reader.problems.push(diagnostic.help(help));
+    true
+}
+
+fn plugins(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Plugins {
+    let directories = reader.texts(&raw.plugins, "directories", "a list of folders", "a folder");
+    let mut trust = Vec::new();
+    if let Some(entry) = raw.trust.entry("sha256") {
+        for node in reader.items(&entry.node, "a list of hashes") {
+            let Some(hash) = reader.text(node, "a SHA-256 hash") else {
+                continue;
+            };
+            if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+                trust.push(hash.to_ascii_lowercase());
+            } else {
+                let message = format!("{} is no SHA-256 hash", node.shown());
+                let help = "write its 64 hex digits, as `sha256sum FILE` prints them, in quotes";
+                reader.error(codes::BAD_VALUE, node.span, message, help);
+            }
+        }
+    }
+    Plugins { directories, trust }
+}
+
+fn limits(reader: &mut Reader<'_>, raw: &Section<'_>) -> Limits {
+    let default = Limits::default();
+    Limits {
+        sensors: reader.count(raw, "sensors", default.sensors, &SENSORS),
+        units: reader.count(raw, "units", default.units, &UNITS),
+        retired_generations: reader.count(
+            raw,
+            "retired_generations",
+            default.retired_generations,
+            &RETIRED_GENERATIONS,
+        ),
+        memory: reader.size(raw, "memory", &MEMORY_BYTES),
+    }
+}
+
+fn control(reader: &mut Reader<'_>, raw: &Section<'_>) -> Control {
+    let mode = raw.entry("mode").and_then(|entry| {
+        let text = reader.text(&entry.node, "octal digits such as `0600`")?;
+        let digits = text.strip_prefix("0o").unwrap_or(&text);
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777);
+        if mode.is_none() {
+            let message = format!(
+                "`mode` is {}; expected octal digits from 0 to 0777",
+                entry.node.shown()
+            );
+            reader.error(
+                codes::BAD_VALUE,
+                entry.node.span,
+                message,
+                "write `0600`, for example",
+            );
+        }
+        if mode.is_some_and(|mode| mode & 0o002 != 0) {
+            let message = format!(
+                "`mode` {} lets everyone on this machine control the daemon",
+                entry.node.shown()
+            );
+            let warning =
+                Diagnostic::warning(codes::OPEN_SOCKET, message).at(entry.node.span.in_file(reader.file));
+            reader
+                .problems
+                .push(warning.help("write `0660` and name a `group`"));
+        }
+        mode
+    });
+    Control {
+        socket: reader.optional_text(raw, "socket", "a path"),
+        mode: mode.unwrap_or(Control::default().mode),
+        group: reader.optional_text(raw, "group", "a group's name"),
+    }
+}
+
+fn log(reader: &mut Reader<'_>, raw: &Section<'_>) -> Log {
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, Some(level)));
+    let formats = [
+        ("auto", LogFormat::Auto),
+        ("human", LogFormat::Human),
+        ("json", LogFormat::Json),
+    ];
+    let level = reader.choice(raw, "level", &levels);
+    Log {
+        level: level.map_or_else(|| Log::default().level, str::to_owned),
+        format: reader.choice(raw, "format", &formats),
+    }
+}
+
+fn audit(reader: &mut Reader<'_>, raw: &Section<'_>) -> Audit {
+    let default = Audit::default();
+    let details = [("full", AuditDetail::Full), ("merged", AuditDetail::Merged)];
+    Audit {
+        detail: reader.choice(raw, "detail", &details),
+        max_entries_per_second: reader.count(
+            raw,
+            "max_entries_per_second",
+            default.max_entries_per_second,
+            &AUDIT_ENTRIES,
+        ),
+        rotate_bytes: reader
+            .size(raw, "rotate", &AUDIT_ROTATE_BYTES)
+            .unwrap_or(default.rotate_bytes),
+        keep: reader.count(raw, "keep", default.keep, &AUDIT_KEEP),
+    }
+}

@@ -1,0 +1,302 @@
+//! What names alone tell of how components are connected: checked with the config, before any plugin is loaded.
+
+use super::valid::{ComponentConfig, Input};
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::naming::{nearest, suggestion};
+use cardcage_plugin_api::manifest::Kind;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Reports everything that does not fit.
+pub(super) fn check(components: &[ComponentConfig], problems: &mut Diagnostics) {
+    let links = Links::new(components, problems);
+    let mut misspelt: HashSet<&str> = HashSet::new();
+    for component in components {
+        links.arity(component, problems);
+        for input in &component.inputs {
+            links.input(component, input, &mut misspelt, problems);
+        }
+        links.dead_letter(component, problems);
+    }
+    links.unused(&misspelt, problems);
+    links.cycles(problems);
+}
+
+struct Links<'a> {
+    components: &'a [ComponentConfig],
+    index: HashMap<&'a str, usize>,
+}
+
+impl<'a> Links<'a> {
+    fn new(components: &'a [ComponentConfig], problems: &mut Diagnostics) -> Self {
+        let mut index: HashMap<&str, usize> = HashMap::new();
+        for (at, component) in components.iter().enumerate() {
+            let Some(first) = index.get(component.name.as_str()) else {
+                index.insert(&component.name, at);
+                continue;
+            };
+            let first = &components[*first];
+            let message = format!("a {} is already named `{}`", first.kind, component.name);
+            problems.push(
+                Diagnostic::error(codes::DUPLICATE_NAME, message)
+                    .at(component.location.clone())
+                    .related(first.location.clone(), format!("the {} is here", first.kind))
+                    .help("give one of them another name: names are shared by sources, stages and sinks"),
+            );
+        }
+        Self { components, index }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a ComponentConfig> {
+        self.index.get(name).map(|index| &self.components[*index])
+    }
+
+    fn names(&self, fits: impl Fn(&ComponentConfig) -> bool) -> Vec<&'a str> {
+        let fitting = self.components.iter().filter(|component| fits(component));
+        fitting.map(|component| component.name.as_str()).collect()
+    }
+
+    /// Sources have no inputs, others have some; a sink may live on dead letters alone.
+    fn arity(&self, component: &ComponentConfig, problems: &mut Diagnostics) {
+        let written = component.locations.get("inputs");
+        let name = &component.name;
+        match component.kind {
+            Kind::Source => {
+                if let Some(location) = written {
+                    let message = format!("source `{name}` has `inputs`, but nothing flows into a source");
+                    let help = "remove `inputs`, or move the component to `stages` or `sinks`";
+                    problems.push(
+                        Diagnostic::error(codes::SOURCE_WITH_INPUTS, message)
+                            .at(location.clone())
+                            .help(help),
+                    );
+                }
+            }
+            Kind::Stage | Kind::Sink => {
+                let empty = written.is_none() || component.inputs.is_empty();
+                // Inputs that were written but are wrong were reported already.
+                let reported = component.inputs.is_empty()
+                    && problems
+                        .iter()
+                        .any(|p| p.location.as_ref() == written && written.is_some());
+                let dead_letters = self.components.iter().any(|other| {
+                    other.dead_letter.as_ref().is_some_and(|(sink, _)| sink == name) && other.name != *name
+                });
+                if empty && !reported && !dead_letters {
+                    let message = format!(
+                        "{} `{name}` has no inputs, so nothing would ever reach it",
+                        component.kind
+                    );
+                    let help = self.input_example(component);
+                    let location = written.unwrap_or(&component.location).clone();
+                    problems.push(
+                        Diagnostic::error(codes::NO_INPUTS, message)
+                            .at(location)
+                            .help(help),
+                    );
+                }
+            }
+        }
+    }
+
+    fn input_example(&self, component: &ComponentConfig) -> String {
+        let givers = self.names(|other| other.kind != Kind::Sink && other.name != component.name);
+        match givers.last() {
+            Some(giver) => format!("add `inputs: [{giver}]`, for example"),
+            None => "add a source first".to_owned(),
+        }
+    }
+
+    fn input(
+        &self,
+        component: &ComponentConfig,
+        input: &Input,
+        misspelt: &mut HashSet<&'a str>,
+        problems: &mut Diagnostics,
+    ) {
+        let name = &input.component;
+        let problem = match self.get(name) {
+            None => {
+                let givers = self.names(|other| other.kind != Kind::Sink && other.name != component.name);
+                misspelt.extend(nearest(name, givers.iter().copied()));
+                let message = format!(
+                    "`{}` takes input from `{name}`, which does not exist",
+                    component.name
+                );
+                Diagnostic::error(codes::UNKNOWN_INPUT, message).maybe_help(suggestion(name, &givers))
+            }
+            Some(other) if other.kind == Kind::Sink => {
+                let message = format!(
+                    "`{}` takes input from sink `{name}`, but nothing comes out of a sink",
+                    component.name
+                );
+                let through: Vec<&str> = other
+                    .inputs
+                    .iter()
+                    .map(|input| input.component.as_str())
+                    .collect();
+                let help = match through.first() {
+                    Some(giver) => format!("take what the sink takes: `inputs: [{giver}]`"),
+                    None => "name a source or stage".to_owned(),
+                };
+                Diagnostic::error(codes::SINK_AS_INPUT, message)
+                    .related(other.location.clone(), "the sink is here")
+                    .help(help)
+            }
+            Some(_) => return,
+        };
+        problems.push(problem.at(input.location.clone()));
+    }
+
+    fn dead_letter(&self, component: &ComponentConfig, problems: &mut Diagnostics) {
+        let Some((name, location)) = &component.dead_letter else {
+            return;
+        };
+        let sinks = self.names(|other| other.kind == Kind::Sink && other.name != component.name);
+        let message = match self.get(name) {
+            Some(_) if *name == component.name => format!("`{name}` cannot take its own dead letters"),
+            Some(other) if other.kind == Kind::Sink => return,
+            Some(other) => format!("dead letters go to a sink; `{name}` is a {}", other.kind),
+            None => format!(
+                "dead letters of `{}` go to `{name}`, which does not exist",
+                component.name
+            ),
+        };
+        let help = suggestion(name, &sinks).unwrap_or_else(|| "add a sink for them".to_owned());
+        problems.push(
+            Diagnostic::error(codes::BAD_DEAD_LETTER, message)
+                .at(location.clone())
+                .help(help),
+        );
+    }
+
+    /// `misspelt` are names that an unknown input probably meant: saying that nothing takes them would mislead.
+    fn unused(&self, misspelt: &HashSet<&str>, problems: &mut Diagnostics) {
+        let inputs = || self.components.iter().flat_map(|component| &component.inputs);
+        let taken: HashSet<&str> = inputs()
+            .filter(|input| input.port.is_none())
+            .map(|input| input.component.as_str())
+            .collect();
+        for component in self
+            .components
+            .iter()
+            .filter(|component| component.kind != Kind::Sink)
+        {
+            let name = component.name.as_str();
+            if taken.contains(name) || misspelt.contains(name) {
+                continue;
+            }
+            let port = inputs().find(|input| input.component == name && input.port.is_some());
+            let (what, help) = match port.and_then(|input| input.port.as_deref()) {
+                Some(port) => (
+                    "main output",
+                    format!("its port `{port}` is taken; add `{name}` itself to the `inputs` of a sink, too"),
+                ),
+                None => (
+                    "output",
+                    format!("add `{name}` to the `inputs` of a stage or sink, or remove it"),
+                ),
+            };
+            let message = format!("nothing takes the {what} of {} `{name}`", component.kind);
+            problems.push(
+                Diagnostic::error(codes::UNUSED_OUTPUT, message)
+                    .at(component.location.clone())
+                    .help(help),
+            );
+        }
+    }
+
+    /// Each circle once, as a path in the direction of the flow.
+    fn cycles(&self, problems: &mut Diagnostics) {
+        let producers: Vec<Vec<usize>> = self.producers();
+        let mut state = vec![Visit::New; self.components.len()];
+        let mut reported: BTreeSet<usize> = BTreeSet::new();
+        for start in 0..self.components.len() {
+            let mut path: Vec<(usize, usize)> = vec![(start, 0)];
+            if state[start] != Visit::New {
+                continue;
+            }
+            state[start] = Visit::Open;
+            while let Some((node, next)) = path.last_mut() {
+                let Some(&producer) = producers[*node].get(*next) else {
+                    state[*node] = Visit::Done;
+                    path.pop();
+                    continue;
+                };
+                *next += 1;
+                match state[producer] {
+                    Visit::Done => {}
+                    Visit::New => {
+                        state[producer] = Visit::Open;
+                        path.push((producer, 0));
+                    }
+                    Visit::Open => {
+                        let from = path.iter().position(|(node, _)| *node == producer).unwrap_or(0);
+                        let members: Vec<usize> = path[from..].iter().map(|(node, _)| *node).collect();
+                        if !members.iter().any(|node| reported.contains(node)) {
+                            problems.push(self.cycle(&members));
+                        }
+                        reported.extend(members);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `members` against the flow: each takes what the next one gives, the last what the first one gives.
+    fn cycle(&self, members: &[usize]) -> Diagnostic {
+        let mut names: Vec<&str> = members
+            .iter()
+            .rev()
+            .map(|node| self.components[*node].name.as_str())
+            .collect();
+        // Begin with the one that stands first in the file.
+        let first = (0..names.len())
+            .min_by_key(|at| self.index.get(names[*at]).copied())
+            .unwrap_or(0);
+        names.rotate_left(first);
+        let consumer = self.get(names[0]);
+        let last = names[names.len() - 1];
+        names.push(names[0]);
+        let message = format!("these feed each other in a circle: {}", names.join(" -> "));
+        let diagnostic = Diagnostic::error(codes::CYCLE, message)
+            .help("records would go round for ever; remove one input");
+        let location = consumer.map(|consumer| {
+            let closing = consumer.inputs.iter().find(|input| input.component == last);
+            let dead_letter = || Some(&self.get(last)?.dead_letter.as_ref()?.1);
+            let location = closing.map(|input| &input.location).or_else(dead_letter);
+            location.unwrap_or(&consumer.location).clone()
+        });
+        match location {
+            Some(location) => diagnostic.at(location),
+            None => diagnostic,
+        }
+    }
+
+    /// For each component what flows into it: its inputs, and components whose dead letters it takes.
+    fn producers(&self) -> Vec<Vec<usize>> {
+        let mut producers: Vec<Vec<usize>> = vec![Vec::new(); self.components.len()];
+        for (at, component) in self.components.iter().enumerate() {
+            let known = component
+                .inputs
+                .iter()
+                .filter_map(|input| self.index.get(input.component.as_str()));
+            producers[at].extend(known);
+            let dead_letter = component
+                .dead_letter
+                .as_ref()
+                .filter(|(sink, _)| *sink != component.name);
+            if let Some(&sink) = dead_letter.and_then(|(sink, _)| self.index.get(sink.as_str())) {
+                producers[sink].push(at);
+            }
+        }
+        producers
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    New,
+    Open,
+    Done,
+}
