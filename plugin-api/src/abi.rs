@@ -17,6 +17,12 @@
 //! no memory allocated on one side is freed on the other; no panic or exception may cross (the SDK's shims
 //! catch them in the plugin and return [`Outcome::PANICKED`]); a required function is never null.
 
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::expl_impl_clone_on_copy,
+    reason = "StableAbi's derive for the prefix type writes accessors and a Clone that these lints dislike"
+)]
+
 use crate::record::{Record, SensorId, UnitId};
 use abi_stable::StableAbi;
 use core::ffi::c_void;

@@ -332,8 +332,9 @@ impl<'a> Outputs<'a> {
             return false;
         }
         // SAFETY: `main` is a batch that the host lends for the call; only this method uses it.
+        let main = unsafe { &mut *raw.main };
         Port {
-            raw: Some(unsafe { &mut *raw.main }),
+            raw: Some(main),
             counts: self.counts,
         }
         .push(record)

@@ -72,13 +72,16 @@ pub const fn header<L: Library>() -> LibHeader {
 pub struct Note<const N: usize> {
     name_size: u32,
     description_size: u32,
-    note_type: u32,
+    kind: u32,
     name: [u8; 12],
     description: [u8; N],
 }
 
 impl<const N: usize> Note<N> {
     /// The note that holds this manifest.
+    ///
+    /// # Panics
+    /// At compile time, if the manifest is larger than the host reads.
     pub const fn new(manifest: &[u8]) -> Self {
         assert!(manifest.len() == N && N <= crate::manifest::MANIFEST_MAX_BYTES);
         let mut name = [0; 12];
@@ -89,8 +92,12 @@ impl<const N: usize> Note<N> {
         }
         Self {
             name_size: 9,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "asserted above to be at most 256 KiB"
+            )]
             description_size: N as u32,
-            note_type: NOTE_TYPE,
+            kind: NOTE_TYPE,
             name,
             description: join(&[manifest]),
         }
@@ -109,6 +116,9 @@ pub const fn total_len(parts: &[&[u8]]) -> usize {
 }
 
 /// All parts, one behind the other; `N` is their [`total_len`].
+///
+/// # Panics
+/// At compile time, if `N` is not their total length.
 pub const fn join<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     let mut joined = [0; N];
     let (mut part, mut at) = (0, 0);

@@ -23,6 +23,10 @@ pub const MANIFEST_MAX_BYTES: usize = 256 * 1024;
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`manifest` is the format's version, by the name it has in the JSON"
+)]
 pub struct Manifest {
     /// [`MANIFEST_VERSION`].
     pub manifest: u32,

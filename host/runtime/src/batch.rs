@@ -62,6 +62,7 @@ impl Batch {
     }
 
     /// Cuts off and returns a copy of the records from `at` on, as a batch from `pool`.
+    #[must_use]
     pub fn split_off(&mut self, at: u32, pool: &Pool) -> Self {
         let mut tail = pool.take();
         tail.header = self.header;

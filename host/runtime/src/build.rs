@@ -194,22 +194,22 @@ impl Wiring<'_> {
         context: &LaneContext,
         mailbox: &Arc<Mailbox>,
     ) -> Option<Lane> {
+        let has_inbox = inbox.is_some();
         let mut awaits_last_acknowledgement = false;
-        let (feed, first_stage) = match inbox {
-            Some(inbox) => (Some(Feed::Inbox(inbox)), Some(lane.head)),
-            None => {
-                let source = self.source(lane.head, context);
-                awaits_last_acknowledgement = source.as_ref().is_some_and(|source| {
-                    source
-                        .slot
-                        .opener
-                        .handle
-                        .manifest()
-                        .capabilities
-                        .has(Capability::Acknowledged)
-                });
-                (source.map(|source| Feed::Source(Box::new(source))), None)
-            }
+        let feed = if let Some(inbox) = inbox {
+            Some(Feed::Inbox(inbox))
+        } else {
+            let source = self.source(lane.head, context);
+            awaits_last_acknowledgement = source.as_ref().is_some_and(|source| {
+                source
+                    .slot
+                    .opener
+                    .handle
+                    .manifest()
+                    .capabilities
+                    .has(Capability::Acknowledged)
+            });
+            source.map(|source| Feed::Source(Box::new(source)))
         };
         let is_sink = self.graph.nodes[lane.head].kind == Kind::Sink;
         let exit = if is_sink {
@@ -221,10 +221,8 @@ impl Wiring<'_> {
                 self.senders(|edge| edge.from == tail && edge.output == Output::Main),
             ))
         };
-        let nodes = first_stage
-            .filter(|_| !is_sink)
-            .into_iter()
-            .chain(lane.stages.iter().copied());
+        let head = (has_inbox && !is_sink).then_some(lane.head);
+        let nodes = head.into_iter().chain(lane.stages.iter().copied());
         let stages: Vec<Option<StageSlot>> = nodes.map(|node| self.stage(node, context)).collect();
         let mut stages: Vec<StageSlot> = stages.into_iter().flatten().collect();
         let (Some(feed), Some(exit)) = (feed, exit) else {

@@ -4,6 +4,7 @@
 //! the bound, which counts capacity, is not spent on air.
 
 use crate::batch::{Batch, Pool};
+use cardcage_core::ledger::EdgeAccount;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -98,8 +99,19 @@ impl Inbox {
         &self.counts[edge]
     }
 
+    /// What passed over an edge.
+    pub(crate) fn account(&self, edge: usize) -> EdgeAccount {
+        let counts = &self.counts[edge];
+        EdgeAccount {
+            sent: counts.sent.load(Ordering::Relaxed),
+            received: counts.received.load(Ordering::Relaxed),
+            queued: self.waiting(edge),
+            discarded: counts.discarded.load(Ordering::Relaxed),
+        }
+    }
+
     /// Records that wait on an edge.
-    pub(crate) fn waiting(&self, edge: usize) -> u64 {
+    fn waiting(&self, edge: usize) -> u64 {
         let state = self.lock();
         state.inputs[edge].items.iter().map(Item::records).sum()
     }
@@ -302,9 +314,7 @@ mod tests {
         batch
     }
 
-    fn now() -> Option<Duration> {
-        Some(Duration::ZERO)
-    }
+    const NOW: Option<Duration> = Some(Duration::ZERO);
 
     fn values(popped: &Popped) -> Vec<f64> {
         match popped {
@@ -320,16 +330,16 @@ mod tests {
         inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
         inbox.barrier(0, 1);
         inbox.push(0, batch(&pool, 2, &[2.0])).expect("open");
-        assert_eq!(values(&inbox.pop(now())), [1.0]);
+        assert_eq!(values(&inbox.pop(NOW)), [1.0]);
         assert!(
-            matches!(inbox.pop(now()), Popped::TimedOut),
+            matches!(inbox.pop(NOW), Popped::TimedOut),
             "edge 1 has not had the barrier"
         );
         inbox.push(1, batch(&pool, 1, &[3.0])).expect("open");
         inbox.barrier(1, 1);
-        assert_eq!(values(&inbox.pop(now())), [3.0]);
-        assert!(matches!(inbox.pop(now()), Popped::Barrier(1)));
-        assert_eq!(values(&inbox.pop(now())), [2.0]);
+        assert_eq!(values(&inbox.pop(NOW)), [3.0]);
+        assert!(matches!(inbox.pop(NOW), Popped::Barrier(1)));
+        assert_eq!(values(&inbox.pop(NOW)), [2.0]);
     }
 
     #[test]
@@ -339,11 +349,11 @@ mod tests {
         inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
         inbox.end(0);
         inbox.barrier(1, 1);
-        assert_eq!(values(&inbox.pop(now())), [1.0]);
-        assert!(matches!(inbox.pop(now()), Popped::Barrier(1)));
-        assert!(matches!(inbox.pop(now()), Popped::TimedOut));
+        assert_eq!(values(&inbox.pop(NOW)), [1.0]);
+        assert!(matches!(inbox.pop(NOW), Popped::Barrier(1)));
+        assert!(matches!(inbox.pop(NOW), Popped::TimedOut));
         inbox.end(1);
-        assert!(matches!(inbox.pop(now()), Popped::Ended));
+        assert!(matches!(inbox.pop(NOW), Popped::Ended));
     }
 
     #[test]
@@ -356,10 +366,10 @@ mod tests {
         inbox.barrier(0, 1);
         inbox.push(0, batch(&pool, 2, &[6.0])).expect("open");
         assert_eq!(inbox.waiting(0), 6);
-        assert_eq!(values(&inbox.pop(now())), [1.0, 2.0, 3.0]);
-        assert_eq!(values(&inbox.pop(now())), [4.0, 5.0]);
-        assert!(matches!(inbox.pop(now()), Popped::Barrier(1)));
-        assert_eq!(values(&inbox.pop(now())), [6.0]);
+        assert_eq!(values(&inbox.pop(NOW)), [1.0, 2.0, 3.0]);
+        assert_eq!(values(&inbox.pop(NOW)), [4.0, 5.0]);
+        assert!(matches!(inbox.pop(NOW), Popped::Barrier(1)));
+        assert_eq!(values(&inbox.pop(NOW)), [6.0]);
         assert_eq!(inbox.counts(0).sent.load(Ordering::Relaxed), 6);
         assert_eq!(inbox.counts(0).received.load(Ordering::Relaxed), 6);
     }

@@ -104,7 +104,7 @@ pub enum Processed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// Safe.
-    Committed,
+    Safe,
     /// Try again then (UTC nanoseconds), for this reason.
     Retry(i64, String),
     /// Lost, for this reason.
@@ -650,7 +650,7 @@ impl StageOutputs {
     }
 
     /// Records in all of them.
-    pub fn len(&self) -> u64 {
+    pub fn records(&self) -> u64 {
         u64::from(self.main.len())
             + self
                 .ports
@@ -715,7 +715,7 @@ impl SinkInstance {
         // SAFETY: the handle's promise; the instance is open; the frame lives for the call.
         let outcome = unsafe { (self.functions.commit)(self.core.instance.as_ptr(), epoch, call) };
         match self.core.frame.end("commit", outcome)? {
-            Outcome::OK => Ok(Committed::Committed),
+            Outcome::OK => Ok(Committed::Safe),
             Outcome::RETRY => Ok(Committed::Retry(
                 self.core.frame.call.wait_until_ns,
                 self.core.frame.message(),

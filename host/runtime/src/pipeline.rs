@@ -14,7 +14,6 @@ use cardcage_core::ledger::{Books, ComponentRow, EdgeAccount, EdgeRow, OutputNam
 use cardcage_plugin_api::describe::Description;
 use cardcage_plugin_api::manifest::Kind;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -231,27 +230,15 @@ impl Pipeline {
             .iter()
             .zip(&self.built.edges)
             .map(|(edge, place)| {
-                let account = match place {
-                    Some((inbox, at)) => {
-                        let counts = inbox.counts(*at);
-                        EdgeAccount {
-                            sent: counts.sent.load(Ordering::Relaxed),
-                            received: counts.received.load(Ordering::Relaxed),
-                            queued: inbox.waiting(*at),
-                            discarded: counts.discarded.load(Ordering::Relaxed),
-                        }
-                    }
-                    // Inside a lane nothing can get lost between two components: what one gave is what the next took in.
-                    None => {
-                        let passed = self.built.counters[edge.to].account().input;
-                        EdgeAccount {
-                            sent: passed,
-                            received: passed,
-                            queued: 0,
-                            discarded: 0,
-                        }
-                    }
+                // Inside a lane nothing can get lost between two components: what one gave, the next took in.
+                let passed = self.built.counters[edge.to].account().input;
+                let fused = EdgeAccount {
+                    sent: passed,
+                    received: passed,
+                    queued: 0,
+                    discarded: 0,
                 };
+                let account = place.as_ref().map_or(fused, |(inbox, at)| inbox.account(*at));
                 let output = match edge.output {
                     Output::Main => OutputName::Main,
                     Output::DeadLetter => OutputName::DeadLetter,

@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn waits_double_and_end_for_good_after_count() {
-        let mut restarts = Restarts::new(3, Duration::from_secs(60));
+        let mut restarts = Restarts::new(3, Duration::from_mins(1));
         let waits: Vec<_> = (0..4).map(|at| restarts.after_failure(at * SECOND)).collect();
         let expected = [100, 200, 400].map(|ms| Some(Duration::from_millis(ms)));
         assert_eq!(waits, [expected[0], expected[1], expected[2], None]);
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn failures_outside_the_window_are_forgotten() {
-        let mut restarts = Restarts::new(1, Duration::from_secs(60));
+        let mut restarts = Restarts::new(1, Duration::from_mins(1));
         for at in 0..5 {
             assert_eq!(restarts.after_failure(at * 61 * SECOND), Some(FIRST_WAIT));
         }
@@ -70,6 +70,6 @@ mod tests {
 
     #[test]
     fn without_restarts_the_first_failure_is_the_last() {
-        assert_eq!(Restarts::new(0, Duration::from_secs(60)).after_failure(0), None);
+        assert_eq!(Restarts::new(0, Duration::from_mins(1)).after_failure(0), None);
     }
 }

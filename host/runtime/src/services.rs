@@ -464,21 +464,22 @@ unsafe extern "C" fn state_directory(context: *mut c_void, out: *mut Writer) -> 
     }
     let bytes = path.as_os_str().as_bytes();
     // SAFETY: the plugin lends a writer, or null.
-    match unsafe { out.as_ref() } {
-        // SAFETY: the writer's function takes its own context and bytes valid for the call.
-        Some(Writer {
-            context,
-            write: Some(write),
-        }) => unsafe {
-            write(
-                *context,
-                Bytes {
-                    ptr: bytes.as_ptr(),
-                    len: bytes.len(),
-                },
-            )
-        },
-        _ => Outcome::FAILED,
+    let Some(Writer {
+        context,
+        write: Some(write),
+    }) = (unsafe { out.as_ref() })
+    else {
+        return Outcome::FAILED;
+    };
+    // SAFETY: the writer's function takes its own context and bytes valid for the call.
+    unsafe {
+        write(
+            *context,
+            Bytes {
+                ptr: bytes.as_ptr(),
+                len: bytes.len(),
+            },
+        )
     }
 }
 

@@ -92,7 +92,7 @@ impl SinkSlot {
             let committed = instance.commit(epoch, now);
             self.slot.end()?;
             match committed {
-                Ok(Committed::Committed) => {
+                Ok(Committed::Safe) => {
                     self.delivered();
                     return Ok(());
                 }
@@ -131,7 +131,7 @@ impl SinkSlot {
         self.slot.context.watch.begin(self.slot.node, "commit", 0, now);
         let committed = instance.commit(epoch, now);
         self.slot.end()?;
-        if committed == Ok(Committed::Committed) {
+        if committed == Ok(Committed::Safe) {
             self.delivered();
         }
         Ok(())

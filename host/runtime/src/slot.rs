@@ -111,11 +111,6 @@ impl<I: Opened> Slot<I> {
         }
     }
 
-    /// A copy of the batch, if a failure should be able to hand it to the dead letter.
-    pub(crate) fn keep_copy(&self, batch: &Batch) -> Option<Batch> {
-        self.dead_letter.as_ref().map(|_| self.context.pool.copy(batch))
-    }
-
     /// The records of a failed call are lost, or go to the dead letter.
     pub(crate) fn lose(&self, records: u32, copy: Option<Batch>) {
         match (&self.dead_letter, copy) {

@@ -146,7 +146,7 @@ impl StageSlot {
         counters.holds(counted.held);
         let came = u128::from(before.records) + u128::from(created) + u128::from(before.held);
         let went = u128::from(after)
-            + u128::from(self.outputs.len())
+            + u128::from(self.outputs.records())
             + u128::from(counted.tallied())
             + u128::from(counted.held);
         if came == went {

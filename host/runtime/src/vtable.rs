@@ -42,8 +42,12 @@ macro_rules! functions {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $ty:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
-        #[expect(missing_docs, reason = "each field is the function of that name in the ABI, documented there")]
-        pub struct $name { $(pub $field: $ty),* }
+        pub struct $name {
+            $(
+                #[doc = concat!("`", stringify!($field), "` of the ABI.")]
+                pub $field: $ty
+            ),*
+        }
     };
 }
 
@@ -183,17 +187,20 @@ impl Functions {
             !entry.sink.is_null(),
         );
         match (entry.kind, source_set, stage_set, sink_set) {
-            // SAFETY: non-null, so valid by this function's contract.
             (KindCode::SOURCE, true, false, false) => {
-                SourceFunctions::checked(unsafe { &*entry.source }).map(Self::Source)
+                // SAFETY: non-null, so valid by this function's contract.
+                let vtable = unsafe { &*entry.source };
+                SourceFunctions::checked(vtable).map(Self::Source)
             }
-            // SAFETY: as above.
             (KindCode::STAGE, false, true, false) => {
-                StageFunctions::checked(unsafe { &*entry.stage }).map(Self::Stage)
+                // SAFETY: as above.
+                let vtable = unsafe { &*entry.stage };
+                StageFunctions::checked(vtable).map(Self::Stage)
             }
-            // SAFETY: as above.
             (KindCode::SINK, false, false, true) => {
-                SinkFunctions::checked(unsafe { &*entry.sink }).map(Self::Sink)
+                // SAFETY: as above.
+                let vtable = unsafe { &*entry.sink };
+                SinkFunctions::checked(vtable).map(Self::Sink)
             }
             (kind, ..) => Err(VtableError::Kind {
                 kind: kind.0,

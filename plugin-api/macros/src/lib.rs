@@ -75,11 +75,7 @@ fn component_json(component: &Component) -> String {
         .iter()
         .map(|(name, values)| format!("{}:[{}]", text(name), list(values)))
         .collect();
-    let metrics: Vec<String> = component
-        .metrics
-        .iter()
-        .map(|metric| metric_json(metric))
-        .collect();
+    let metrics: Vec<String> = component.metrics.iter().map(metric_json).collect();
     // Writing to a String cannot fail.
     let _ = write!(
         json,
@@ -95,11 +91,12 @@ fn component_json(component: &Component) -> String {
 }
 
 fn metric_json(metric: &parse::Metric) -> String {
-    let rules: String = metric
+    let rules: Vec<String> = metric
         .rules
         .iter()
         .map(|(name, value)| format!(",{}:{value}", text(name)))
         .collect();
+    let rules = rules.concat();
     format!(
         "{{\"kind\":\"{}\",\"name\":{}{rules}}}",
         metric.kind,
