@@ -1,0 +1,2 @@
+//! In work.
+#![forbid(unsafe_code)]
