@@ -140,6 +140,11 @@ impl Conversion {
         divide: 1.0,
     };
 
+    /// Whether there is nothing to divide by.
+    pub fn is_product(self) -> bool {
+        self.divide.to_bits() == 1.0_f64.to_bits()
+    }
+
     /// The converted value.
     #[inline]
     pub fn apply(self, value: f64) -> f64 {

@@ -53,7 +53,7 @@ impl TestHost {
     /// A host that knows no metric and lets a component start any number of threads.
     pub fn new() -> Self {
         let inner = Box::leak(Box::new(Inner {
-            state: Mutex::new(State::new()),
+            state: Mutex::new(Held::new()),
             changed: Condvar::new(),
             table: std::sync::OnceLock::new(),
         }));
@@ -105,7 +105,7 @@ impl TestHost {
     }
 
     /// The host as components see it.
-    pub fn host(&self) -> Host {
+    pub fn host(self) -> Host {
         table::host(self.inner)
     }
 
@@ -113,8 +113,7 @@ impl TestHost {
     ///
     /// # Panics
     /// When the dictionary is full.
-    #[expect(clippy::expect_used, reason = "a test is to fail here")]
-    pub fn sensor(&self, name: &str) -> SensorId {
+    pub fn sensor(self, name: &str) -> SensorId {
         self.host()
             .sensor(name)
             .expect("the test host's dictionary has room")
@@ -124,30 +123,29 @@ impl TestHost {
     ///
     /// # Panics
     /// When the dictionary is full.
-    #[expect(clippy::expect_used, reason = "a test is to fail here")]
-    pub fn unit(&self, code: &str) -> UnitId {
+    pub fn unit(self, code: &str) -> UnitId {
         self.host()
             .unit(code)
             .expect("the test host's dictionary has room")
     }
 
     /// The name behind a sensor's id; empty if there is none.
-    pub fn sensor_name(&self, id: SensorId) -> &'static str {
+    pub fn sensor_name(self, id: SensorId) -> &'static str {
         self.host().sensor_entry(id).map_or("", |sensor| sensor.name())
     }
 
     /// The code behind a unit's id; empty if there is none.
-    pub fn unit_code(&self, id: UnitId) -> &'static str {
+    pub fn unit_code(self, id: UnitId) -> &'static str {
         self.host().unit_code(id).unwrap_or("")
     }
 
     /// What was logged so far.
-    pub fn logs(&self) -> Vec<LogLine> {
+    pub fn logs(self) -> Vec<LogLine> {
         self.inner.state().logs.clone()
     }
 
     /// The value of a declared metric.
-    pub fn metric(&self, name: &str) -> Option<f64> {
+    pub fn metric(self, name: &str) -> Option<f64> {
         let state = self.inner.state();
         let metric = state
             .metrics
@@ -157,42 +155,42 @@ impl TestHost {
     }
 
     /// The host's clock: UTC nanoseconds since 1970.
-    pub fn now_ns(&self) -> i64 {
+    pub fn now_ns(self) -> i64 {
         self.inner.state().now_ns
     }
 
     /// Sets the clock, waking threads that wait for this time.
-    pub fn set_now_ns(&self, to: i64) {
+    pub fn set_now_ns(self, to: i64) {
         self.inner.state().now_ns = to;
         self.inner.changed.notify_all();
     }
 
     /// Moves the clock on, waking threads that wait for this time.
-    pub fn advance(&self, by: Duration) {
+    pub fn advance(self, by: Duration) {
         let by_ns = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
         self.set_now_ns(self.now_ns().saturating_add(by_ns));
     }
 
     /// Begins to drain: waiting ends, [`Host::cancelled`] says so.
-    pub fn cancel(&self) {
+    pub fn cancel(self) {
         self.set_cancelled(true);
     }
 
     /// Whether it was cancelled before.
-    pub(super) fn set_cancelled(&self, cancelled: bool) -> bool {
+    pub(super) fn set_cancelled(self, cancelled: bool) -> bool {
         let before = std::mem::replace(&mut self.inner.state().cancelled, cancelled);
         self.inner.changed.notify_all();
         before
     }
 
-    pub(super) fn inner(&self) -> &'static Inner {
+    pub(super) fn inner(self) -> &'static Inner {
         self.inner
     }
 }
 
 /// What a test host holds, and what threads that wait for its clock sleep on.
 pub(super) struct Inner {
-    state: Mutex<State>,
+    state: Mutex<Held>,
     pub(super) changed: Condvar,
     pub(super) table: std::sync::OnceLock<HostTable>,
 }
@@ -204,13 +202,13 @@ unsafe impl Sync for Inner {}
 unsafe impl Send for Inner {}
 
 impl Inner {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, Held> {
         // A panic of the code under test never happens under this lock; a poisoned one only follows a failed assertion.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(super) struct State {
+pub(super) struct Held {
     pub(super) sensors: Vec<SensorEntry>,
     pub(super) sensor_ids: HashMap<String, SensorId>,
     pub(super) units: Vec<&'static str>,
@@ -227,7 +225,7 @@ pub(super) struct State {
     pub(super) listeners: HashMap<String, OwnedFd>,
 }
 
-impl State {
+impl Held {
     fn new() -> Self {
         Self {
             sensors: Vec::new(),

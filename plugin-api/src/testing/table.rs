@@ -364,26 +364,26 @@ unsafe extern "C" fn spawn(
         }
         state.threads += 1;
     }
-    let (send, receive) = channel();
-    let sent = Sent(main.argument);
+    let (ended, outcome) = channel();
+    let argument = Sent(main.argument);
     let run = move || {
-        let sent = sent;
+        let argument = argument;
         CALLING.set(Some(Caller {
             inner: host,
             spawned: true,
         }));
         // SAFETY: `main` runs once, with its own argument and a table that lives until the process ends.
-        let outcome = unsafe { function(sent.0, table(host)) };
+        let outcome = unsafe { function(argument.0, table(host)) };
         host.state().threads -= 1;
         // Nobody listens if the thread was never joined.
-        let _ = send.send(outcome);
+        let _ = ended.send(outcome);
     };
     if std::thread::Builder::new().name(name).spawn(run).is_err() {
         host.state().threads -= 1;
         return Outcome::FAILED;
     }
     // SAFETY: the plugin lends a place for one handle.
-    unsafe { *handle = Box::into_raw(Box::new(Running(receive))).cast() };
+    unsafe { *handle = Box::into_raw(Box::new(Running(outcome))).cast() };
     Outcome::OK
 }
 

@@ -1,0 +1,143 @@
+//! Converts readings to the units that are wanted, by their dimension: temperatures to degF, pressures to kPa.
+
+#![forbid(unsafe_code)]
+
+mod actions;
+mod settings;
+
+use actions::{Action, Actions};
+use cardcage_plugin_api::prelude::*;
+use settings::{ConvertSettings, OnUnknown};
+
+/// How many records are looked at together. Neighbours mostly share a unit, so a whole chunk takes one look at the
+/// table and one loop without a branch in it.
+const CHUNK: usize = 64;
+
+/// The stage.
+pub struct Convert {
+    on_unknown: OnUnknown,
+    actions: Actions,
+}
+
+impl Stage for Convert {
+    type Settings = ConvertSettings;
+
+    fn describe(settings: &ConvertSettings) -> Description {
+        let mut description = Description::stage()
+            .does(Capability::Deterministic)
+            .does(Capability::ParallelBySensor)
+            .writes(Field::Value)
+            .writes(Field::Unit);
+        match settings.on_unknown {
+            OnUnknown::Pass => {}
+            OnUnknown::Reject => description = description.rejects("unknown_unit"),
+            OnUnknown::Flag => description = description.writes(Field::Quality),
+        }
+        let (targets, problems) = settings.targets();
+        for (setting, message) in problems {
+            description = description.problem(&setting, message);
+        }
+        description.units(UnitRules {
+            converts_to: targets.into_iter().map(|target| target.code).collect(),
+            ..UnitRules::default()
+        })
+    }
+
+    fn open(settings: ConvertSettings, host: &Host) -> Result<Self, PluginError> {
+        let (targets, problems) = settings.targets();
+        if let Some((setting, message)) = problems.into_iter().next() {
+            return Err(PluginError::new(message).context(setting));
+        }
+        Ok(Self {
+            on_unknown: settings.on_unknown,
+            actions: Actions::new(targets, host)?,
+        })
+    }
+
+    fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        let mut unknown = false;
+        for chunk in batch.records_mut().chunks_mut(CHUNK) {
+            unknown |= self.convert(chunk);
+        }
+        if unknown && self.on_unknown == OnUnknown::Reject {
+            let actions = &mut self.actions;
+            batch.retain("unknown_unit", |record| {
+                !matches!(actions.of(record.unit), Action::Unknown)
+            });
+        }
+        Ok(Flow::Done)
+    }
+}
+
+impl Convert {
+    /// Converts what can be; whether a record's unit is unknown.
+    #[inline]
+    fn convert(&mut self, chunk: &mut [Record]) -> bool {
+        let Some(unit) = chunk.first().map(|record| record.unit) else {
+            return false;
+        };
+        // Without an early end, so that the comparison has no branch in it.
+        let differing_bits = chunk
+            .iter()
+            .fold(0, |bits, record| bits | (record.unit.0 ^ unit.0));
+        if differing_bits == 0 {
+            let action = self.actions.of(unit);
+            return self.apply(action, chunk);
+        }
+        let mut unknown = false;
+        for record in chunk {
+            let action = self.actions.of(record.unit);
+            unknown |= self.apply(action, std::slice::from_mut(record));
+        }
+        unknown
+    }
+
+    /// One action for records that share a unit; whether that unit is unknown.
+    #[inline]
+    fn apply(&self, action: Action, records: &mut [Record]) -> bool {
+        match action {
+            Action::Pass => false,
+            Action::Scale { multiply, add, unit } => {
+                for record in records {
+                    record.value = record.value * multiply + add;
+                    record.unit = unit;
+                }
+                false
+            }
+            Action::Convert(conversion, unit) => {
+                for record in records {
+                    record.value = conversion.apply(record.value);
+                    record.unit = unit;
+                }
+                false
+            }
+            Action::Unknown => {
+                if self.on_unknown == OnUnknown::Flag {
+                    for record in records {
+                        record.quality = flagged(record.quality);
+                    }
+                }
+                true
+            }
+        }
+    }
+}
+
+/// Marks a reading whose unit is not known. It is no better than uncertain, and stays bad if it was.
+fn flagged(quality: Quality) -> Quality {
+    let flagged = quality.with(Quality::UNIT_UNKNOWN);
+    match flagged.status() {
+        Status::Good => flagged.with_status(Status::Uncertain),
+        Status::Uncertain | Status::Bad => flagged,
+    }
+}
+
+export_plugin! {
+    name: "convert",
+    description: "converts readings to the units that are wanted",
+    components: [stage Convert { drops, deterministic, parallel_by_sensor, writes: [value, unit, quality] }],
+    probe: { to: { temperature: "degF", pressure: "kPa" } },
+}
+
+#[cfg(test)]
+mod tests;

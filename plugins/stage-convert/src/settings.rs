@@ -1,0 +1,156 @@
+//! The settings, and what can be wrong with them.
+
+use cardcage_plugin_api::prelude::*;
+use cardcage_plugin_api::units::{self, Dimension, Unit};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Settings of the stage.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConvertSettings {
+    /// The unit that readings of its dimension are converted to (`degF`), or several by dimension
+    /// (`{temperature: degF, pressure: kPa}`). Readings of other dimensions pass as they are.
+    pub(crate) to: To,
+    /// What to do with a reading whose unit is not known, or that has none.
+    #[serde(default)]
+    pub(crate) on_unknown: OnUnknown,
+}
+
+/// What to do with a reading whose unit is not known, or that has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnUnknown {
+    /// Let it pass as it is.
+    #[default]
+    Pass,
+    /// Take it out, counted as rejected for `unknown_unit`.
+    Reject,
+    /// Let it pass with the quality flag `unit_unknown`, as uncertain at best.
+    Flag,
+}
+
+/// One unit, or one for each dimension.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum To {
+    /// A unit's code or name.
+    Unit(String),
+    /// Dimension names with a unit each.
+    ByDimension(#[schemars(with = "BTreeMap<String, String>")] Vec<(String, String)>),
+}
+
+/// A unit to convert to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Target {
+    /// As it was written: what comes out is what was asked for.
+    pub(crate) code: String,
+    pub(crate) unit: Unit,
+}
+
+impl ConvertSettings {
+    /// The targets, and what is wrong: settings with messages.
+    pub(crate) fn targets(&self) -> (Vec<Target>, Vec<(String, String)>) {
+        let mut targets: Vec<Target> = Vec::new();
+        let mut problems = Vec::new();
+        let wanted: Vec<(String, Option<&str>, &str)> = match &self.to {
+            To::Unit(code) => vec![("to".to_owned(), None, code)],
+            To::ByDimension(pairs) => pairs
+                .iter()
+                .map(|(name, code)| (format!("to.{name}"), Some(name.as_str()), code.as_str()))
+                .collect(),
+        };
+        if wanted.is_empty() {
+            problems.push((
+                "to".to_owned(),
+                "no unit is given, so nothing would be converted".to_owned(),
+            ));
+        }
+        for (setting, dimension, code) in wanted {
+            match target(dimension, code) {
+                Err(message) => problems.push((setting, message)),
+                Ok(new) => match targets
+                    .iter()
+                    .find(|t| t.unit.dimension() == new.unit.dimension())
+                {
+                    Some(other) => {
+                        let dimension = new.unit.dimension().name();
+                        let message = format!(
+                            "`{code}` is a second unit for {dimension}, after `{}`; keep one",
+                            other.code
+                        );
+                        problems.push((setting, message));
+                    }
+                    None => targets.push(new),
+                },
+            }
+        }
+        (targets, problems)
+    }
+}
+
+fn target(dimension: Option<&str>, code: &str) -> Result<Target, String> {
+    let dimension = dimension.map(known_dimension).transpose()?;
+    let unit = units::parse(code).ok_or_else(|| {
+        let hint = units::nearest(code).map_or_else(
+            || "; units are written as `degC`, `kPa`, `m3/h`, `MiB`".to_owned(),
+            |near| format!("; did you mean `{near}`?"),
+        );
+        format!("`{code}` is not a known unit{hint}")
+    })?;
+    match dimension {
+        Some(wanted) if wanted != unit.dimension() => Err(format!(
+            "`{code}` measures {}, not {}",
+            unit.dimension().name(),
+            wanted.name()
+        )),
+        _ => Ok(Target {
+            code: code.trim().to_owned(),
+            unit,
+        }),
+    }
+}
+
+fn known_dimension(name: &str) -> Result<Dimension, String> {
+    Dimension::from_name(name).ok_or_else(|| {
+        let hint = units::nearest_dimension(name).map_or_else(
+            || {
+                let known: Vec<&str> = Dimension::ALL.iter().map(|dimension| dimension.name()).collect();
+                format!("; known: {}", known.join(", "))
+            },
+            |near| format!("; did you mean `{near}`?"),
+        );
+        format!("`{name}` is not a known dimension{hint}")
+    })
+}
+
+// By hand: serde's untagged enums answer a wrong value with "did not match any variant", and a map would lose the first
+// of two equal keys.
+impl<'de> Deserialize<'de> for To {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ToVisitor;
+
+        impl<'de> Visitor<'de> for ToVisitor {
+            type Value = To;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a unit such as `degF`, or units by dimension such as `{temperature: degF, pressure: kPa}`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, code: &str) -> Result<To, E> {
+                Ok(To::Unit(code.to_owned()))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<To, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(To::ByDimension(pairs))
+            }
+        }
+
+        deserializer.deserialize_any(ToVisitor)
+    }
+}

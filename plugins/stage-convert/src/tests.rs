@@ -1,0 +1,252 @@
+use super::*;
+use cardcage_plugin_api::serde_json::{Value, json};
+use cardcage_plugin_api::testing::{Failure, StageHarness, TestHost, contract, record};
+
+fn reading(host: TestHost, value: f64, unit: &str) -> Record {
+    Record {
+        unit: host.unit(unit),
+        ..record(value)
+    }
+}
+
+/// Each reading's value with its unit's code.
+fn shown(host: TestHost, records: &[Record]) -> Vec<(f64, &'static str)> {
+    records
+        .iter()
+        .map(|record| (record.value, host.unit_code(record.unit)))
+        .collect()
+}
+
+fn problems(settings: Value) -> Result<Vec<(String, String)>, Failure> {
+    let description = StageHarness::<Convert>::describe(settings)?;
+    Ok(description
+        .problems
+        .into_iter()
+        .map(|problem| (problem.setting, problem.message))
+        .collect())
+}
+
+fn only_problem(settings: Value) -> Result<String, Failure> {
+    let mut found = problems(settings)?;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let (setting, message) = found.remove(0);
+    Ok(format!("{setting}: {message}"))
+}
+
+#[test]
+fn the_plugin_keeps_its_contract() {
+    assert_eq!(contract::<CardcagePlugin>(), Vec::<String>::new());
+}
+
+#[test]
+fn readings_of_the_targets_dimension_are_converted_and_others_pass() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": "degF" }))?;
+    let input = [
+        reading(host, 37.0, "degC"),
+        reading(host, 273.15, "K"),
+        reading(host, 98.6, "degF"),
+        reading(host, 98.6, "[degF]"),
+        reading(host, 1013.0, "hPa"),
+    ];
+    let out = stage.process(&input)?;
+    assert_eq!(
+        shown(host, &out.main),
+        [
+            (98.6, "degF"),
+            (32.0, "degF"),
+            (98.6, "degF"),
+            (98.6, "degF"),
+            (1013.0, "hPa")
+        ],
+    );
+    Ok(())
+}
+
+#[test]
+fn each_dimension_has_a_target_of_its_own() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let settings = json!({ "to": { "temperature": "°F", "pressure": "kPa", "data": "MiB" } });
+    let mut stage = StageHarness::<Convert>::open_on(host, settings)?;
+    let input = [
+        reading(host, 0.0, "Cel"),
+        reading(host, 101_325.0, "Pa"),
+        reading(host, 3_145_728.0, "By"),
+    ];
+    let out = stage.process(&input)?;
+    assert_eq!(
+        shown(host, &out.main),
+        [(32.0, "°F"), (101.325, "kPa"), (3.0, "MiB")]
+    );
+    Ok(())
+}
+
+/// Chunks of one unit and chunks of several take different ways through the code.
+#[test]
+fn long_batches_of_one_and_of_mixed_units_convert_alike() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let (celsius, kelvin) = (host.unit("degC"), host.unit("K"));
+    let one_unit: Vec<Record> = (0..1000)
+        .map(|value| Record {
+            unit: celsius,
+            ..record(f64::from(value))
+        })
+        .collect();
+    let mut mixed = one_unit.clone();
+    for record in mixed.iter_mut().step_by(3) {
+        record.unit = kelvin;
+    }
+    let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": "degF" }))?;
+    for input in [one_unit, mixed] {
+        let out = stage.process(&input)?;
+        for (before, after) in input.iter().zip(&out.main) {
+            let celsius = if before.unit == kelvin {
+                before.value - 273.15
+            } else {
+                before.value
+            };
+            let expected = celsius * 1.8 + 32.0;
+            assert!(
+                (after.value - expected).abs() < 1e-9,
+                "{before:?} became {after:?}"
+            );
+            assert_eq!(host.unit_code(after.unit), "degF");
+            assert_eq!(
+                (after.timestamp_ns, after.quality),
+                (before.timestamp_ns, before.quality)
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn unknown_units_pass_are_rejected_or_are_flagged() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let input = [
+        reading(host, 1.0, "furlong"),
+        reading(host, 2.0, ""),
+        reading(host, 0.0, "degC"),
+    ];
+    let open = |on_unknown: &str| {
+        StageHarness::<Convert>::open_on(host, json!({ "to": "K", "on_unknown": on_unknown }))
+    };
+
+    let out = open("pass")?.process(&input)?;
+    assert_eq!(
+        shown(host, &out.main),
+        [(1.0, "furlong"), (2.0, ""), (273.15, "K")]
+    );
+    assert_eq!(out.main[0].quality, Quality::GOOD);
+
+    let out = open("reject")?.process(&input)?;
+    assert_eq!(shown(host, &out.main), [(273.15, "K")]);
+    assert_eq!(out.dropped("unknown_unit"), 2);
+
+    let out = open("flag")?.process(&input)?;
+    assert_eq!(out.main.len(), 3);
+    assert!(out.main[0].quality.has(Quality::UNIT_UNKNOWN));
+    assert_eq!(out.main[1].quality.status(), Status::Uncertain);
+    assert_eq!(out.main[2].quality, Quality::GOOD);
+    Ok(())
+}
+
+#[test]
+fn flagging_does_not_make_a_bad_reading_better() {
+    assert_eq!(
+        flagged(Quality::GOOD.with_status(Status::Bad)).status(),
+        Status::Bad
+    );
+}
+
+#[test]
+fn a_unit_that_appears_later_is_learned_then() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": "kPa" }))?;
+    // An id that no code has yet must not be remembered as unknown.
+    let early = Record {
+        unit: UnitId(2),
+        ..record(5.0)
+    };
+    assert_eq!(stage.process(&[early])?.main, [early]);
+    let bar = host.unit("bar");
+    assert_eq!(bar, UnitId(2));
+    let out = stage.process(&[early])?;
+    assert_eq!(shown(host, &out.main), [(500.0, "kPa")]);
+    Ok(())
+}
+
+#[test]
+fn nan_and_infinities_stay_what_they_are() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": "degF" }))?;
+    let input = [
+        reading(host, f64::NAN, "degC"),
+        reading(host, f64::INFINITY, "degC"),
+    ];
+    let out = stage.process(&input)?;
+    assert!(out.main[0].value.is_nan());
+    assert!(out.main[1].value.is_infinite());
+    Ok(())
+}
+
+#[test]
+fn what_comes_out_is_described() -> Result<(), Failure> {
+    let description = StageHarness::<Convert>::describe(json!({ "to": { "pressure": "kPa" } }))?;
+    assert_eq!(description.units.converts_to, ["kPa"]);
+    assert!(!description.capabilities.has(Capability::Drops));
+    let description = StageHarness::<Convert>::describe(json!({ "to": "K", "on_unknown": "reject" }))?;
+    assert!(description.capabilities.has(Capability::Drops));
+    assert!(description.reasons[0].rejects);
+    Ok(())
+}
+
+#[test]
+fn wrong_targets_are_named_with_a_way_out() -> Result<(), Failure> {
+    assert_eq!(
+        only_problem(json!({ "to": "degf" }))?,
+        "to: `degf` is not a known unit; did you mean `degF`?"
+    );
+    assert_eq!(
+        only_problem(json!({ "to": { "presure": "kPa" } }))?,
+        "to.presure: `presure` is not a known dimension; did you mean `pressure`?"
+    );
+    assert_eq!(
+        only_problem(json!({ "to": { "temperature": "kPa" } }))?,
+        "to.temperature: `kPa` measures pressure, not temperature"
+    );
+    assert!(only_problem(json!({ "to": {} }))?.contains("no unit is given"));
+    Ok(())
+}
+
+#[test]
+fn two_targets_for_one_dimension_are_a_problem() -> Result<(), Failure> {
+    // Only text can hold a key twice.
+    let settings: ConvertSettings =
+        cardcage_plugin_api::serde_json::from_str(r#"{ "to": { "pressure": "kPa", "pressure": "bar" } }"#)
+            .map_err(|error| Failure {
+                outcome: cardcage_plugin_api::abi::Outcome::FAILED,
+                message: error.to_string(),
+            })?;
+    let (targets, problems) = settings.targets();
+    assert_eq!(targets.len(), 1);
+    assert_eq!(
+        problems[0].1,
+        "`bar` is a second unit for pressure, after `kPa`; keep one"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_target_of_the_wrong_type_says_what_is_expected() {
+    let error = StageHarness::<Convert>::describe(json!({ "to": 5 })).err();
+    assert!(error.is_some_and(|failure| failure.message.contains("a unit such as `degF`")));
+}
+
+#[test]
+fn a_full_dictionary_is_refused_when_opening() {
+    let host = TestHost::new().with_limits(10, 1);
+    host.unit("K");
+    let error = StageHarness::<Convert>::open_on(host, json!({ "to": "degF" })).err();
+    assert!(error.is_some_and(|failure| failure.message.contains("limits.units")));
+}
