@@ -4,6 +4,7 @@
 //! plugin; rung 4 runs 5 to 10 in a child process first; then 5 to 8 and 10 run here. [`climb`] has them in order.
 //! Rung 11, the wiring, is in `cardcage-core`.
 
+pub(crate) mod catalogue;
 pub(crate) mod climb;
 mod elf;
 mod file;

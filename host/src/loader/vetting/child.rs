@@ -168,7 +168,7 @@ fn probe_settings(handle: &ComponentTypeHandle) -> Option<&serde_json::Value> {
     }
 }
 
-fn not_attached(path: &Path, outcome: Outcome) -> Refusal {
+pub(crate) fn not_attached(path: &Path, outcome: Outcome) -> Refusal {
     Refusal::new(
         Rung::Probe,
         "attach",

@@ -1,0 +1,20 @@
+//! One file a command.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod plugin;
+mod run;
+mod summary;
+
+use crate::cli::Command;
+use std::process::ExitCode;
+
+/// Carries out a command.
+pub(crate) fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Plugin(command) => plugin::run(command),
+    }
+}

@@ -1,0 +1,89 @@
+//! `cardcage plugin check | list | inspect`: what the ladder says of plugin files, for people and for scripts.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod inspect;
+mod list;
+mod text;
+
+use crate::exit;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Look at plugins: climb the ladder with a file, list a folder, show what a plugin offers.
+#[derive(clap::Args, Debug)]
+pub(crate) struct PluginCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Climb the ladder with a plugin file, rung by rung; exits with 78 if a rung refuses it.
+    Check {
+        /// The plugin's .so file.
+        file: PathBuf,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// List the plugins of a folder, and the files in it that are refused.
+    List {
+        /// The folder; without it, those of ./pipeline.yaml, else the default ones.
+        directory: Option<PathBuf>,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Show what a plugin offers: component types, capabilities, permissions, metrics, settings.
+    Inspect {
+        /// The plugin's .so file, or its name.
+        plugin: PathBuf,
+        /// The folder in which to look for the name; without it, as for `list`.
+        #[arg(long)]
+        directory: Option<PathBuf>,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+}
+
+/// For people or for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// What a command prints, and whether a plugin was refused.
+struct Answer {
+    text: String,
+    refused: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(command: PluginCommand) -> ExitCode {
+    let answer = match command.action {
+        Action::Check { file, format } => check::run(&file, format),
+        Action::List { directory, format } => list::run(directory, format),
+        Action::Inspect {
+            plugin,
+            directory,
+            format,
+        } => inspect::run(&plugin, directory, format),
+    };
+    match (
+        io::stdout().lock().write_all(answer.text.as_bytes()),
+        answer.refused,
+    ) {
+        // Whoever reads has seen enough.
+        (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        (Err(_), _) => ExitCode::from(exit::IO),
+        (Ok(()), true) => ExitCode::from(exit::REFUSED),
+        (Ok(()), false) => ExitCode::SUCCESS,
+    }
+}

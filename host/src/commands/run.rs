@@ -1,0 +1,133 @@
+//! `cardcage run`: from the file to the end of the pipeline.
+
+use crate::assemble::{Assembled, assemble};
+use crate::cli::RunArguments;
+use crate::commands::summary;
+use crate::document::{self, Document, DocumentError};
+use crate::signals::{self, Drain};
+use crate::state_directory::{StateDirectory, StateError};
+use crate::{exit, logging};
+use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics};
+use cardcage_runtime::{
+    CallError, Cancel, Dictionary, DictionaryLimits, Environment, Pipeline, PipelineError,
+};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const OPEN_FAILED: Code = Code("run.open-failed");
+
+/// Runs a pipeline.
+pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
+    match try_run(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("{}", error.to_string().trim_end());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Why a pipeline did not run.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("{0}")]
+    Refused(Diagnostics),
+    #[error("{0}")]
+    Io(String),
+    #[error(transparent)]
+    Pipeline(PipelineError),
+}
+
+impl RunError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Document(DocumentError::NoFile) => exit::USAGE,
+            Self::Document(DocumentError::Unreadable { .. }) | Self::Io(_) => exit::IO,
+            Self::Document(DocumentError::Refused(_)) | Self::Refused(_) => exit::REFUSED,
+            Self::State(StateError::Held(_)) => exit::HELD,
+            Self::State(StateError::Io { .. }) => exit::IO,
+            Self::Pipeline(_) => exit::SOFTWARE,
+        }
+    }
+}
+
+fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
+    let Document { folder, config } = document::read(arguments.file.as_deref())?;
+    let summary_path = arguments.summary_json.as_deref().map(std::path::absolute).transpose();
+    let summary_path = summary_path.map_err(|error| RunError::Io(format!("--summary-json: {error}")))?;
+    logging::start(&config.log);
+    end_on_host_panic();
+    // Relative paths, in the file and in plugins' settings, start from the file and not from wherever the daemon was
+    // started, so that a pipeline means the same under a service manager.
+    std::env::set_current_dir(&folder)
+        .map_err(|error| RunError::Io(format!("{}: {error}", folder.display())))?;
+    let drain = Drain::default();
+    signals::listen(&drain).map_err(|error| RunError::Io(format!("no signals: {error}")))?;
+    let state = StateDirectory::hold(&folder.join(&config.state_directory))?;
+    let environment = Arc::new(Environment::new(
+        Arc::new(Dictionary::new(DictionaryLimits {
+            sensors: config.limits.sensors,
+            units: config.limits.units,
+        })),
+        Arc::new(Cancel::default()),
+        state.path.clone(),
+    ));
+    let assembled = assemble(config, &folder, Some(&state.path), &environment).map_err(RunError::Refused)?;
+    if !assembled.config.warnings.is_empty() {
+        eprintln!("{}", assembled.config.warnings.to_string().trim_end());
+    }
+    carry_out(assembled, &environment, &drain, summary_path.as_deref())
+}
+
+fn carry_out(
+    assembled: Assembled,
+    environment: &Arc<Environment>,
+    drain: &Drain,
+    summary_path: Option<&Path>,
+) -> Result<u8, RunError> {
+    let Assembled { config, graph, parts } = assembled;
+    let checkpoint_every = config.checkpoint_every;
+    let count = graph.nodes.len();
+    let pipeline = match Pipeline::start(graph, parts, environment) {
+        Ok(pipeline) => pipeline,
+        Err(PipelineError::Open(errors)) => {
+            let mut diagnostics = open_errors(&config, &errors);
+            config.quote(&mut diagnostics);
+            return Err(RunError::Refused(diagnostics));
+        }
+        Err(error) => return Err(RunError::Pipeline(error)),
+    };
+    drain.set(pipeline.drain_handle());
+    tracing::info!("running {} with {count} components; Ctrl-C drains", config.file);
+    let summary = pipeline.run(checkpoint_every);
+    let code = summary::exit_code(&summary);
+    eprint!("{}", summary::render(&summary));
+    if let Some(path) = summary_path {
+        let json = summary::json(&summary, code);
+        std::fs::write(path, json).map_err(|error| RunError::Io(format!("{}: {error}", path.display())))?;
+    }
+    Ok(code)
+}
+
+fn open_errors(config: &cardcage_core::config::Config, errors: &[(usize, CallError)]) -> Diagnostics {
+    let each = errors.iter().map(|(node, error)| {
+        let component = &config.components[*node];
+        let message = format!("`{}` did not open: {}", component.name, error.message);
+        Diagnostic::error(OPEN_FAILED, message).at(component.location.clone())
+    });
+    each.collect()
+}
+
+/// A panic of the host is a bug that must not leave half a pipeline running: the process ends, for the service manager
+/// to start anew. Plugins' panics never get here: each library has its own hook, and the SDK catches them.
+fn end_on_host_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("cardcage: {panic}\nthis is a bug of cardcage itself; please report it with the lines above");
+        signal_hook::low_level::exit(i32::from(exit::SOFTWARE));
+    }));
+}

@@ -1,0 +1,78 @@
+//! The end of a run, as a person reads it and as a program does.
+
+use crate::exit;
+use cardcage_core::ledger::Totals;
+use cardcage_runtime::{Ended, Summary};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// The exit code that a run ends with.
+pub(crate) fn exit_code(summary: &Summary) -> u8 {
+    let clean = summary.balances() && !summary.any_failed() && summary.ended != Ended::DrainDeadline;
+    if clean { 0 } else { exit::SOFTWARE }
+}
+
+/// For people: the books, then what they don't say.
+pub(crate) fn render(summary: &Summary) -> String {
+    let mut text = format!("\n{}", summary.books.render());
+    for component in &summary.components {
+        let name = &component.name;
+        // Writing to a String cannot fail.
+        if let Some(why) = &component.failed {
+            let _ = writeln!(text, "failed for good: {name}: {why}");
+        } else if component.failed_calls > 0 {
+            let _ = writeln!(text, "failed calls: {name}: {}; restarted each time", component.failed_calls);
+        }
+        if component.unexplained > 0 {
+            let _ = writeln!(text, "unexplained: {name}: its own numbers miss {} records", component.unexplained);
+        }
+        for metric in component.metrics.iter().filter(|metric| metric.violations > 0) {
+            let _ = writeln!(text, "refused writes: {name}: {} to metric `{}`", metric.violations, metric.name);
+        }
+    }
+    if summary.ended == Ended::DrainDeadline {
+        text.push_str("the drain did not end in time; what is held above was not delivered\n");
+    }
+    text
+}
+
+/// For programs.
+pub(crate) fn json(summary: &Summary, code: u8) -> String {
+    let ended = match summary.ended {
+        Ended::Finished => "finished",
+        Ended::Drained => "drained",
+        Ended::DrainDeadline => "drain_deadline",
+    };
+    let totals: Totals = summary.books.totals();
+    let components: Vec<Value> = summary
+        .components
+        .iter()
+        .map(|component| {
+            let metrics: Vec<Value> = component
+                .metrics
+                .iter()
+                .map(|metric| {
+                    json!({
+                        "name": metric.name, "unit": metric.unit, "value": metric.value,
+                        "violations": metric.violations,
+                    })
+                })
+                .collect();
+            json!({
+                "name": component.name, "failed": component.failed, "failed_calls": component.failed_calls,
+                "overdue_calls": component.overdue_calls, "unexplained": component.unexplained, "metrics": metrics,
+            })
+        })
+        .collect();
+    let document = json!({
+        "ended": ended,
+        "exit_code": code,
+        "balances": summary.balances(),
+        "committed_epochs": summary.committed_epochs,
+        "totals": totals,
+        "books": summary.books,
+        "imbalances": summary.books.imbalances(),
+        "components": components,
+    });
+    format!("{document:#}\n")
+}

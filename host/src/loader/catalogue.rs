@@ -1,0 +1,283 @@
+//! The plugins found in the configured folders, and the way from `plugin: NAME[/TYPE][@VERSION]` to a component type.
+//!
+//! Every file climbs rungs 1 to 3, which run none of its code, so that names and versions are known; only what a
+//! pipeline uses climbs further. A file that is refused and that nothing asks for is a warning, no error.
+
+#![forbid(unsafe_code)]
+
+mod choose;
+mod error;
+
+use super::climb::{self, Candidate, LoadedLibrary};
+use super::libraries::SystemLibraries;
+use super::probe::Probed;
+use super::process_state::Alone;
+use super::refusal::{Refusal, Rung};
+use super::settings::{self, Settled};
+use super::vetting::Vetting;
+use cardcage_core::config::{ComponentConfig, PluginRef};
+use cardcage_plugin_api::abi::Outcome;
+use cardcage_plugin_api::describe::SettingProblem;
+use cardcage_plugin_api::manifest::{Kind, Manifest};
+use cardcage_runtime::{ComponentTypeHandle, Environment, HostHandle};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) use error::LoadError;
+
+/// The most plugin files looked at in one folder.
+const FILES_MAX: usize = 4096;
+/// Where packages put plugins.
+const PACKAGED: &str = "/usr/lib/cardcage";
+
+/// The folders looked in when none is configured: the one that this program is in, and the packages' one.
+pub(crate) fn default_directories() -> Vec<PathBuf> {
+    let own = std::env::current_exe()
+        .ok()
+        .and_then(|exe| exe.parent().map(Path::to_owned));
+    let all = own.into_iter().chain([PathBuf::from(PACKAGED)]);
+    all.filter(|folder| folder.is_dir()).collect()
+}
+
+/// What was found in the plugin folders.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    directories: Vec<PathBuf>,
+    plugins: Vec<Candidate>,
+    refused: Vec<Refusal>,
+    libraries: SystemLibraries,
+    vetting: Vetting,
+    loaded: HashMap<usize, Result<Arc<LoadedPlugin>, Refusal>>,
+}
+
+/// A plugin that climbed all rungs that need no configuration.
+struct LoadedPlugin {
+    library: LoadedLibrary,
+    /// For each type, as in the library: its schema, and what became of its probe.
+    vetted: Vec<(Arc<Value>, Probed)>,
+}
+
+impl std::fmt::Debug for LoadedPlugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedPlugin").finish_non_exhaustive()
+    }
+}
+
+/// A component type, ready to be configured and opened.
+#[derive(Clone)]
+pub(crate) struct LoadedType {
+    handle: ComponentTypeHandle,
+    schema: Arc<Value>,
+}
+
+impl LoadedType {
+    /// What the runtime opens instances with.
+    pub(crate) fn handle(&self) -> &ComponentTypeHandle {
+        &self.handle
+    }
+
+    /// The JSON Schema of its settings.
+    pub(crate) fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// Rung 10 for a configured component: its settings as the plugin wants them, and what it will do under them; or
+    /// every problem, each with the setting's dotted path.
+    pub(crate) fn settle(&self, component: &ComponentConfig) -> Result<Settled, Vec<SettingProblem>> {
+        settings::settle(&self.handle, &self.schema, &component.settings, &|setting| {
+            component
+                .substituted
+                .get(setting)
+                .map(|substituted| substituted.text.clone())
+        })
+    }
+}
+
+impl Catalogue {
+    /// Looks at every `lib*.so` directly inside the folders: rungs 1 to 3.
+    pub(crate) fn scan(directories: &[PathBuf], vetting: Vetting) -> Self {
+        let mut catalogue = Self {
+            directories: directories.to_vec(),
+            plugins: Vec::new(),
+            refused: Vec::new(),
+            libraries: SystemLibraries::default(),
+            vetting,
+            loaded: HashMap::new(),
+        };
+        for directory in directories {
+            match library_files(directory) {
+                Ok(files) => files.iter().for_each(|file| catalogue.look(file)),
+                Err(error) => catalogue.refused.push(Refusal::new(
+                    Rung::File,
+                    "folder",
+                    directory,
+                    error.to_string(),
+                    "a folder of plugins that this user can read",
+                    "correct `plugins.directories`; relative folders are relative to the pipeline's file",
+                )),
+            }
+        }
+        catalogue.refuse_conflicts();
+        catalogue
+    }
+
+    /// The plugins that passed rungs 1 to 3, by name and rising version.
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = (&Path, &Manifest)> {
+        let mut all: Vec<_> = self
+            .plugins
+            .iter()
+            .map(|plugin| (plugin.copy.path(), &plugin.manifest))
+            .collect();
+        all.sort_by_key(|(_, manifest)| (&manifest.name, choose::version_key(&manifest.version)));
+        all.into_iter()
+    }
+
+    /// The files that did not.
+    pub(crate) fn refused(&self) -> &[Refusal] {
+        &self.refused
+    }
+
+    /// The component type that a pipeline asks for: rungs 4 to 8 of its plugin, at the first time.
+    pub(crate) fn load(&mut self, kind: Kind, wanted: &PluginRef) -> Result<Arc<LoadedType>, LoadError> {
+        let (index, type_index) = choose::choose(self, kind, wanted)?;
+        if !self.loaded.contains_key(&index) {
+            let loaded = self.climb(index);
+            self.loaded.insert(index, loaded);
+        }
+        match self.loaded.get(&index) {
+            Some(Ok(plugin)) => Ok(Arc::new(plugin.of(type_index))),
+            Some(Err(refusal)) => Err(LoadError::Refused(refusal.clone())),
+            None => Err(LoadError::unknown(self, wanted)),
+        }
+    }
+
+    /// Gives every loaded plugin its way to the host's log. To be called once, before any component is opened.
+    pub(crate) fn attach(&self, environment: &Arc<Environment>) -> Result<(), Refusal> {
+        for (index, loaded) in &self.loaded {
+            let (Ok(loaded), candidate) = (loaded, &self.plugins[*index]) else {
+                continue;
+            };
+            let host = HostHandle::for_library(environment, &candidate.manifest.name);
+            let outcome = loaded.library.attach.call(&host);
+            if outcome != Outcome::OK {
+                return Err(super::vetting::child::not_attached(
+                    candidate.copy.path(),
+                    outcome,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, file: &Path) {
+        match climb::look(file, &mut self.libraries, &mut |_, _| ()) {
+            // The same library in two places is one plugin.
+            Ok(candidate) => {
+                let twin = self
+                    .plugins
+                    .iter()
+                    .any(|known| known.copy.hash() == candidate.copy.hash());
+                if !twin {
+                    self.plugins.push(candidate);
+                }
+            }
+            Err(refusal) => self.refused.push(refusal),
+        }
+    }
+
+    /// Two files that say they are the same version of the same plugin, and are not the same: neither is taken, since
+    /// which one ran would depend on the order of folders.
+    fn refuse_conflicts(&mut self) {
+        let key = |plugin: &Candidate| (plugin.manifest.name.clone(), plugin.manifest.version.clone());
+        let mut files: HashMap<_, Vec<PathBuf>> = HashMap::new();
+        for plugin in &self.plugins {
+            files
+                .entry(key(plugin))
+                .or_default()
+                .push(plugin.copy.path().to_owned());
+        }
+        files.retain(|_, files| files.len() > 1);
+        let refused = &mut self.refused;
+        self.plugins.retain(|plugin| {
+            let Some(files) = files.get(&key(plugin)) else {
+                return true;
+            };
+            let path = plugin.copy.path();
+            let others: Vec<String> = files
+                .iter()
+                .filter(|file| *file != path)
+                .map(|file| file.display().to_string())
+                .collect();
+            refused.push(Refusal::new(
+                Rung::Manifest,
+                "conflict",
+                path,
+                format!(
+                    "{} {}, which {} says it is too, with other content",
+                    plugin.manifest.name,
+                    plugin.manifest.version,
+                    others.join(", ")
+                ),
+                "one file for each version of a plugin",
+                "remove the old file, or build one of them with another version",
+            ));
+            false
+        });
+    }
+
+    /// Rungs 4 to 8.
+    fn climb(&mut self, index: usize) -> Result<Arc<LoadedPlugin>, Refusal> {
+        let candidate = &self.plugins[index];
+        let vetted = self.vetting.vet(candidate, &mut self.libraries)?;
+        let library = climb::load(candidate, Alone::No, &mut |_, _| ())?;
+        let vetted = vetted
+            .verdict
+            .components
+            .into_iter()
+            .map(|component| (Arc::new(component.schema), component.probe))
+            .collect();
+        Ok(Arc::new(LoadedPlugin { library, vetted }))
+    }
+
+    /// The folders that were looked in, for messages.
+    fn folders(&self) -> String {
+        let all: Vec<String> = self
+            .directories
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        all.join(", ")
+    }
+}
+
+impl LoadedPlugin {
+    fn of(&self, type_index: usize) -> LoadedType {
+        LoadedType {
+            handle: self.library.types[type_index].clone(),
+            schema: self
+                .vetted
+                .get(type_index)
+                .map_or_else(|| Arc::new(Value::Bool(true)), |(schema, _)| Arc::clone(schema)),
+        }
+    }
+}
+
+/// `lib*.so` directly inside, in the order of their names.
+fn library_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            name.starts_with("lib") && Path::new(name).extension().is_some_and(|ending| ending == "so")
+        })
+        .take(FILES_MAX)
+        .collect();
+    files.sort();
+    Ok(files)
+}

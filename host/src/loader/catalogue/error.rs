@@ -1,0 +1,82 @@
+//! Why a pipeline's `plugin:` leads to no component type.
+
+#![forbid(unsafe_code)]
+
+use super::Catalogue;
+use crate::loader::refusal::Refusal;
+use cardcage_core::config::PluginRef;
+use cardcage_core::naming::nearest;
+use std::fmt::Write as _;
+
+/// Why a pipeline's `plugin:` leads to no component type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// Nothing of that name, type or version.
+    #[error("{found}")]
+    Unknown {
+        /// `plugin.unknown`, `plugin.unknown-version`, `plugin.unknown-type` or `plugin.which-type`.
+        code: &'static str,
+        /// What was asked for and not found.
+        found: String,
+        /// What to do about it.
+        help: String,
+    },
+    /// It is there, and a rung refused it.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl LoadError {
+    /// Its stable code.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Unknown { code, .. } => code,
+            Self::Refused(refusal) => &refusal.code,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn help(&self) -> &str {
+        match self {
+            Self::Unknown { help, .. } => help,
+            Self::Refused(refusal) => &refusal.help,
+        }
+    }
+
+    /// No plugin of this name.
+    pub(super) fn unknown(catalogue: &Catalogue, wanted: &PluginRef) -> Self {
+        let mut names: Vec<&str> = catalogue
+            .plugins
+            .iter()
+            .map(|plugin| plugin.manifest.name.as_str())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut help = String::new();
+        if let Some(near) = nearest(&wanted.name, names.iter().copied()) {
+            // Writing to a String cannot fail.
+            let _ = write!(help, "did you mean `{near}`? ");
+        }
+        let _ = match names.as_slice() {
+            [] => write!(help, "no plugin at all was found in {}", catalogue.folders()),
+            names => write!(help, "found in {}: {}", catalogue.folders(), names.join(", ")),
+        };
+        // The file that was probably meant may be one that was refused.
+        let in_file_name = wanted.name.replace('-', "_");
+        for refusal in catalogue.refused() {
+            let file = refusal
+                .file
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or_default();
+            if file.ends_with(&format!("_{in_file_name}")) || file == format!("lib{in_file_name}") {
+                let _ = write!(help, "\n{refusal}");
+            }
+        }
+        Self::Unknown {
+            code: "plugin.unknown",
+            found: format!("there is no plugin `{}`", wanted.name),
+            help,
+        }
+    }
+}
