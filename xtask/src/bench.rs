@@ -7,6 +7,7 @@
 mod files;
 mod input;
 mod measure;
+mod plumbing;
 mod report;
 mod same;
 
@@ -20,7 +21,9 @@ const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--runs N] [NAME...]
 
   files    NDJSON file -> range -> convert -> NDJSON file: the daemon against the
-           hand-fused program (xtask/src/bin/fused.rs)
+           hand-fused program (xtask/src/bin/fused)
+  plumbing generate -> 3 light stages -> blackhole: loaded plugins against the same
+           ones linked statically, and what one call costs
 
   --quick    a tenth of the records and 3 runs instead of 7: for a first look, not for a record
   --runs N   how often each program runs; the median counts
@@ -48,7 +51,7 @@ struct Bench {
 }
 
 type Suite = fn(&Bench, &mut Report) -> Result<(), Failure>;
-const SUITES: &[(&str, Suite)] = &[("files", files::files)];
+const SUITES: &[(&str, Suite)] = &[("files", files::files), ("plumbing", plumbing::plumbing)];
 
 /// Measures the named suites, or all.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
