@@ -5,9 +5,10 @@
 //! exponents, since exponents can't tell a torque from an energy or a percentage from an angle.
 //! `docs/decisions/0005` says why the table is our own.
 
+mod dimension;
 mod table;
 
-pub use table::Dimension;
+pub use dimension::Dimension;
 
 use table::{PREFIXES, Prefix, ROWS, Row};
 

@@ -12,6 +12,7 @@ const LAG_MAX_NS: i64 = 10_000_000_000;
 const LEAD_MAX_NS: i64 = 1_000_000_000;
 
 /// When readings are due. A schedule is a time for reading number 0 and a distance, so that no error adds up.
+#[expect(clippy::struct_field_names, reason = "the unit goes last in a name")]
 pub(crate) struct Pace {
     /// Nanoseconds from one reading to the next; flat out: none.
     step_ns: Option<f64>,
