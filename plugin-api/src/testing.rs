@@ -43,6 +43,7 @@ mod sink;
 mod source;
 mod stage;
 mod table;
+mod threads;
 
 pub use contract::contract;
 pub use host::{LogLine, START_NS, TestHost};

@@ -4,9 +4,8 @@
 //! the process ends, and plugins call as `abi` says.
 
 use super::host::{Inner, LogLine};
-use crate::abi::{
-    Bytes, Group, HostTable, MetricCell, Outcome, SensorEntry, Tag, ThreadHandle, ThreadMain, Writer,
-};
+use super::threads;
+use crate::abi::{Bytes, Group, HostTable, MetricCell, Outcome, SensorEntry, Tag, Writer};
 use crate::host::Host;
 use crate::manifest::MetricKind;
 use crate::record::{SensorId, UnitId};
@@ -17,11 +16,6 @@ use std::fmt::Write as _;
 use std::os::fd::IntoRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Once;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
-
-/// How long `join` waits for a thread by the real clock, so that a thread that never ends fails its test.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The way to a test host that components get.
 pub(super) fn host(inner: &'static Inner) -> Host {
@@ -48,8 +42,8 @@ pub(super) fn table(inner: &'static Inner) -> &'static HostTable {
         cancelled: Some(cancelled),
         wait: Some(wait),
         state_directory: Some(state_directory),
-        spawn: Some(spawn),
-        join: Some(join),
+        spawn: Some(threads::spawn),
+        join: Some(threads::join),
         listener: Some(listener),
         get_group: Some(get_group),
     })
@@ -66,6 +60,11 @@ pub(super) fn calling<R>(inner: &'static Inner, call: impl FnOnce() -> R) -> R {
     let result = call();
     CALLING.set(before);
     result
+}
+
+/// Makes the current thread one of a component's own.
+pub(super) fn become_spawned(inner: &'static Inner) {
+    CALLING.set(Some(Caller { inner, spawned: true }));
 }
 
 #[derive(Clone, Copy)]
@@ -101,14 +100,14 @@ fn attach_once() {
 
 /// # Safety
 /// `context` is that of a test host's table.
-unsafe fn inner(context: *mut c_void) -> &'static Inner {
+pub(super) unsafe fn inner(context: *mut c_void) -> &'static Inner {
     // SAFETY: by this function's contract; the inner lives until the process ends.
     unsafe { &*context.cast::<Inner>() }
 }
 
 /// # Safety
 /// `bytes` are lent for `'a`, or empty.
-unsafe fn text<'a>(bytes: Bytes) -> &'a str {
+pub(super) unsafe fn text<'a>(bytes: Bytes) -> &'a str {
     if bytes.len == 0 {
         return "";
     }
@@ -335,65 +334,6 @@ unsafe extern "C" fn state_directory(context: *mut c_void, out: *mut Writer) -> 
             unsafe { write((*out).context, bytes) }
         }
         _ => Outcome::UNKNOWN,
-    }
-}
-
-/// What is behind a [`ThreadHandle`]: where the thread's outcome arrives.
-struct Running(Receiver<Outcome>);
-
-/// A pointer that a new thread takes along.
-struct Sent<T>(T);
-// SAFETY: `spawn` hands each of these to one new thread, which is what the ABI allows for a thread's argument and table.
-unsafe impl<T> Send for Sent<T> {}
-
-unsafe extern "C" fn spawn(
-    context: *mut c_void,
-    name: Bytes,
-    main: ThreadMain,
-    handle: *mut *mut ThreadHandle,
-) -> Outcome {
-    // SAFETY: the context is this table's; the plugin lends the name for this call.
-    let (host, name) = unsafe { (inner(context), text(name).to_owned()) };
-    let Some(function) = main.main else {
-        return Outcome::FAILED;
-    };
-    {
-        let mut state = host.state();
-        if state.threads_max.is_some_and(|most| state.threads >= most) {
-            return Outcome::FULL;
-        }
-        state.threads += 1;
-    }
-    let (ended, outcome) = channel();
-    let argument = Sent(main.argument);
-    let run = move || {
-        let argument = argument;
-        CALLING.set(Some(Caller {
-            inner: host,
-            spawned: true,
-        }));
-        // SAFETY: `main` runs once, with its own argument and a table that lives until the process ends.
-        let outcome = unsafe { function(argument.0, table(host)) };
-        host.state().threads -= 1;
-        // Nobody listens if the thread was never joined.
-        let _ = ended.send(outcome);
-    };
-    if std::thread::Builder::new().name(name).spawn(run).is_err() {
-        host.state().threads -= 1;
-        return Outcome::FAILED;
-    }
-    // SAFETY: the plugin lends a place for one handle.
-    unsafe { *handle = Box::into_raw(Box::new(Running(outcome))).cast() };
-    Outcome::OK
-}
-
-unsafe extern "C" fn join(_: *mut c_void, handle: *mut ThreadHandle, _until_ns: i64) -> Outcome {
-    // SAFETY: the handle is a box that `spawn` gave away, and `join` is its last use.
-    let running = unsafe { Box::from_raw(handle.cast::<Running>()) };
-    match running.0.recv_timeout(JOIN_TIMEOUT) {
-        Ok(outcome) => outcome,
-        Err(RecvTimeoutError::Timeout) => Outcome::CANCELLED,
-        Err(RecvTimeoutError::Disconnected) => Outcome::PANICKED,
     }
 }
 
