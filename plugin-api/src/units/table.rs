@@ -120,6 +120,7 @@ pub(super) static ROWS: &[Row] = &[
     row(D::Pressure, "atm", &[], 101_325.0, 1.0),
     row(D::Pressure, "[psi]", &["psi"], 44_482_216_152_605.0, 6_451_600_000.0).words(&["lbf/in2"]).prefixes(&["k"]),
     row(D::Pressure, "kgf/cm2", &["att", "kg/cm2"], 98_066.5, 1.0),
+    // The conventional column of mercury; UCUM rounds it to 133.322 kPa.
     row(D::Pressure, "m[Hg]", &["mHg"], 133_322.387_415, 1.0).prefixes(&["m", "c"]),
     row(D::Pressure, "Torr", &[], 101_325.0, 760.0).words(&["torr"]),
     row(D::Pressure, "[in_i'Hg]", &["inHg"], 133_322.387_415 * 254.0, 10_000.0),

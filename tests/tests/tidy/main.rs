@@ -32,6 +32,7 @@ const UNSAFE_FILES: &[&str] = &[
     "plugin-api/src/testing/source.rs",
     "plugin-api/src/testing/stage.rs",
     "plugin-api/src/testing/table.rs",
+    "plugin-api/src/testing/threads.rs",
 ];
 
 /// Plugins that lie, crash and corrupt on purpose: what the ladder is tested with.
