@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::marker::PhantomData;
 
 /// How often one input may answer `More` before the harness takes it for an endless loop.
-const ROUNDS_MAX: usize = 100_000;
+const ROUNDS_MAX: usize = 10_000;
 
 /// A stage in a test.
 pub struct StageHarness<T> {
