@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
-mod plugin;
+pub(crate) mod plugin;
 mod run;
 mod summary;
 

@@ -58,7 +58,11 @@ impl RunError {
 
 fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
     let Document { folder, config } = document::read(arguments.file.as_deref())?;
-    let summary_path = arguments.summary_json.as_deref().map(std::path::absolute).transpose();
+    let summary_path = arguments
+        .summary_json
+        .as_deref()
+        .map(std::path::absolute)
+        .transpose();
     let summary_path = summary_path.map_err(|error| RunError::Io(format!("--summary-json: {error}")))?;
     logging::start(&config.log);
     end_on_host_panic();
@@ -127,7 +131,9 @@ fn open_errors(config: &cardcage_core::config::Config, errors: &[(usize, CallErr
 /// to start anew. Plugins' panics never get here: each library has its own hook, and the SDK catches them.
 fn end_on_host_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("cardcage: {panic}\nthis is a bug of cardcage itself; please report it with the lines above");
+        eprintln!(
+            "cardcage: {panic}\nthis is a bug of cardcage itself; please report it with the lines above"
+        );
         signal_hook::low_level::exit(i32::from(exit::SOFTWARE));
     }));
 }

@@ -1,0 +1,154 @@
+//! From a config to parts that can be started: each component's plugin climbs the ladder, its settings are checked, and
+//! then the wiring. Opens nothing. All problems are reported at once.
+
+#![forbid(unsafe_code)]
+
+use crate::loader::catalogue::{Catalogue, LoadError, LoadedType, default_directories};
+use crate::loader::refusal::Refusal;
+use crate::loader::vetting::Vetting;
+use cardcage_core::config::{ComponentConfig, Config};
+use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use cardcage_core::graph::{Graph, wiring};
+use cardcage_runtime::{Environment, Part};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const BAD_SETTING: Code = Code("settings.refused");
+const REFUSED: Code = Code("plugin.refused");
+const UNUSED_REFUSED: Code = Code("plugin.refused-unused");
+
+/// The folder of the verdict cache, inside the state directory.
+const VERDICTS: &str = "verdicts";
+
+/// A pipeline in which everything that can be checked without opening it has been.
+pub(crate) struct Assembled {
+    pub(crate) config: Config,
+    pub(crate) graph: Graph,
+    /// In the config's order.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// Loads, settles and wires up a config. `state` is where verdicts are remembered; without it every plugin is vetted anew.
+pub(crate) fn assemble(
+    mut config: Config,
+    folder: &Path,
+    state: Option<&Path>,
+    environment: &Arc<Environment>,
+) -> Result<Assembled, Diagnostics> {
+    let vetting = Vetting {
+        cache: state.map(|state| state.join(VERDICTS)),
+        ..Vetting::default()
+    };
+    let mut catalogue = Catalogue::scan(&directories(&config, folder), vetting);
+    let mut problems = Diagnostics::new();
+    let mut parts = Vec::with_capacity(config.components.len());
+    for component in &config.components {
+        if let Some(part) = part(&mut catalogue, component, &mut problems) {
+            parts.push(part);
+        }
+    }
+    if problems.has_errors() {
+        return Err(refuse(&config, problems, &catalogue));
+    }
+    let descriptions: Vec<_> = parts.iter().map(|part| part.description.clone()).collect();
+    let graph = wiring::check(&config, &descriptions).map_err(|found| refuse(&config, found, &catalogue))?;
+    if let Err(refusal) = catalogue.attach(environment) {
+        problems.push(refused(REFUSED, &refusal));
+        return Err(refuse(&config, problems, &catalogue));
+    }
+    config.warnings.append(unused(&catalogue));
+    Ok(Assembled { config, graph, parts })
+}
+
+fn directories(config: &Config, folder: &Path) -> Vec<PathBuf> {
+    if config.plugins.directories.is_empty() {
+        return default_directories();
+    }
+    config
+        .plugins
+        .directories
+        .iter()
+        .map(|directory| folder.join(directory))
+        .collect()
+}
+
+fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut Diagnostics) -> Option<Part> {
+    let loaded: Arc<LoadedType> = match catalogue.load(component.kind, &component.plugin) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let diagnostic = match error {
+                LoadError::Unknown { code, found, help } => Diagnostic::error(Code(code), found).help(help),
+                LoadError::Refused(refusal) => refused(REFUSED, &refusal),
+            };
+            problems.push(diagnostic.at(component.key_location("plugin").clone()));
+            return None;
+        }
+    };
+    match loaded.settle(component) {
+        Ok(settled) => Some(Part {
+            config: ComponentConfig {
+                settings: settled.settings,
+                ..component.clone()
+            },
+            handle: loaded.handle().clone(),
+            description: settled.description,
+        }),
+        Err(found) => {
+            problems.extend(found.into_iter().map(|problem| {
+                let message = if problem.setting.is_empty() {
+                    format!("`{}`: {}", component.name, problem.message)
+                } else {
+                    format!(
+                        "`{}`: setting `{}`: {}",
+                        component.name, problem.setting, problem.message
+                    )
+                };
+                Diagnostic::error(BAD_SETTING, message)
+                    .at(component.setting_location(&problem.setting).clone())
+                    .help(format!(
+                        "`cardcage plugin inspect {}` shows its settings",
+                        component.plugin.name
+                    ))
+            }));
+            None
+        }
+    }
+}
+
+/// The problems as they are shown, behind the config's own warnings.
+fn refuse(config: &Config, mut problems: Diagnostics, catalogue: &Catalogue) -> Diagnostics {
+    config.quote(&mut problems);
+    let mut all = config.warnings.clone();
+    all.append(problems);
+    all.append(unused(catalogue));
+    all
+}
+
+/// Files that were refused though nothing asks for them: a warning, so that a broken file does not go unnoticed and does
+/// not stop a pipeline that does well without it.
+fn unused(catalogue: &Catalogue) -> Diagnostics {
+    let mut seen = BTreeSet::new();
+    catalogue
+        .refused()
+        .iter()
+        .filter(|refusal| seen.insert(refusal.file.clone()))
+        .map(|refusal| Diagnostic {
+            severity: Severity::Warning,
+            ..refused(UNUSED_REFUSED, refusal)
+        })
+        .collect()
+}
+
+/// A refusal of the ladder as one problem among others.
+fn refused(code: Code, refusal: &Refusal) -> Diagnostic {
+    let message = format!(
+        "{} at {} [{}]: found {}, expected {}",
+        refusal.file.display(),
+        refusal.rung,
+        refusal.code,
+        refusal.found,
+        refusal.expected
+    );
+    Diagnostic::error(code, message).help(refusal.help.to_string())
+}

@@ -1,0 +1,67 @@
+//! The command line, from words to a [`Command`].
+
+#![forbid(unsafe_code)]
+
+use crate::commands::plugin::{Format, PluginCommand};
+use crate::exit;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Runs sensor-data pipelines made of compiled, checked plugins.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cardcage",
+    version,
+    about,
+    max_term_width = 100,
+    subcommand_required = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline until its sources are finished or it is told to stop (Ctrl-C drains, a second one ends at once)
+    Run(RunArguments),
+    /// Check a pipeline: config, plugins, settings, wiring; opens nothing
+    Check(CheckArguments),
+    /// Look at plugins: climb the ladder with a file, list a folder, show what a plugin offers
+    Plugin(PluginCommand),
+}
+
+/// `cardcage run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The pipeline [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
+    pub(crate) file: Option<PathBuf>,
+    /// Also write the summary, as JSON, to this file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) summary_json: Option<PathBuf>,
+}
+
+/// `cardcage check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The pipeline [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
+    pub(crate) file: Option<PathBuf>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// The command that was asked for; else the exit code, after help or an error was printed.
+pub(crate) fn parse() -> Result<Command, ExitCode> {
+    Cli::try_parse().map(|cli| cli.command).map_err(|error| {
+        // If even this cannot be printed, the exit code still tells.
+        let _ = error.print();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+            _ => ExitCode::from(exit::USAGE),
+        }
+    })
+}
