@@ -187,44 +187,46 @@ impl Catalogue {
         }
     }
 
-    /// Two files that say they are the same version of the same plugin, and are not the same: neither is taken, since
-    /// which one ran would depend on the order of folders.
+    /// Two files that say they are the same version of the same plugin with a kind in common, and are not the same:
+    /// neither is taken, since which one ran would depend on the order of folders.
     fn refuse_conflicts(&mut self) {
-        let key = |plugin: &Candidate| (plugin.manifest.name.clone(), plugin.manifest.version.clone());
-        let mut files: HashMap<_, Vec<PathBuf>> = HashMap::new();
-        for plugin in &self.plugins {
-            files
-                .entry(key(plugin))
-                .or_default()
-                .push(plugin.copy.path().to_owned());
-        }
-        files.retain(|_, files| files.len() > 1);
+        let others: Vec<Vec<String>> = self.plugins.iter().map(|plugin| self.rivals(plugin)).collect();
+        let mut others = others.into_iter();
         let refused = &mut self.refused;
         self.plugins.retain(|plugin| {
-            let Some(files) = files.get(&key(plugin)) else {
+            let rivals = others.next().unwrap_or_default();
+            if rivals.is_empty() {
                 return true;
-            };
-            let path = plugin.copy.path();
-            let others: Vec<String> = files
-                .iter()
-                .filter(|file| *file != path)
-                .map(|file| file.display().to_string())
-                .collect();
+            }
+            let (name, version) = (&plugin.manifest.name, &plugin.manifest.version);
             refused.push(Refusal::new(
                 Rung::Manifest,
                 "conflict",
-                path,
-                format!(
-                    "{} {}, which {} says it is too, with other content",
-                    plugin.manifest.name,
-                    plugin.manifest.version,
-                    others.join(", ")
-                ),
+                plugin.copy.path(),
+                format!("{name} {version}, which {} says it is too, with other content", rivals.join(", ")),
                 "one file for each version of a plugin",
                 "remove the old file, or build one of them with another version",
             ));
             false
         });
+    }
+
+    /// The other files that say they are this plugin.
+    fn rivals(&self, plugin: &Candidate) -> Vec<String> {
+        let kinds = |plugin: &Candidate| -> Vec<Kind> {
+            plugin.manifest.components.iter().map(|component| component.kind).collect()
+        };
+        let mine = kinds(plugin);
+        self.plugins
+            .iter()
+            .filter(|other| other.copy.path() != plugin.copy.path())
+            .filter(|other| {
+                other.manifest.name == plugin.manifest.name
+                    && other.manifest.version == plugin.manifest.version
+                    && kinds(other).iter().any(|kind| mine.contains(kind))
+            })
+            .map(|other| other.copy.path().display().to_string())
+            .collect()
     }
 
     /// Rungs 4 to 8.

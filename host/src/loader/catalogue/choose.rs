@@ -24,6 +24,9 @@ pub(super) fn choose(
     if named.is_empty() {
         return Err(LoadError::unknown(catalogue, wanted));
     }
+    // Libraries of different kinds may share a name (the source `file`, the sink `file`): the section says which.
+    let of_kind: Vec<_> = named.iter().copied().filter(|(_, plugin)| offers(plugin, kind)).collect();
+    let named = if of_kind.is_empty() { named } else { of_kind };
     let chosen = named
         .iter()
         .filter(|(_, plugin)| {
@@ -37,6 +40,10 @@ pub(super) fn choose(
         return Err(unknown_version(wanted, &named));
     };
     Ok((*index, type_of(plugin, kind, wanted)?))
+}
+
+fn offers(plugin: &Candidate, kind: Kind) -> bool {
+    plugin.manifest.components.iter().any(|component| component.kind == kind)
 }
 
 /// Orders versions; one that is none never got this far.

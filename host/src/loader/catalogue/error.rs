@@ -61,18 +61,6 @@ impl LoadError {
             [] => write!(help, "no plugin at all was found in {}", catalogue.folders()),
             names => write!(help, "found in {}: {}", catalogue.folders(), names.join(", ")),
         };
-        // The file that was probably meant may be one that was refused.
-        let in_file_name = wanted.name.replace('-', "_");
-        for refusal in catalogue.refused() {
-            let file = refusal
-                .file
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .unwrap_or_default();
-            if file.ends_with(&format!("_{in_file_name}")) || file == format!("lib{in_file_name}") {
-                let _ = write!(help, "\n{refusal}");
-            }
-        }
         Self::Unknown {
             code: "plugin.unknown",
             found: format!("there is no plugin `{}`", wanted.name),
