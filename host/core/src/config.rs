@@ -11,6 +11,7 @@ pub mod keys;
 mod links;
 pub mod quantity;
 pub mod raw;
+mod schema;
 mod settings;
 mod substitute;
 pub mod valid;

@@ -4,18 +4,32 @@
 ///
 /// Near enough is one edit in a short name and one in every three letters of a longer one, swapped neighbours
 /// counting as one edit; upper and lower case, `-` and `_` count as the same. Among equally near ones the first wins.
+/// Where none is, it is the only one that begins with `name`.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = folded(name);
     let allowed = (wanted.chars().count() / 3).max(1);
-    candidates
+    let candidates: Vec<(&str, String)> = candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= NAME_MAX_BYTES)
-        .map(|candidate| (strsim::osa_distance(&wanted, &folded(candidate)), candidate))
+        .map(|candidate| (candidate, folded(candidate)))
+        .collect();
+    let misspelt = candidates
+        .iter()
+        .map(|(candidate, folded)| (strsim::osa_distance(&wanted, folded), *candidate))
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .min_by_key(|(distance, _)| *distance);
+    let shortened = || {
+        let mut longer = candidates
+            .iter()
+            .filter(|(_, folded)| folded.starts_with(&wanted));
+        let first = longer.next()?;
+        (wanted.len() >= SHORTENED_MIN_BYTES && longer.next().is_none()).then_some(first.0)
+    };
+    misspelt.map(|(_, candidate)| candidate).or_else(shortened)
 }
 
+/// Fewer letters begin too many names to tell which was meant.
+const SHORTENED_MIN_BYTES: usize = 3;
 /// Longer names are not compared: the comparison's cost grows with the product of both lengths.
 const NAME_MAX_BYTES: usize = 256;
 
@@ -68,6 +82,7 @@ mod tests {
         );
         assert_eq!(nearest("dead-letter", KEYS), Some("dead_letter"));
         assert_eq!(nearest("On_Failure", KEYS), Some("on_failure"));
+        assert_eq!(nearest("dead", KEYS), Some("dead_letter"), "shortened");
     }
 
     #[test]

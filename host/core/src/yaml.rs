@@ -112,27 +112,32 @@ pub enum Typed {
 /// Where a substituted scalar's text came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The text as written: `${credential:token}`.
+    /// The text as written: `${credential:token}`. Messages show this one: what came out may be a secret.
     pub written: String,
-    /// Whether the content of a file or credential is in it.
-    pub secret: bool,
     /// Whether there was no text to be had; that was reported, and nothing more should be said of the value.
     pub failed: bool,
 }
 
 impl Node {
-    /// What it is, in words, with a scalar's text but never a secret.
+    /// What it is, in words: a scalar's text as written, so never a secret.
     pub fn shown(&self) -> String {
         match &self.value {
             Value::Sequence(_) => "a list".to_owned(),
             Value::Mapping(_) => "a mapping".to_owned(),
             Value::Scalar(scalar) if scalar.typed == Typed::Null => "nothing".to_owned(),
             Value::Scalar(scalar) => {
-                let text = match &scalar.origin {
-                    Some(origin) if origin.secret => &origin.written,
-                    _ => &scalar.text,
-                };
-                format!("`{}`", clipped(text))
+                let text = scalar
+                    .origin
+                    .as_ref()
+                    .map_or(&scalar.text, |origin| &origin.written);
+                // `"12"` is no number, which would look odd without a word.
+                let quoted = scalar.origin.is_none() && scalar.quoted && type_of(text) != Typed::Text;
+                let text = clipped(text);
+                if quoted {
+                    format!("the text `{text}`")
+                } else {
+                    format!("`{text}`")
+                }
             }
         }
     }

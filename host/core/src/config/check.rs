@@ -1,6 +1,6 @@
 //! The whole pipeline, from as written to checked.
 
-use super::component::{self};
+use super::component::{self, Checked};
 use super::links;
 use super::raw::{Pipeline, Section};
 use super::valid::{
@@ -11,6 +11,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::yaml::{Span, Typed};
 use cardcage_plugin_api::manifest::Kind;
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const SENSORS: RangeInclusive<u32> = 1..=100_000_000;
 /// Ids are 16 bits wide, and 0 means "no unit".
 const UNITS: RangeInclusive<u32> = 1..=65_535;
 const RETIRED_GENERATIONS: RangeInclusive<u32> = 0..=4096;
-const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 50;
+const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
 const CHECKPOINT_EVERY: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 const CHECKPOINT_EVERY_DEFAULT: Duration = Duration::from_secs(1);
 const AUDIT_ENTRIES: RangeInclusive<u64> = 1..=1_000_000_000;
@@ -108,13 +109,20 @@ fn components(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Vec<ComponentConfi
         );
         return Vec::new();
     }
-    let components: Vec<ComponentConfig> = raw
+    let checked: Vec<Checked> = raw
         .components
         .iter()
         .map(|component| component::check(reader, component))
         .collect();
+    let refused: HashSet<&str> = checked
+        .iter()
+        .zip(&raw.components)
+        .filter(|(checked, _)| checked.inputs_refused)
+        .map(|(_, raw)| raw.name)
+        .collect();
+    let components: Vec<ComponentConfig> = checked.into_iter().map(|checked| checked.config).collect();
     if !empty(reader, raw, &components) {
-        links::check(&components, reader.problems);
+        links::check(&components, &refused, reader.problems);
     }
     components
 }

@@ -29,8 +29,16 @@ const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration:
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
 const NAME_RULE: &str = "a name has 1 to 64 letters, digits, `_` and `-`, and begins with a letter or digit";
 
-/// The checked component; where something is wrong, that is reported and a default stands in for it.
-pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> ComponentConfig {
+/// A component as far as it could be checked.
+pub(super) struct Checked {
+    /// Where something is wrong, a default stands in for it.
+    pub(super) config: ComponentConfig,
+    /// Whether inputs were written that are not in it, because something is wrong with them.
+    pub(super) inputs_refused: bool,
+}
+
+/// Checks a component; what is wrong is reported.
+pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checked {
     let location = raw.span.in_file(reader.file);
     if !is_name(raw.name) {
         let message = format!("`{}` is no name for a component", clipped(raw.name));
@@ -64,11 +72,12 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Compon
         ("at_least_once", Delivery::AtLeastOnce),
     ];
     let failures = [("isolate", OnFailure::Isolate), ("stop", OnFailure::Stop)];
-    ComponentConfig {
+    let (inputs, inputs_refused) = inputs(reader, raw);
+    let config = ComponentConfig {
         name: raw.name.to_owned(),
         kind: raw.kind,
         plugin: plugin(reader, raw),
-        inputs: inputs(reader, raw),
+        inputs,
         settings: settings.value,
         locations: settings.locations,
         substituted: settings.substituted,
@@ -84,6 +93,10 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Compon
         on_failure: reader.choice(&raw.fields, "on_failure", &failures),
         batch,
         location,
+    };
+    Checked {
+        config,
+        inputs_refused,
     }
 }
 
@@ -168,29 +181,30 @@ fn is_version(version: &str) -> bool {
         })
 }
 
-fn inputs(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Vec<Input> {
-    let Some(entry) = raw.fields.entry("inputs") else {
-        return Vec::new();
-    };
+/// The inputs, and whether some are missing because they are wrong.
+fn inputs(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> (Vec<Input>, bool) {
     let mut inputs: Vec<Input> = Vec::new();
-    for node in reader.items(&entry.node, "a list of components") {
+    let Some(entry) = raw.fields.entry("inputs") else {
+        return (inputs, false);
+    };
+    let items = reader.items(&entry.node, "a list of components");
+    let none_written = matches!(&entry.node.value, Value::Sequence(items) if items.is_empty());
+    let mut refused = items.is_empty() && !none_written;
+    for node in items {
         let Some(input) = input(reader, node) else {
+            refused = true;
             continue;
         };
-        let again = |first: &&Input| first.component == input.component && first.port == input.port;
-        if inputs.iter().any(|first| again(&first)) {
+        let again = |first: &Input| first.component == input.component && first.port == input.port;
+        if inputs.iter().any(again) {
             let message = format!("{} stands in `inputs` twice", node.shown());
-            reader.error(
-                codes::BAD_INPUT,
-                node.span,
-                message,
-                "remove one: records would come twice",
-            );
+            let help = "remove one: records would come twice";
+            reader.error(codes::BAD_INPUT, node.span, message, help);
             continue;
         }
         inputs.push(input);
     }
-    inputs
+    (inputs, refused)
 }
 
 fn input(reader: &mut Reader<'_>, node: &Node) -> Option<Input> {

@@ -7,18 +7,23 @@ use crate::naming::{nearest, suggestion};
 use cardcage_plugin_api::manifest::Kind;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Reports everything that does not fit.
-pub(super) fn check(components: &[ComponentConfig], problems: &mut Diagnostics) {
+/// Reports everything that does not fit. `refused` names components with inputs that could not be read: what would
+/// follow from their absence is not worth saying.
+pub(super) fn check(components: &[ComponentConfig], refused: &HashSet<&str>, problems: &mut Diagnostics) {
     let links = Links::new(components, problems);
     let mut misspelt: HashSet<&str> = HashSet::new();
     for component in components {
-        links.arity(component, problems);
+        if !refused.contains(component.name.as_str()) {
+            links.arity(component, problems);
+        }
         for input in &component.inputs {
             links.input(component, input, &mut misspelt, problems);
         }
         links.dead_letter(component, problems);
     }
-    links.unused(&misspelt, problems);
+    if refused.is_empty() {
+        links.unused(&misspelt, problems);
+    }
     links.cycles(problems);
 }
 
@@ -73,16 +78,10 @@ impl<'a> Links<'a> {
                 }
             }
             Kind::Stage | Kind::Sink => {
-                let empty = written.is_none() || component.inputs.is_empty();
-                // Inputs that were written but are wrong were reported already.
-                let reported = component.inputs.is_empty()
-                    && problems
-                        .iter()
-                        .any(|p| p.location.as_ref() == written && written.is_some());
                 let dead_letters = self.components.iter().any(|other| {
                     other.dead_letter.as_ref().is_some_and(|(sink, _)| sink == name) && other.name != *name
                 });
-                if empty && !reported && !dead_letters {
+                if component.inputs.is_empty() && !dead_letters {
                     let message = format!(
                         "{} `{name}` has no inputs, so nothing would ever reach it",
                         component.kind
@@ -183,7 +182,10 @@ impl<'a> Links<'a> {
             .filter(|component| component.kind != Kind::Sink)
         {
             let name = component.name.as_str();
-            if taken.contains(name) || misspelt.contains(name) {
+            let second_of_name = self
+                .get(name)
+                .is_some_and(|first| first.location != component.location);
+            if taken.contains(name) || misspelt.contains(name) || second_of_name {
                 continue;
             }
             let port = inputs().find(|input| input.component == name && input.port.is_some());
@@ -273,20 +275,22 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// For each component what flows into it: its inputs, and components whose dead letters it takes.
+    /// For each component what flows into it: its inputs, and components whose dead letters it takes. What was
+    /// refused for another reason is left out.
     fn producers(&self) -> Vec<Vec<usize>> {
         let mut producers: Vec<Vec<usize>> = vec![Vec::new(); self.components.len()];
         for (at, component) in self.components.iter().enumerate() {
-            let known = component
-                .inputs
-                .iter()
-                .filter_map(|input| self.index.get(input.component.as_str()));
-            producers[at].extend(known);
-            let dead_letter = component
+            if component.kind != Kind::Source {
+                let inputs = component.inputs.iter();
+                producers[at].extend(inputs.filter_map(|input| self.index.get(input.component.as_str())));
+            }
+            let sink = component
                 .dead_letter
                 .as_ref()
-                .filter(|(sink, _)| *sink != component.name);
-            if let Some(&sink) = dead_letter.and_then(|(sink, _)| self.index.get(sink.as_str())) {
+                .and_then(|(sink, _)| self.index.get(sink.as_str()));
+            if let Some(&sink) =
+                sink.filter(|sink| **sink != at && self.components[**sink].kind == Kind::Sink)
+            {
                 producers[sink].push(at);
             }
         }

@@ -15,14 +15,16 @@ const DURATIONS: [Scale; 7] = [
     ("d", 86_400 * 1_000_000_000),
 ];
 
-const SIZES: [Scale; 7] = [
+const SIZES: [Scale; 9] = [
     ("B", 1),
     ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
 ];
 
 /// Why a text is no quantity: a fragment that follows the text itself.
@@ -68,14 +70,14 @@ pub fn size(text: &str) -> Result<u64, QuantityError> {
 /// The shortest exact way to write a duration with one unit.
 pub fn show_duration(duration: Duration) -> String {
     match u64::try_from(duration.as_nanos()) {
-        Ok(nanos) => show(nanos, &DURATIONS[..6]),
+        Ok(nanos) => show(nanos, &DURATIONS),
         Err(_) => format!("{}s", duration.as_secs()),
     }
 }
 
 /// The shortest exact way to write a size with one unit, in powers of 1024.
 pub fn show_size(bytes: u64) -> String {
-    show(bytes, &[SIZES[0], SIZES[4], SIZES[5], SIZES[6]])
+    show(bytes, &[SIZES[0], SIZES[5], SIZES[6], SIZES[7], SIZES[8]])
 }
 
 fn show(count: u64, scales: &[Scale]) -> String {
@@ -151,8 +153,8 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("0.1s"), Ok(Duration::from_millis(100)));
-        assert_eq!(duration("1 m"), Ok(Duration::from_secs(60)));
-        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(duration("1 m"), Ok(Duration::from_mins(1)));
+        assert_eq!(duration("7d"), Ok(Duration::from_hours(7 * 24)));
         assert_eq!(size("64MiB"), Ok(64 << 20));
         assert_eq!(size("1.5kB"), Ok(1500));
         assert_eq!(size("1_000B"), Ok(1000));

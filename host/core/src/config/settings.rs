@@ -86,7 +86,6 @@ impl Settings {
             let substituted = Substituted {
                 written: origin.written.clone(),
                 text: scalar.text.clone(),
-                secret: origin.secret,
             };
             self.substituted.insert(path.to_owned(), substituted);
         }

@@ -49,7 +49,6 @@ impl Pass<'_> {
                     self.problems.push((*problem).at(span.in_file(self.file)));
                     scalar.origin = Some(Origin {
                         written: scalar.text.clone(),
-                        secret: false,
                         failed: true,
                     });
                 }
@@ -60,7 +59,6 @@ impl Pass<'_> {
 
     fn scalar(&mut self, scalar: &mut Scalar) -> Result<(), Box<Diagnostic>> {
         let mut text = String::new();
-        let mut secret = false;
         let mut substituted = false;
         let mut rest = scalar.text.as_str();
         while let Some(at) = rest.find("${") {
@@ -77,9 +75,8 @@ impl Pass<'_> {
                 return Err(refused(codes::BAD_SUBSTITUTION, message, FORMS));
             };
             let brought = self.expression(&inside[..end])?;
-            secret |= brought.secret;
             substituted = true;
-            text.push_str(&brought.text);
+            text.push_str(&brought);
             rest = &inside[end + 1..];
         }
         text.push_str(rest);
@@ -95,16 +92,15 @@ impl Pass<'_> {
         scalar.typed = type_of(&text);
         scalar.origin = Some(Origin {
             written: std::mem::replace(&mut scalar.text, text),
-            secret,
             failed: false,
         });
         Ok(())
     }
 
     /// What stands between `${` and `}`.
-    fn expression(&self, inside: &str) -> Result<Brought, Box<Diagnostic>> {
+    fn expression(&self, inside: &str) -> Result<String, Box<Diagnostic>> {
         if let Some(path) = inside.strip_prefix("file:") {
-            return secret(self.environment.file(path), &format!("file `{}`", clipped(path)));
+            return content(self.environment.file(path), &format!("file `{}`", clipped(path)));
         }
         if let Some(name) = inside.strip_prefix("credential:") {
             if !is_credential_name(name) {
@@ -112,7 +108,7 @@ impl Pass<'_> {
                 let help = "credentials are named with letters, digits, `.`, `-` and `_`";
                 return Err(refused(codes::BAD_SUBSTITUTION, message, help));
             }
-            return secret(self.environment.credential(name), &format!("credential `{name}`"));
+            return content(self.environment.credential(name), &format!("credential `{name}`"));
         }
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -134,16 +130,11 @@ impl Pass<'_> {
                 return Err(refused(codes::UNSET_VARIABLE, message, &help));
             }
         };
-        Ok(Brought { text, secret: false })
+        Ok(text)
     }
 }
 
-struct Brought {
-    text: String,
-    secret: bool,
-}
-
-fn secret(content: Result<String, String>, what: &str) -> Result<Brought, Box<Diagnostic>> {
+fn content(content: Result<String, String>, what: &str) -> Result<String, Box<Diagnostic>> {
     let content = content.map_err(|reason| {
         let message = format!("{what} cannot be read: {}", clipped(&reason));
         refused(
@@ -154,8 +145,7 @@ fn secret(content: Result<String, String>, what: &str) -> Result<Brought, Box<Di
     })?;
     // Editors and `echo` end a file with a line end that nobody means as part of a password.
     let text = content.strip_suffix('\n').unwrap_or(&content);
-    let text = text.strip_suffix('\r').unwrap_or(text).to_owned();
-    Ok(Brought { text, secret: true })
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
 
 fn refused(code: Code, message: String, help: &str) -> Box<Diagnostic> {

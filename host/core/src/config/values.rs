@@ -74,15 +74,14 @@ impl Reader<'_> {
             Value::Sequence(items) => items,
             Value::Scalar(scalar) if scalar.origin.as_ref().is_some_and(|origin| origin.failed) => &[],
             Value::Scalar(scalar) if scalar.typed != Typed::Null => {
-                let help = format!("write `[{}]`", clipped(&scalar.text));
-                let message = format!("found {}, expected {expected}", node.shown());
-                let help = if scalar.origin.is_some() {
-                    ""
-                } else {
-                    help.as_str()
+                let help = match &scalar.origin {
+                    Some(_) => "put `[` and `]` around it".to_owned(),
+                    None => format!("write `[{}]`", clipped(&scalar.text)),
                 };
-                self.error(codes::WRONG_TYPE, node.span, message, help);
-                &[]
+                let message = format!("found {}, expected {expected}", node.shown());
+                self.error(codes::WRONG_TYPE, node.span, message, &help);
+                // What was meant is clear: later checks go on with it.
+                std::slice::from_ref(node)
             }
             _ => {
                 self.error(
@@ -193,8 +192,8 @@ impl Reader<'_> {
                 self.error(codes::BAD_VALUE, node.span, message, "");
                 None
             }
-            // The reason may quote parts of the text.
-            Err(_) if scalar.origin.as_ref().is_some_and(|origin| origin.secret) => {
+            // The reason may quote parts of the text, which may be a secret.
+            Err(_) if scalar.origin.is_some() => {
                 let message = format!("`{key}` is {}, which is not {expected}", node.shown());
                 self.error(code, node.span, message, "");
                 None

@@ -119,7 +119,7 @@ fn unknown_port(producer: &ComponentConfig, description: &Description, port: &st
         format!("write `{}` for its main output", producer.name)
     } else {
         let suggested = suggestion(port, &ports).unwrap_or_default();
-        format!("{suggested}; `{}` alone is its main output", producer.name)
+        format!("{suggested} (`{}` alone is its main output)", producer.name)
     };
     Diagnostic::error(codes::UNKNOWN_PORT, message).help(help)
 }

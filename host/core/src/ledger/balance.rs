@@ -66,43 +66,43 @@ pub enum Who {
 
 impl fmt::Display for Imbalance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by = self.by.unsigned_abs();
+        let by = match self.by.unsigned_abs() {
+            1 => "1 record".to_owned(),
+            by => format!("{by} records"),
+        };
         let (less, more) = if self.by > 0 {
             ("missing", "too few")
         } else {
             ("too many", "too many")
         };
         match &self.who {
-            Who::Component { name } => write!(f, "component `{name}`: {by} records {less}"),
+            Who::Component { name } => write!(f, "component `{name}`: {by} {less}"),
             Who::Edge { from, output, to } => {
-                write!(f, "edge `{from}` ({output}) -> `{to}`: {by} records {less}")
+                write!(f, "edge `{from}` ({output}) -> `{to}`: {by} {less}")
             }
             Who::Output { name } => {
                 write!(
                     f,
-                    "component `{name}`: its edges took {by} records {more} of what it gave"
+                    "component `{name}`: its edges took {by} {more} of what it gave"
                 )
             }
             Who::FanOut { name, output } => {
                 write!(
                     f,
-                    "component `{name}`: consumers of its {output} output differ by {by} records"
+                    "component `{name}`: consumers of its {output} output differ by {by}"
                 )
             }
             Who::DeadLetters { name } => {
-                write!(
-                    f,
-                    "component `{name}`: its dead-letter edge took {by} records {more}"
-                )
+                write!(f, "component `{name}`: its dead-letter edge took {by} {more}")
             }
             Who::Input { name } => {
                 write!(
                     f,
-                    "component `{name}`: took in {by} records {more} of what its edges brought"
+                    "component `{name}`: took in {by} {more} of what its edges brought"
                 )
             }
             Who::Unknown { name } => write!(f, "an edge names `{name}`, which has no account"),
-            Who::Pipeline => write!(f, "the whole pipeline: {by} records {less}"),
+            Who::Pipeline => write!(f, "the whole pipeline: {by} {less}"),
         }
     }
 }

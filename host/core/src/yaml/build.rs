@@ -5,7 +5,7 @@ use super::{
 };
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use std::collections::HashMap;
 
 /// The tree, or `None` with the reason among the problems.
@@ -107,7 +107,7 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if let Some(tag) = tag {
-                    self.tag(span, &tag.to_string());
+                    self.tag(span, &tag);
                 }
                 let quoted = style != ScalarStyle::Plain;
                 let typed = if quoted { Typed::Text } else { type_of(&text) };
@@ -120,15 +120,12 @@ impl Builder<'_> {
                 let value = Value::Scalar(scalar);
                 self.complete(Node { value, span }, anchor, 1)
             }
-            Event::SequenceStart(anchor, tag) => self.start(
-                span,
-                anchor,
-                tag.map(|tag| tag.to_string()),
-                Parts::Sequence(Vec::new()),
-            ),
+            Event::SequenceStart(anchor, tag) => {
+                self.start(span, anchor, tag.as_deref(), Parts::Sequence(Vec::new()))
+            }
             Event::MappingStart(anchor, tag) => {
                 let parts = Parts::Mapping(Mapping::default());
-                self.start(span, anchor, tag.map(|tag| tag.to_string()), parts)
+                self.start(span, anchor, tag.as_deref(), parts)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Alias(anchor) => self.alias(anchor, span),
@@ -136,18 +133,12 @@ impl Builder<'_> {
         }
     }
 
-    fn start(&mut self, span: Span, anchor: usize, tag: Option<String>, parts: Parts) -> Go {
+    fn start(&mut self, span: Span, anchor: usize, tag: Option<&Tag>, parts: Parts) -> Go {
         if let Some(tag) = tag {
-            self.tag(span, &tag);
+            self.tag(span, tag);
         }
         if self.open.len() >= DEPTH_MAX {
-            let message = format!("nested more than {DEPTH_MAX} deep");
-            self.error(
-                codes::TOO_LARGE,
-                span,
-                &message,
-                "no setting needs that; is a bracket missing?",
-            );
+            self.too_deep(span);
             return Go::GivenUp;
         }
         self.open.push(Open { span, anchor, parts });
@@ -164,7 +155,9 @@ impl Builder<'_> {
             return Go::On;
         };
         if end.line == span.line {
-            span.end_column = end.end_column.max(span.column);
+            // A closing bracket's own span may reach over blanks behind it; a block's end has none.
+            let bracket = u32::from(end.end_column > end.column);
+            span.end_column = (end.column + bracket).max(span.column);
         } else {
             span.end_column = self.line_end(span);
         }
@@ -248,8 +241,12 @@ impl Builder<'_> {
         Go::On
     }
 
-    fn tag(&mut self, span: Span, tag: &str) {
-        let message = format!("the tag `{}` means nothing here", clipped(tag));
+    fn tag(&mut self, span: Span, tag: &Tag) {
+        let tag = match tag.handle.as_str() {
+            "tag:yaml.org,2002:" => format!("!!{}", tag.suffix),
+            _ => tag.to_string(),
+        };
+        let message = format!("the tag `{}` means nothing here", clipped(&tag));
         self.error(
             codes::TAG,
             span,
@@ -258,9 +255,20 @@ impl Builder<'_> {
         );
     }
 
+    fn too_deep(&mut self, span: Span) {
+        let message = format!("nested more than {DEPTH_MAX} deep");
+        let help = "no setting needs that; is a bracket missing?";
+        self.error(codes::TOO_LARGE, span, &message, help);
+    }
+
     fn syntax(&mut self, error: &ScanError) {
         let place = error.marker();
         let span = self.span(saphyr_parser::Span::empty(*place));
+        // The parser looks ahead, and so may reach its own bound before the tree reaches ours.
+        if error.info() == "recursion limit exceeded" {
+            self.too_deep(span);
+            return;
+        }
         let line = self.lines.get((span.line as usize).saturating_sub(1));
         let above = self.lines.get((span.line as usize).saturating_sub(2));
         let help = [line, above].into_iter().flatten().find_map(|line| hint(line));

@@ -4,7 +4,7 @@ use crate::diagnostic::Location;
 use cardcage_plugin_api::manifest::Kind;
 use cardcage_plugin_api::record::Record;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -58,15 +58,13 @@ pub struct ComponentConfig {
 pub struct Substituted {
     /// The text as written: `${credential:token}`.
     pub written: String,
-    /// The text that came out.
+    /// The text that came out; it may be a secret.
     pub text: String,
-    /// Whether a file's or credential's content is in it, so that it may not be shown.
-    pub secret: bool,
 }
 
 impl fmt::Debug for Substituted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.secret { &self.written } else { &self.text })
+        f.write_str(&self.written)
     }
 }
 
@@ -95,17 +93,21 @@ impl ComponentConfig {
         self.locations.get(key).unwrap_or(&self.location)
     }
 
-    /// The settings as they may be shown: in place of each secret the text that was written for it.
+    /// The settings as they may be shown: in place of what was substituted the text that was written.
     pub fn shown_settings(&self) -> Value {
-        let secrets: BTreeSet<&str> = self
-            .substituted
-            .iter()
-            .filter(|(_, substituted)| substituted.secret)
-            .map(|(path, _)| path.as_str())
-            .collect();
         let mut shown = self.settings.clone();
-        hide(&mut shown, "", &secrets, &self.substituted);
+        hide(&mut shown, "", &self.substituted);
         shown
+    }
+
+    /// The settings as a plugin with this JSON schema takes them: where it wants text and not what substituted text
+    /// looks like (`${credential:pin}` may be `0123` or `1e5`), the text.
+    pub fn settings_for(&self, schema: &Value) -> Value {
+        let mut settings = self.settings.clone();
+        for (path, substituted) in &self.substituted {
+            crate::config::schema::retype(&mut settings, path, &substituted.text, schema);
+        }
+        settings
     }
 
     /// Whether the other says the same, wherever it is written.
@@ -134,20 +136,20 @@ impl ComponentConfig {
     }
 }
 
-fn hide(value: &mut Value, path: &str, secrets: &BTreeSet<&str>, all: &BTreeMap<String, Substituted>) {
-    if secrets.contains(path) {
-        *value = Value::String(all[path].written.clone());
+fn hide(value: &mut Value, path: &str, substituted: &BTreeMap<String, Substituted>) {
+    if let Some(substituted) = substituted.get(path) {
+        *value = Value::String(substituted.written.clone());
         return;
     }
     match value {
         Value::Object(entries) => {
             for (key, entry) in entries {
-                hide(entry, &join(path, key), secrets, all);
+                hide(entry, &join(path, key), substituted);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                hide(item, &join(path, &index.to_string()), secrets, all);
+                hide(item, &join(path, &index.to_string()), substituted);
             }
         }
         _ => {}

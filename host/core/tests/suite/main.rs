@@ -1,0 +1,9 @@
+//! The core, tried from outside: text in, config, graph, plan and books out.
+
+mod config;
+mod graph;
+mod ledger;
+mod pipeline;
+mod plan;
+mod problems;
+mod yaml;
