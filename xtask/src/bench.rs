@@ -5,7 +5,9 @@
 //! misses targets.
 
 mod files;
+mod idle;
 mod input;
+mod ladder;
 mod measure;
 mod plumbing;
 mod report;
@@ -24,6 +26,8 @@ usage: cargo xtask bench [--quick] [--runs N] [NAME...]
            hand-fused program (xtask/src/bin/fused)
   plumbing generate -> 3 light stages -> blackhole: loaded plugins against the same
            ones linked statically, and what one call costs
+  ladder   checking a plugin, cold and with a known verdict
+  idle     memory of a daemon that has nothing to do
 
   --quick    a tenth of the records and 3 runs instead of 7: for a first look, not for a record
   --runs N   how often each program runs; the median counts
@@ -51,7 +55,12 @@ struct Bench {
 }
 
 type Suite = fn(&Bench, &mut Report) -> Result<(), Failure>;
-const SUITES: &[(&str, Suite)] = &[("files", files::files), ("plumbing", plumbing::plumbing)];
+const SUITES: &[(&str, Suite)] = &[
+    ("files", files::files),
+    ("plumbing", plumbing::plumbing),
+    ("ladder", ladder::ladder),
+    ("idle", idle::idle),
+];
 
 /// Measures the named suites, or all.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
@@ -127,7 +136,12 @@ impl Bench {
 
     /// Runs a program on the bench's processor.
     fn run(&self, command: &mut Command) -> Result<Cost, Failure> {
-        measure::run_on(self.core, &self.directory.join("stderr.txt"), command)
+        measure::run_on(self.core, &self.stderr(), command)
+    }
+
+    /// Where the last program's words are, for whoever wants to know why it failed.
+    fn stderr(&self) -> PathBuf {
+        self.directory.join("stderr.txt")
     }
 
     /// The daemon.

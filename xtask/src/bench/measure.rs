@@ -1,11 +1,12 @@
 //! Running a program and what it cost.
 
 use crate::Failure;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use wait4::Wait4;
 
@@ -55,6 +56,58 @@ pub(super) fn run_on(core: usize, stderr: &Path, command: &mut Command) -> Resul
         max_rss: end.rusage.maxrss,
         stdout,
     })
+}
+
+/// A program that runs beside this one.
+pub(super) struct Running {
+    name: String,
+    child: Child,
+}
+
+impl Running {
+    /// Starts it; what it says goes to the file.
+    pub(super) fn start(said: &Path, command: &mut Command) -> Result<Self, Failure> {
+        let name = command.get_program().display().to_string();
+        let file = File::create(said).map_err(Failure::io(format!("write {}", said.display())))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn();
+        Ok(Self {
+            child: child.map_err(Failure::io(format!("start {name}")))?,
+            name,
+        })
+    }
+
+    /// The memory it has now, in bytes. An error if it has ended.
+    pub(super) fn rss(&mut self) -> Result<u64, Failure> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let kib = status.lines().find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .split_whitespace()
+                .next()?
+                .parse::<u64>()
+                .ok()
+        });
+        kib.map(|kib| kib * 1024)
+            .ok_or_else(|| Failure::Program(format!("{} ended by itself", self.name)))
+    }
+
+    /// Asks it to end and waits for it.
+    pub(super) fn stop(mut self) -> Result<(), Failure> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)
+            .map_err(|error| Failure::Io(format!("end {}", self.name), error.into()))?;
+        let status = self
+            .child
+            .wait()
+            .map_err(Failure::io(format!("wait for {}", self.name)))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::Program(format!("{}: {status}", self.name)))
+        }
+    }
 }
 
 /// The middle value; of an even number of them the lower middle one.

@@ -1,0 +1,188 @@
+//! The ladder: what checking one plugin costs, cold and with a verdict that is known, and how soon a pipeline runs.
+
+use super::measure::median;
+use super::report::{Report, Target, note};
+use super::{Bench, remove};
+use crate::Failure;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Without the start of the vetting child.
+const COLD_MS: Target = Target::AtMost(2.0);
+const CACHED_MS: Target = Target::AtMost(0.3);
+const MANY: u32 = 8;
+const FEW: u32 = 2;
+
+pub(super) fn ladder(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
+    let few = Pipeline::new(bench, "few", FEW_YAML, &["source_generate", "sink_blackhole"])?;
+    let many = Pipeline::new(
+        bench,
+        "many",
+        MANY_YAML,
+        &[
+            "source_generate",
+            "source_file",
+            "stage_range",
+            "stage_convert",
+            "stage_sample",
+            "sink_file",
+            "sink_stdout",
+            "sink_blackhole",
+        ],
+    )?;
+    let plugin = bench.release.join("libcardcage_stage_range.so");
+    let (mut cold, mut child, mut cached, mut start) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.options.runs * 5 {
+        let rungs = rungs(bench, &plugin)?;
+        cold.push(rungs.own_ms);
+        child.push(rungs.child_ms);
+        // Once to learn the verdicts, once with them.
+        let difference = many.check_again_ms(bench)? - few.check_again_ms(bench)?;
+        cached.push(difference / f64::from(MANY - FEW));
+        start.push(many.run_ms(bench)?);
+    }
+    report.figure(
+        "ladder: one plugin, cold, without the child",
+        median(cold),
+        "ms",
+        COLD_MS,
+    );
+    report.figure(
+        "ladder: start and end of the vetting child",
+        median(child),
+        "ms",
+        Target::None,
+    );
+    report.figure(
+        "ladder: one more plugin, verdict known",
+        median(cached),
+        "ms",
+        CACHED_MS,
+    );
+    report.figure(
+        "ladder: `run` of one record, 8 plugins, to its end",
+        median(start),
+        "ms",
+        Target::None,
+    );
+    note(
+        "the last one has a target for 20 plugins, to the first record: 30 ms; this is the whole run, verdicts known",
+    );
+    Ok(())
+}
+
+/// What `plugin check` says of a file.
+struct Rungs {
+    /// All rungs but the vetting, which runs some of the others.
+    own_ms: f64,
+    /// The vetting without what ran in it.
+    child_ms: f64,
+}
+
+fn rungs(bench: &Bench, plugin: &Path) -> Result<Rungs, Failure> {
+    let cost = bench.run(
+        bench
+            .daemon()
+            .args(["plugin", "check", "--format", "json"])
+            .arg(plugin),
+    )?;
+    let mut times = Vec::new();
+    // The program's own JSON, one field a line or not: `"micros": 12` behind `"rung": 3`.
+    for part in cost.stdout.split("\"rung\":").skip(1) {
+        let micros = part.split("\"micros\":").nth(1).and_then(leading_number);
+        if let (Some(rung), Some(micros)) = (leading_number(part), micros) {
+            times.push((rung, micros));
+        }
+    }
+    let sum = |wanted: &dyn Fn(f64) -> bool| {
+        times
+            .iter()
+            .filter(|(rung, _)| wanted(*rung))
+            .map(|(_, micros)| micros)
+            .sum::<f64>()
+            / 1e3
+    };
+    let is = |number: f64| move |rung: f64| (rung - number).abs() < 0.5;
+    if times.len() < 10 {
+        let message = format!(
+            "`plugin check` timed {} rungs of 10:\n{}",
+            times.len(),
+            cost.stdout
+        );
+        return Err(Failure::Program(message));
+    }
+    Ok(Rungs {
+        own_ms: sum(&|rung| !is(4.0)(rung)),
+        child_ms: sum(&is(4.0)) - sum(&|rung| rung > 4.5),
+    })
+}
+
+fn leading_number(text: &str) -> Option<f64> {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+/// A pipeline with a plugin folder of its own, because every library in the folder is looked at.
+struct Pipeline {
+    config: PathBuf,
+    output: PathBuf,
+}
+
+impl Pipeline {
+    fn new(bench: &Bench, name: &str, body: &str, plugins: &[&str]) -> Result<Self, Failure> {
+        let directory = bench.directory.join(format!("ladder-{name}"));
+        remove(&directory)?;
+        let failed = |what: &Path| Failure::io(format!("write {}", what.display()));
+        fs::create_dir_all(directory.join("plugins")).map_err(failed(&directory))?;
+        for plugin in plugins {
+            let file = format!("libcardcage_{plugin}.so");
+            let copy = directory.join("plugins").join(&file);
+            fs::copy(bench.release.join(&file), &copy).map_err(failed(&copy))?;
+        }
+        let (config, input) = (directory.join("pipeline.yaml"), directory.join("input.ndjson"));
+        fs::write(&input, "").map_err(failed(&input))?;
+        let head = "version: 1\nplugins: { directories: [plugins] }\nstate_directory: state\n";
+        fs::write(&config, format!("{head}{body}")).map_err(failed(&config))?;
+        Ok(Self {
+            config,
+            output: directory.join("output.ndjson"),
+        })
+    }
+
+    /// Milliseconds of `check` when all verdicts are known.
+    fn check_again_ms(&self, bench: &Bench) -> Result<f64, Failure> {
+        bench.run(bench.daemon().arg("check").arg(&self.config))?;
+        let cost = bench.run(bench.daemon().arg("check").arg(&self.config))?;
+        Ok(cost.wall.as_secs_f64() * 1e3)
+    }
+
+    /// Milliseconds of a run from its start to its end.
+    fn run_ms(&self, bench: &Bench) -> Result<f64, Failure> {
+        remove(&self.output)?;
+        let cost = bench.run(bench.daemon().arg("run").arg(&self.config))?;
+        Ok(cost.wall.as_secs_f64() * 1e3)
+    }
+}
+
+const FEW_YAML: &str = "\
+sources:
+  made: { plugin: generate, settings: { count: 1 } }
+sinks:
+  nowhere: { plugin: blackhole, inputs: [made] }
+";
+
+/// All plugins of the project but `host`, which never finishes.
+const MANY_YAML: &str = "\
+sources:
+  made: { plugin: generate, settings: { count: 1, unit: degC } }
+  read: { plugin: file, settings: { path: input.ndjson } }
+stages:
+  plausible: { plugin: range, inputs: [made, read], settings: { min: -50 } }
+  fahrenheit: { plugin: convert, inputs: [plausible], settings: { to: degF } }
+  some: { plugin: sample, inputs: [fahrenheit], settings: { every: 1 } }
+sinks:
+  written: { plugin: file, inputs: [some], settings: { path: output.ndjson } }
+  shown: { plugin: stdout, inputs: [some] }
+  nowhere: { plugin: blackhole, inputs: [some] }
+";
