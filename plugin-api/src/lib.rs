@@ -28,6 +28,7 @@ pub use host::{Counter, DictionaryFull, Gauge, Host, Sensor, SensorCache, Thread
 pub use plugin::{Commit, Fill, Flow, NoSettings, PluginError, Settings, Sink, Source, Stage, State};
 pub use record::{Quality, Record, SensorId, Status, UnitId};
 
+pub use cardcage_plugin_macros::settings;
 pub use schemars;
 pub use serde;
 pub use serde_json;
@@ -39,7 +40,7 @@ pub mod prelude {
     pub use crate::manifest::{Capability, Field};
     pub use crate::plugin::{Commit, Fill, Flow, NoSettings, PluginError, Sink, Source, Stage, State};
     pub use crate::record::{Quality, Record, SensorId, Status, UnitId};
-    pub use crate::{Batch, Delivery, Host, Outputs, Port, SensorCache, export_plugin};
+    pub use crate::{Batch, Delivery, Host, Outputs, Port, SensorCache, export_plugin, settings};
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize};
 }

@@ -1,0 +1,580 @@
+//! What a pipeline does with records when all is well, and when components fail, lie, hold or hang.
+
+mod support;
+
+use cardcage_plugin_api::__private::{sink, source, stage};
+use cardcage_plugin_api::manifest::Capability;
+use cardcage_plugin_api::prelude::*;
+use cardcage_runtime::{Ended, PipelineError};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use support::{Type, account, run, start};
+
+/// Gives `count` records with the values 0, 1, 2 …, `per_fill` in each call; endless without a count.
+struct Count {
+    next: u64,
+    settings: CountSettings,
+}
+
+#[derive(Clone, Deserialize, JsonSchema)]
+struct CountSettings {
+    count: Option<u64>,
+    #[serde(default = "hundred")]
+    per_fill: u64,
+}
+
+fn hundred() -> u64 {
+    100
+}
+
+impl Source for Count {
+    type Settings = CountSettings;
+    fn describe(_: &CountSettings) -> Description {
+        Description::source()
+    }
+    fn open(settings: CountSettings, _: &Host) -> Result<Self, PluginError> {
+        Ok(Self { next: 0, settings })
+    }
+    #[expect(clippy::cast_precision_loss, reason = "the tests count to thousands")]
+    fn fill(&mut self, out: &mut Batch<'_>, _: i64) -> Result<Fill, PluginError> {
+        let end = self.settings.count.unwrap_or(u64::MAX);
+        for _ in 0..self.settings.per_fill.min(end - self.next) {
+            if !out.push(Record {
+                value: self.next as f64,
+                ..Record::default()
+            }) {
+                break;
+            }
+            self.next += 1;
+        }
+        out.set_position(0, self.next);
+        Ok(if self.next == end {
+            Fill::Finished
+        } else {
+            Fill::Produced
+        })
+    }
+}
+
+/// Does with odd values what its settings say.
+struct Odd {
+    settings: OddSettings,
+    kept: Vec<Record>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Deed {
+    Drop,
+    Port,
+    LoseSilently,
+    DropUndeclared,
+    Panic,
+    Fail,
+    Hold,
+    Double,
+    Hang,
+    SwallowIntoMore,
+}
+
+#[derive(Clone, Deserialize, JsonSchema)]
+struct OddSettings {
+    deed: Deed,
+}
+
+fn odd(record: &Record) -> bool {
+    record.value.rem_euclid(2.0) > 0.5
+}
+
+impl Stage for Odd {
+    type Settings = OddSettings;
+    fn describe(settings: &OddSettings) -> Description {
+        let plain = Description::stage();
+        match settings.deed {
+            Deed::Drop => plain.drops("odd"),
+            Deed::Port => plain.drops("odd").port("odd"),
+            _ => plain,
+        }
+    }
+    fn open(settings: OddSettings, _: &Host) -> Result<Self, PluginError> {
+        Ok(Self {
+            settings,
+            kept: Vec::new(),
+        })
+    }
+    fn process(&mut self, batch: &mut Batch<'_>, out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        match self.settings.deed {
+            Deed::Drop => batch.retain("odd", |record| !odd(record)),
+            Deed::Port => batch.retain_or(out.port("odd"), "odd", |record| !odd(record)),
+            Deed::LoseSilently => batch.truncate(batch.len() - 1),
+            Deed::DropUndeclared => batch.retain("not_described", |record| !odd(record)),
+            Deed::Panic => assert!(!batch.records().iter().any(odd), "an odd value"),
+            Deed::Fail => return Err(PluginError::new("odd values are not for me")),
+            Deed::Hold => self.kept.extend(batch.take_all()),
+            Deed::Double => {
+                for record in batch.records() {
+                    out.create(*record);
+                }
+            }
+            Deed::Hang => loop {
+                std::thread::park();
+            },
+            Deed::SwallowIntoMore => {
+                // Gives one record at a time, and asks to be called again for the rest.
+                let mut rest = batch.take_all();
+                let last = rest.pop();
+                last.into_iter().for_each(|record| assert!(out.forward(record)));
+                batch.fill_with(|room| {
+                    room[..rest.len()].copy_from_slice(&rest);
+                    rest.len()
+                });
+                return Ok(if batch.is_empty() { Flow::Done } else { Flow::More });
+            }
+        }
+        Ok(Flow::Done)
+    }
+    fn finish(&mut self, out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        while let Some(record) = self.kept.pop() {
+            if !out.forward(record) {
+                self.kept.push(record);
+                return Ok(Flow::More);
+            }
+        }
+        Ok(Flow::Done)
+    }
+    fn held(&self) -> u64 {
+        self.kept.len() as u64
+    }
+}
+
+/// What every `Keep` sink of this process was given, by the name in its settings.
+static KEPT: Mutex<Vec<(String, f64)>> = Mutex::new(Vec::new());
+
+fn kept(name: &str) -> Vec<f64> {
+    let all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    all.iter()
+        .filter(|(of, _)| of == name)
+        .map(|(_, value)| *value)
+        .collect()
+}
+
+/// Keeps what it is given; fails its `fail_write`th write and its commits as told.
+struct Keep {
+    settings: KeepSettings,
+    writes: u64,
+    commits: u64,
+}
+
+#[derive(Clone, Deserialize, JsonSchema)]
+struct KeepSettings {
+    name: String,
+    fail_write: Option<u64>,
+    #[serde(default)]
+    put_off_commits: u64,
+    #[serde(default)]
+    lose_commits: bool,
+    #[serde(default)]
+    refuse_to_open: bool,
+}
+
+impl Sink for Keep {
+    type Settings = KeepSettings;
+    fn describe(_: &KeepSettings) -> Description {
+        Description::sink()
+    }
+    fn open(settings: KeepSettings, _: &Host) -> Result<Self, PluginError> {
+        if settings.refuse_to_open {
+            return Err(PluginError::new("there is no such place"));
+        }
+        Ok(Self {
+            settings,
+            writes: 0,
+            commits: 0,
+        })
+    }
+    fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
+        self.writes += 1;
+        if self.settings.fail_write == Some(self.writes) {
+            return Err(PluginError::new("no space left"));
+        }
+        let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(
+            batch
+                .records()
+                .iter()
+                .map(|record| (self.settings.name.clone(), record.value)),
+        );
+        Ok(())
+    }
+    fn commit(&mut self, _: u64) -> Result<Commit, PluginError> {
+        self.commits += 1;
+        if self.settings.lose_commits {
+            return Ok(Commit::Permanent {
+                why: "gone".to_owned(),
+            });
+        }
+        if self.commits <= self.settings.put_off_commits {
+            return Ok(Commit::Retry {
+                after: Duration::from_millis(1),
+                why: "not yet".to_owned(),
+            });
+        }
+        Ok(Commit::Committed)
+    }
+}
+
+fn types() -> [Type; 3] {
+    use Capability::{Creates, Drops, Holds};
+    [
+        Type {
+            plugin: "count",
+            entry: source::<Count>("count"),
+            does: &[],
+        },
+        Type {
+            plugin: "odd",
+            entry: stage::<Odd>("odd"),
+            does: &[Drops, Holds, Creates],
+        },
+        Type {
+            plugin: "keep",
+            entry: sink::<Keep>("keep"),
+            does: &[],
+        },
+    ]
+}
+
+/// `count` -> a stage that does `deed` -> `keep`, with further keys of the stage.
+fn one_stage(name: &str, deed: &str, count: u64, keys: &str) -> String {
+    format!(
+        "version: 1
+sources:
+  numbers: {{ plugin: count, settings: {{ count: {count}, per_fill: 10 }}, batch: {{ records: 10 }} }}
+stages:
+  odd: {{ plugin: odd, inputs: [numbers], settings: {{ deed: {deed} }}{keys} }}
+sinks:
+  kept: {{ plugin: keep, inputs: [odd], settings: {{ name: {name} }} }}
+"
+    )
+}
+
+#[test]
+fn every_record_of_a_finite_source_arrives_in_order() {
+    let summary = run(&one_stage("drop", "drop", 1000, ""), &types());
+    assert_eq!(summary.ended, Ended::Finished);
+    assert!(summary.balances(), "{}", summary.books.render());
+    let expected: Vec<f64> = (0..500).map(|i| f64::from(i) * 2.0).collect();
+    assert_eq!(kept("drop"), expected);
+    assert_eq!(account(&summary, "odd").dropped, [("odd".to_owned(), 500)]);
+    assert_eq!(account(&summary, "kept").output, 500);
+}
+
+#[test]
+fn ports_fan_out_and_fan_in_give_every_consumer_everything() {
+    let yaml = "version: 1
+sources:
+  a: { plugin: count, settings: { count: 300, per_fill: 7 } }
+  b: { plugin: count, settings: { count: 200, per_fill: 9 } }
+stages:
+  odd: { plugin: odd, inputs: [a, b], settings: { deed: port } }
+sinks:
+  even: { plugin: keep, inputs: [odd], settings: { name: even } }
+  odds: { plugin: keep, inputs: [odd.odd], settings: { name: odds } }
+  both: { plugin: keep, inputs: [odd, odd.odd, a], settings: { name: both } }
+";
+    let summary = run(yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(
+        (kept("even").len(), kept("odds").len(), kept("both").len()),
+        (250, 250, 800)
+    );
+    assert!(kept("odds").iter().all(|value| value.rem_euclid(2.0) > 0.5));
+}
+
+#[test]
+fn a_stage_may_hold_records_and_give_them_at_the_end() {
+    let summary = run(&one_stage("hold", "hold", 95, ""), &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(kept("hold").len(), 95);
+    assert_eq!(account(&summary, "odd").held, 0);
+}
+
+#[test]
+fn created_records_are_counted_as_created() {
+    let summary = run(&one_stage("double", "double", 50, ""), &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(
+        (account(&summary, "odd").created, kept("double").len()),
+        (50, 100)
+    );
+}
+
+#[test]
+fn more_is_asked_for_until_the_stage_is_done_and_nothing_is_counted_twice() {
+    let summary = run(&one_stage("more", "swallow_into_more", 50, ""), &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    let odd = account(&summary, "odd");
+    assert_eq!((odd.input, odd.output, kept("more").len()), (50, 50, 50));
+}
+
+#[test]
+fn a_stage_that_loses_records_silently_is_named() {
+    for (deed, name) in [("lose_silently", "lost"), ("drop_undeclared", "undeclared")] {
+        let summary = run(&one_stage(name, deed, 100, ""), &types());
+        assert!(!summary.balances(), "{deed}");
+        let blamed: Vec<&str> = summary
+            .components
+            .iter()
+            .filter(|c| c.unexplained > 0)
+            .map(|c| c.name.as_str())
+            .collect();
+        assert_eq!(blamed, ["odd"], "{deed}");
+        assert!(
+            summary
+                .books
+                .imbalances()
+                .iter()
+                .any(|wrong| wrong.to_string().contains("`odd`"))
+        );
+    }
+}
+
+#[test]
+fn creating_without_declaring_it_is_an_imbalance() {
+    let types = types().map(|of| {
+        if of.plugin == "odd" {
+            Type {
+                does: &[Capability::Drops],
+                ..of
+            }
+        } else {
+            of
+        }
+    });
+    let summary = run(&one_stage("double-undeclared", "double", 100, ""), &types);
+    assert!(!summary.balances());
+    assert_eq!(account(&summary, "odd").created, 0);
+}
+
+#[test]
+fn a_panic_loses_its_batch_only_and_the_stage_is_restarted_until_it_has_failed_for_good() {
+    let keys = ", restarts: { count: 2, window: 1m }";
+    let summary = run(&one_stage("panic", "panic", 100, keys), &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    let odd = account(&summary, "odd");
+    assert_eq!(odd.input, odd.failed, "each batch has an odd value");
+    let failed = summary
+        .components
+        .iter()
+        .find(|c| c.name == "odd")
+        .and_then(|c| c.failed.clone());
+    assert!(
+        failed.is_some_and(|why| why.contains("an odd value at")),
+        "the panic's message and place"
+    );
+    assert_eq!(summary.ended, Ended::Finished);
+}
+
+#[test]
+fn a_failed_batch_goes_to_the_dead_letter_where_there_is_one() {
+    let yaml = one_stage(
+        "good",
+        "fail",
+        20,
+        ", restarts: { count: 5, window: 1m }, dead_letter: letters",
+    ) + "  letters: { plugin: keep, settings: { name: letters } }\n";
+    let summary = run(&yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    let odd = account(&summary, "odd");
+    assert_eq!((odd.dead_lettered, odd.failed), (20, 0));
+    assert_eq!(kept("letters").len(), 20);
+}
+
+#[test]
+fn a_branch_that_failed_for_good_ends_and_the_others_go_on() {
+    let yaml = "version: 1
+sources:
+  numbers: { plugin: count, settings: { count: 5000, per_fill: 10 }, batch: { records: 10 } }
+stages:
+  bad: { plugin: odd, inputs: [numbers], settings: { deed: fail }, restarts: { count: 0, window: 1m } }
+sinks:
+  behind: { plugin: keep, inputs: [bad], settings: { name: behind } }
+  beside: { plugin: keep, inputs: [numbers], settings: { name: beside } }
+";
+    let summary = run(yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!((kept("behind").len(), kept("beside").len()), (0, 5000));
+    assert!(summary.any_failed());
+}
+
+#[test]
+fn on_failure_stop_drains_an_endless_pipeline() {
+    let yaml = "version: 1
+sources:
+  numbers: { plugin: count, settings: {} }
+stages:
+  bad: { plugin: odd, inputs: [numbers], settings: { deed: fail }, restarts: { count: 0, window: 1m }, on_failure: stop }
+sinks:
+  behind: { plugin: keep, inputs: [bad], settings: { name: stop-behind } }
+  beside: { plugin: keep, inputs: [numbers], settings: { name: stop-beside } }
+";
+    let summary = run(yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert!(summary.any_failed());
+}
+
+#[test]
+fn when_no_consumer_is_left_an_endless_source_stops() {
+    let yaml = "version: 1
+sources:
+  numbers: { plugin: count, settings: {} }
+sinks:
+  kept: { plugin: keep, inputs: [numbers], settings: { name: no-consumer, fail_write: 1 }, restarts: { count: 0, window: 1m } }
+";
+    let summary = run(yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert!(summary.any_failed());
+    assert_eq!(account(&summary, "kept").output, 0);
+}
+
+#[test]
+fn a_failed_write_loses_its_batch_and_what_was_written_before_is_still_committed() {
+    let yaml = "version: 1
+checkpoint: { every: 1h }
+sources:
+  numbers: { plugin: count, settings: { count: 100, per_fill: 10 }, batch: { records: 10 } }
+sinks:
+  kept: { plugin: keep, inputs: [numbers], settings: { name: fail-write, fail_write: 3 }, restarts: { count: 50, window: 1m } }
+";
+    let summary = run(yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    let account = account(&summary, "kept");
+    assert!(account.failed >= 10 && account.output > 0, "{account:?}");
+    assert_eq!(account.output, kept("fail-write").len() as u64);
+}
+
+#[test]
+fn a_commit_that_is_put_off_is_tried_again_and_one_that_is_lost_is_counted() {
+    let yaml = |name: &str, key: &str| {
+        format!(
+            "version: 1
+checkpoint: {{ every: 1h }}
+sources:
+  numbers: {{ plugin: count, settings: {{ count: 100 }} }}
+sinks:
+  kept: {{ plugin: keep, inputs: [numbers], settings: {{ name: {name}, {key} }} }}
+"
+        )
+    };
+    let summary = run(&yaml("put-off", "put_off_commits: 3"), &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(
+        (account(&summary, "kept").output, account(&summary, "kept").failed),
+        (100, 0)
+    );
+    let summary = run(&yaml("lose", "lose_commits: true"), &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(
+        (account(&summary, "kept").output, account(&summary, "kept").failed),
+        (0, 100)
+    );
+}
+
+#[test]
+fn a_drain_delivers_everything_that_was_read() {
+    let yaml = "version: 1
+checkpoint: { every: 10ms }
+sources:
+  numbers: { plugin: count, settings: { per_fill: 10 } }
+sinks:
+  kept: { plugin: keep, inputs: [numbers], settings: { name: drain } }
+";
+    let (pipeline, every) = start(yaml, &types()).unwrap_or_else(|error| panic!("{error}"));
+    let drain = pipeline.drain_handle();
+    let asker = std::thread::spawn(move || {
+        while kept("drain").len() < 1000 {
+            std::thread::yield_now();
+        }
+        drain.drain();
+    });
+    let summary = pipeline.run(every);
+    asker.join().expect("no panic");
+    assert_eq!(summary.ended, Ended::Drained);
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(
+        account(&summary, "numbers").output,
+        account(&summary, "kept").output
+    );
+    let arrived = kept("drain");
+    assert!(
+        arrived.windows(2).all(|pair| pair[1] > pair[0]),
+        "in order, nothing twice"
+    );
+}
+
+#[test]
+fn barriers_pass_fan_ins_and_are_committed_while_data_flows() {
+    let yaml = "version: 1
+checkpoint: { every: 10ms }
+sources:
+  a: { plugin: count, settings: { per_fill: 3 } }
+  b: { plugin: count, settings: { per_fill: 5 } }
+stages:
+  odd: { plugin: odd, inputs: [a, b], settings: { deed: drop } }
+sinks:
+  x: { plugin: keep, inputs: [odd, a], settings: { name: barrier-x } }
+  y: { plugin: keep, inputs: [odd], settings: { name: barrier-y } }
+";
+    let (pipeline, every) = start(yaml, &types()).unwrap_or_else(|error| panic!("{error}"));
+    let drain = pipeline.drain_handle();
+    let asker = std::thread::spawn(move || {
+        while kept("barrier-y").len() < 20_000 {
+            std::thread::yield_now();
+        }
+        drain.drain();
+    });
+    let summary = pipeline.run(every);
+    asker.join().expect("no panic");
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert!(summary.committed_epochs > 0);
+}
+
+#[test]
+fn a_hung_call_is_given_up_at_its_deadline_and_said_so() {
+    let yaml = one_stage("hang", "hang", 100, ", deadline: 200ms");
+    let summary = run(&yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    let odd = summary
+        .components
+        .iter()
+        .find(|c| c.name == "odd")
+        .expect("there");
+    assert_eq!(odd.overdue_calls, 1);
+    assert!(
+        odd.failed
+            .as_ref()
+            .is_some_and(|why| why.contains("`process` is still running")),
+        "{:?}",
+        odd.failed
+    );
+    assert_eq!(account(&summary, "odd").failed, 10);
+}
+
+#[test]
+fn a_component_that_does_not_open_stops_the_start_and_is_named() {
+    let yaml = "version: 1
+sources:
+  numbers: { plugin: count, settings: { count: 1 } }
+sinks:
+  good: { plugin: keep, inputs: [numbers], settings: { name: good-open } }
+  bad: { plugin: keep, inputs: [numbers], settings: { name: bad-open, refuse_to_open: true } }
+";
+    let Err(PipelineError::Open(errors)) = start(yaml, &types()) else {
+        panic!("it must not start");
+    };
+    assert_eq!(errors.len(), 1);
+    assert_eq!(
+        (errors[0].0, errors[0].1.message.as_str()),
+        (2, "there is no such place")
+    );
+}
