@@ -8,6 +8,7 @@ use crate::json::{self, Token, TokenKind};
 use crate::reject::Reason;
 use cardcage_plugin_api::{SensorId, UnitId};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The most bytes of a sensor's name and tags together, as written: a name longer than a page is a broken line.
 const SENSOR_TEXT_MAX_BYTES: usize = 4 * 1024;
@@ -16,23 +17,37 @@ const TAGS_MAX: usize = 64;
 /// The most raw texts remembered; past it all are forgotten and learned again. One sensor can be written in many ways
 /// (escapes, the order of tags), so the dictionary's limit does not bound this.
 const TEXTS_MAX: usize = 1 << 20;
+/// The most ways to write units that are remembered: each unit of the dictionary's default limit in some ways.
+const UNIT_TEXTS_MAX: usize = 1 << 14;
 /// The most bytes of raw text remembered, for the same reason.
 const TEXT_BYTES_MAX: usize = 128 << 20;
 
-type Map<V> = HashMap<Box<[u8]>, V, foldhash::fast::RandomState>;
+/// Slots for each remembered text in the table in front of the hash map: few texts share a slot.
+const SLOTS_PER_TEXT: usize = 8;
+/// The most slots; more would not stay in a cache that is faster than the hash map.
+const SLOTS_MAX: usize = 1 << 18;
+const NO_SENSOR: u32 = u32::MAX;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Remembers the ids of raw texts.
 #[derive(Default)]
 pub(crate) struct Interned {
-    sensors: Map<Known>,
+    sensors: Vec<Known>,
+    /// Numbers in `sensors` by text.
+    by_text: Map<Arc<[u8]>, u32>,
+    /// Numbers in `sensors` by a few bits of the text: a guess, always compared. A text that somebody made to share
+    /// another one's slot costs a look into the hash map, whose hash nobody outside can foresee.
+    slots: Vec<u32>,
     bytes: usize,
-    units: Map<u32>,
+    units: Map<Box<[u8]>, u32>,
     /// The units by the number in `units`: their raw text and id.
     unit_texts: Vec<(Box<[u8]>, UnitId)>,
     key: Vec<u8>,
 }
 
 struct Known {
+    text: Arc<[u8]>,
     id: SensorId,
     /// Number of the unit that came with the sensor last: nearly always the next one, too.
     unit: u32,
@@ -49,36 +64,63 @@ impl Interned {
         tags: Option<&[u8]>,
         unit: &[u8],
     ) -> Result<(SensorId, UnitId), Reason> {
-        let known = match tags {
-            None => self.sensors.get_mut(name),
+        let text = match tags {
+            None => name,
             Some(tags) => {
                 join(&mut self.key, name, tags);
-                self.sensors.get_mut(&self.key[..])
+                &self.key
             }
         };
-        let Some(known) = known else {
-            return self.learn(dictionary, name, tags, unit);
-        };
-        if let Some((text, id)) = self.unit_texts.get(known.unit as usize)
-            && **text == *unit
+        let guess = self
+            .slots
+            .get(slot_of(text, self.slots.len()))
+            .copied()
+            .unwrap_or(NO_SENSOR);
+        if let Some(known) = self.sensors.get(guess as usize)
+            && equal(&known.text, text)
+            && let Some((unit_text, unit_id)) = self.unit_texts.get(known.unit as usize)
+            && equal(unit_text, unit)
         {
-            return Ok((known.id, *id));
+            return Ok((known.id, *unit_id));
         }
-        let sensor = known.id;
-        let number = unit_number(&mut self.units, &mut self.unit_texts, dictionary, unit)?;
-        known.unit = number;
-        Ok((sensor, self.unit_texts[number as usize].1))
+        self.ids_slowly(dictionary, name, tags, unit)
     }
 
-    #[cold]
-    fn learn<D: Dictionary>(
+    /// Where the guess is wrong: another sensor in the slot, a unit that changed, a text that is new.
+    #[inline(never)]
+    fn ids_slowly<D: Dictionary>(
         &mut self,
         dictionary: &D,
         name: &[u8],
         tags: Option<&[u8]>,
         unit: &[u8],
     ) -> Result<(SensorId, UnitId), Reason> {
-        if name.len() + tags.map_or(0, <[u8]>::len) > SENSOR_TEXT_MAX_BYTES {
+        let text = if tags.is_some() { &self.key[..] } else { name };
+        let number = match self.by_text.get(text) {
+            Some(number) => *number,
+            None => self.learn(dictionary, name, tags)?,
+        };
+        let unit = self.unit_number(dictionary, unit)?;
+        let slot = {
+            let text = if tags.is_some() { &self.key[..] } else { name };
+            slot_of(text, self.slots.len())
+        };
+        self.slots[slot] = number;
+        let known = &mut self.sensors[number as usize];
+        known.unit = unit;
+        Ok((known.id, self.unit_texts[unit as usize].1))
+    }
+
+    /// Interns a sensor and remembers its text, which is `name` or with tags `self.key`. Returns its number.
+    #[cold]
+    fn learn<D: Dictionary>(
+        &mut self,
+        dictionary: &D,
+        name: &[u8],
+        tags: Option<&[u8]>,
+    ) -> Result<u32, Reason> {
+        let text = if tags.is_some() { &self.key[..] } else { name };
+        if text.len() > SENSOR_TEXT_MAX_BYTES {
             return Err(Reason::TooLong);
         }
         let mut sensor_name = String::new();
@@ -94,22 +136,93 @@ impl Interned {
         let id = dictionary
             .sensor_id(&sensor_name, &borrowed)
             .map_err(|_| Reason::SensorLimit)?;
-        let unit = unit_number(&mut self.units, &mut self.unit_texts, dictionary, unit)?;
-        let key: Box<[u8]> = match tags {
-            None => name.into(),
-            Some(tags) => {
-                join(&mut self.key, name, tags);
-                self.key.as_slice().into()
-            }
-        };
-        if self.sensors.len() >= TEXTS_MAX || self.bytes + key.len() > TEXT_BYTES_MAX {
+        let text: Arc<[u8]> = text.into();
+        if self.sensors.len() >= TEXTS_MAX || self.bytes + text.len() > TEXT_BYTES_MAX {
             self.sensors.clear();
+            self.by_text.clear();
+            self.slots.fill(NO_SENSOR);
             self.bytes = 0;
         }
-        self.bytes += key.len();
-        self.sensors.insert(key, Known { id, unit });
-        Ok((id, self.unit_texts[unit as usize].1))
+        self.bytes += text.len();
+        let number = u32::try_from(self.sensors.len()).map_err(|_| Reason::SensorLimit)?;
+        self.by_text.insert(Arc::clone(&text), number);
+        self.sensors.push(Known { text, id, unit: 0 });
+        self.grow_slots();
+        Ok(number)
     }
+
+    /// Keeps the slots some times as many as the texts. They are few calls, each twice as far apart as the one before.
+    fn grow_slots(&mut self) {
+        let wanted = (self.sensors.len() * SLOTS_PER_TEXT)
+            .next_power_of_two()
+            .min(SLOTS_MAX);
+        if wanted > self.slots.len() {
+            self.slots = vec![NO_SENSOR; wanted];
+            for (number, known) in (0..).zip(&self.sensors) {
+                self.slots[slot_of(&known.text, wanted)] = number;
+            }
+        }
+    }
+
+    fn unit_number<D: Dictionary>(&mut self, dictionary: &D, text: &[u8]) -> Result<u32, Reason> {
+        if let Some(number) = self.units.get(text) {
+            return Ok(*number);
+        }
+        let mut code = String::new();
+        json::unescape(text, &mut code).ok_or(Reason::BadJson)?;
+        let id = dictionary.unit_id(&code).map_err(|_| Reason::UnitLimit)?;
+        // One unit can be written in many ways; past the bound no more are taken, as if the dictionary were full.
+        if self.unit_texts.len() >= UNIT_TEXTS_MAX || text.len() > SENSOR_TEXT_MAX_BYTES {
+            return Err(Reason::UnitLimit);
+        }
+        let number = u32::try_from(self.unit_texts.len()).map_err(|_| Reason::UnitLimit)?;
+        self.unit_texts.push((text.into(), id));
+        self.units.insert(text.into(), number);
+        Ok(number)
+    }
+}
+
+/// A slot below `slots`, which is 0 or a power of two: from the text's ends and its length, where names differ.
+#[inline]
+fn slot_of(text: &[u8], slots: usize) -> usize {
+    let mixed = match (
+        text.first_chunk::<8>(),
+        text.last_chunk::<8>(),
+        text[text.len() / 2..].first_chunk::<8>(),
+    ) {
+        (Some(first), Some(last), middle) => {
+            u64::from_le_bytes(*first).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                ^ u64::from_le_bytes(*last).wrapping_mul(0xC2B2_AE3D_27D4_EB4F)
+                ^ u64::from_le_bytes(*middle.unwrap_or(last)).wrapping_mul(0x1656_67B1_9E37_79F9)
+        }
+        _ => text
+            .iter()
+            .fold(text.len() as u64, |mixed, byte| {
+                mixed << 8 ^ mixed >> 56 ^ u64::from(*byte)
+            })
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15),
+    };
+    // The high bits of a product depend on all bits of its factors.
+    let folded = (mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32;
+    #[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
+    let slot = folded as usize & slots.wrapping_sub(1);
+    slot
+}
+
+/// Whether two short texts are the same, without a call.
+#[inline]
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    let len = a.len();
+    if len != b.len() {
+        return false;
+    }
+    let (Some(end_a), Some(end_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a.iter().zip(b).all(|(a, b)| a == b);
+    };
+    // The last eight bytes overlap the words before them where the length is no multiple of eight.
+    let (words_a, _) = a.as_chunks::<8>();
+    let (words_b, _) = b.as_chunks::<8>();
+    end_a == end_b && words_a.iter().zip(words_b).all(|(a, b)| a == b)
 }
 
 /// A name and its tags as one key. A name as written never ends before a quote, so no other pair gives the same key.
@@ -118,28 +231,6 @@ fn join(key: &mut Vec<u8>, name: &[u8], tags: &[u8]) {
     key.extend_from_slice(name);
     key.push(b'"');
     key.extend_from_slice(tags);
-}
-
-fn unit_number<D: Dictionary>(
-    units: &mut Map<u32>,
-    texts: &mut Vec<(Box<[u8]>, UnitId)>,
-    dictionary: &D,
-    text: &[u8],
-) -> Result<u32, Reason> {
-    if let Some(number) = units.get(text) {
-        return Ok(*number);
-    }
-    let mut code = String::new();
-    json::unescape(text, &mut code).ok_or(Reason::BadJson)?;
-    let id = dictionary.unit_id(&code).map_err(|_| Reason::UnitLimit)?;
-    // One unit can be written in many ways; past the bound no more are taken, as if the dictionary were full.
-    if texts.len() >= TEXTS_MAX {
-        return Err(Reason::UnitLimit);
-    }
-    let number = u32::try_from(texts.len()).map_err(|_| Reason::UnitLimit)?;
-    texts.push((text.into(), id));
-    units.insert(text.into(), number);
-    Ok(number)
 }
 
 /// The tags of an object as written; a `null` is no tag, and of a key that comes twice the last wins.

@@ -91,12 +91,30 @@ fn exponent_len(text: &[u8]) -> Option<usize> {
 }
 
 /// Appends the digits at the start of `text` to `number` (wrapping: the caller counts them). Returns how many.
+///
+/// Eight bytes at a time, without a branch on how many of them are digits: numbers of changing length would make the
+/// processor guess wrong at each one's end.
 #[inline]
 pub(crate) fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     let mut at = 0;
-    while let Some(eight) = text.get(at..at + 8).and_then(eight_digits) {
-        number = number.wrapping_mul(100_000_000).wrapping_add(eight);
-        at += 8;
+    while let Some(chunk) = text
+        .get(at..at + 8)
+        .and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())
+    {
+        // Digits become 0 to 9, everything else becomes larger.
+        let values = u64::from_le_bytes(chunk) ^ 0x3030_3030_3030_3030;
+        let beyond = ((values & 0x7F7F_7F7F_7F7F_7F7F) + 0x7676_7676_7676_7676) | values;
+        let count = (beyond & 0x8080_8080_8080_8080).trailing_zeros() as usize / 8;
+        if count == 0 {
+            return (number, at);
+        }
+        // The digits move to the end, behind zeros.
+        let value = eight_values(values << (64 - 8 * count));
+        number = number.wrapping_mul(POWERS[count]).wrapping_add(value);
+        at += count;
+        if count < 8 {
+            return (number, at);
+        }
     }
     while let Some(byte) = text.get(at)
         && byte.is_ascii_digit()
@@ -107,18 +125,26 @@ pub(crate) fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     (number, at)
 }
 
-/// The number that eight digits write, computed on all eight at once; `None` if one of them is no digit.
+/// The powers of ten by which up to eight digits move what is in front of them.
+const POWERS: [u64; 9] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+];
+
+/// The number that eight digits write, given as values from 0 to 9, the first digit in the lowest byte: neighbours are
+/// joined to pairs, pairs to fours, fours to eight.
 #[inline]
-fn eight_digits(text: &[u8]) -> Option<u64> {
-    let chunk = u64::from_le_bytes(text.try_into().ok()?);
-    let high_nibbles = 0xF0F0_F0F0_F0F0_F0F0;
-    let above_nine = chunk.wrapping_add(0x0606_0606_0606_0606) & high_nibbles;
-    if (chunk & high_nibbles) | (above_nine >> 4) != 0x3333_3333_3333_3333 {
-        return None;
-    }
-    let pairs = (chunk & 0x0F0F_0F0F_0F0F_0F0F).wrapping_mul(2561) >> 8;
+fn eight_values(values: u64) -> u64 {
+    let pairs = values.wrapping_mul(2561) >> 8;
     let fours = (pairs & 0x00FF_00FF_00FF_00FF).wrapping_mul(6_553_601) >> 16;
-    Some((fours & 0x0000_FFFF_0000_FFFF).wrapping_mul(42_949_672_960_001) >> 32)
+    (fours & 0x0000_FFFF_0000_FFFF).wrapping_mul(42_949_672_960_001) >> 32
 }
 
 #[cfg(test)]

@@ -96,11 +96,10 @@ impl TimestampForm {
     #[inline]
     fn ns_per_integer(self, number: u64) -> Option<u64> {
         match self {
-            Self::Nanoseconds => Some(1),
             Self::Auto if number < AUTO_SECONDS_BELOW => Some(1_000_000_000),
             Self::Auto if number < AUTO_SECONDS_BELOW * 1_000 => Some(1_000_000),
             Self::Auto if number < AUTO_SECONDS_BELOW * 1_000_000 => Some(1_000),
-            Self::Auto => Some(1),
+            Self::Auto | Self::Nanoseconds => Some(1),
             Self::Seconds => Some(1_000_000_000),
             Self::Milliseconds => Some(1_000_000),
             Self::Microseconds => Some(1_000),

@@ -1,4 +1,4 @@
-//! NDJSON through the public interface: both ways through a line agree, with each other and with serde_json; nothing
+//! NDJSON through the public interface: both ways through a line agree, with each other and with `serde_json`; nothing
 //! panics; what is written reads back.
 
 use cardcage_codec::ndjson::{Reader, Step, Writer};
@@ -306,7 +306,7 @@ fn document() -> impl Strategy<Value = Vec<Vec<String>>> {
     proptest::collection::vec(proptest::collection::vec(member(), 1..7), 1..5)
 }
 
-/// What serde_json makes of a line: value, sensor and unit, if it is a reading.
+/// What `serde_json` makes of a line: value, sensor and unit, if it is a reading.
 fn oracle(text: &str) -> Option<(f64, String, String)> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
     let text_of = |key: &str| match object.get(key) {

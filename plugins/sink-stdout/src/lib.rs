@@ -68,7 +68,7 @@ impl Sink for StdoutSink {
             Shape::Table => return Err(OutputError::NoTerminal.into()),
         };
         let view = if table {
-            View::Table(Box::new(Table::new(output.style(), host.now_ns())))
+            View::Table(Box::new(Table::new(Output::style(), host.now_ns())))
         } else {
             View::Lines {
                 writer: Box::new(Writer::new()),

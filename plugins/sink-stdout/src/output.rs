@@ -70,7 +70,7 @@ impl Output {
     }
 
     /// Colours, unless `NO_COLOR` is set (<https://no-color.org>).
-    pub(crate) fn style(&self) -> Style {
+    pub(crate) fn style() -> Style {
         if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
             Style::Plain
         } else {

@@ -32,7 +32,7 @@ pub(crate) struct Skipped {
     pub(crate) is_start: bool,
     /// Whether it ended in this piece.
     pub(crate) ended: bool,
-    pub(crate) skipped_bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Buffer {
@@ -96,7 +96,7 @@ impl Buffer {
         Some(Skipped {
             is_start,
             ended: line_end.is_some(),
-            skipped_bytes: len as u64,
+            bytes: len as u64,
         })
     }
 }

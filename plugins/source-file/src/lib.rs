@@ -271,7 +271,7 @@ impl FileSource {
                 self.rejections
                     .add(TOO_LONG, &file.path, file.line + 1, file.position);
             }
-            file.position += line.skipped_bytes;
+            file.position += line.bytes;
             file.line += u64::from(line.ended);
         }
         Ok(filled)
