@@ -11,6 +11,7 @@ use crate::exit;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Look at plugins: climb the ladder with a file, list a folder, show what a plugin offers.
 #[derive(clap::Args, Debug)]
@@ -25,6 +26,9 @@ enum Action {
     Check {
         /// The plugin's .so file.
         file: PathBuf,
+        /// The longest that the vetting child may take.
+        #[arg(long, default_value = "10s", value_parser = duration)]
+        deadline: Duration,
         /// How to print.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -68,7 +72,11 @@ struct Answer {
 /// Runs the command.
 pub(crate) fn run(command: PluginCommand) -> ExitCode {
     let answer = match command.action {
-        Action::Check { file, format } => check::run(&file, format),
+        Action::Check {
+            file,
+            deadline,
+            format,
+        } => check::run(&file, deadline, format),
         Action::List { directory, format } => list::run(directory, format),
         Action::Inspect {
             plugin,
@@ -86,4 +94,8 @@ pub(crate) fn run(command: PluginCommand) -> ExitCode {
         (Ok(()), true) => ExitCode::from(exit::REFUSED),
         (Ok(()), false) => ExitCode::SUCCESS,
     }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    cardcage_core::config::quantity::duration(text).map_err(|error| error.to_string())
 }

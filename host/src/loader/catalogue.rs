@@ -203,7 +203,10 @@ impl Catalogue {
                 Rung::Manifest,
                 "conflict",
                 plugin.copy.path(),
-                format!("{name} {version}, which {} says it is too, with other content", rivals.join(", ")),
+                format!(
+                    "{name} {version}, which {} says it is too, with other content",
+                    rivals.join(", ")
+                ),
                 "one file for each version of a plugin",
                 "remove the old file, or build one of them with another version",
             ));
@@ -214,7 +217,12 @@ impl Catalogue {
     /// The other files that say they are this plugin.
     fn rivals(&self, plugin: &Candidate) -> Vec<String> {
         let kinds = |plugin: &Candidate| -> Vec<Kind> {
-            plugin.manifest.components.iter().map(|component| component.kind).collect()
+            plugin
+                .manifest
+                .components
+                .iter()
+                .map(|component| component.kind)
+                .collect()
         };
         let mine = kinds(plugin);
         self.plugins

@@ -78,6 +78,7 @@ pub(crate) fn examine(path: &Path, bytes: &[u8], libraries: &mut SystemLibraries
     }
     let mapped = say.mapped(segments, bytes.len() as u64)?;
     say.stack(segments)?;
+    say.section_headers(header, bytes.len() as u64)?;
     let sections = header.sections(LE, bytes).map_err(|e| say.damaged(e))?;
     let entries = say.dynamic(segments, &sections, bytes)?;
     say.relocatable(&entries)?;
@@ -160,12 +161,9 @@ impl Say<'_> {
             let (address, size) = (segment.p_vaddr(LE), segment.p_memsz(LE));
             let end = offset.checked_add(in_file);
             if end.is_none_or(|end| end > file_len) || in_file > size {
-                return Err(self.no_because(
-                    "truncated",
-                    format!("a segment of {in_file} bytes at offset {offset} in a file of {file_len} bytes"),
-                    "all segments inside the file",
-                    "copy or build the file again; it is cut short or damaged",
-                ));
+                return Err(self.truncated(format!(
+                    "a segment of {in_file} bytes at offset {offset} in a file of {file_len} bytes"
+                )));
             }
             let flags = segment.p_flags(LE);
             let executable = flags.contains(elf::PF_X);
@@ -199,6 +197,27 @@ impl Say<'_> {
             return Err(self.no("segments", "no segment to map", "at least one"));
         }
         Ok(mapped)
+    }
+
+    /// They stand at the end of the file, so a copy that was cut short lacks them first.
+    fn section_headers(&self, header: &Header, file_len: u64) -> Climbed<()> {
+        let size = u64::from(header.e_shnum(LE)) * u64::from(header.e_shentsize(LE));
+        let end = header.e_shoff(LE).saturating_add(size);
+        if end <= file_len {
+            return Ok(());
+        }
+        Err(self.truncated(format!(
+            "section headers up to byte {end} in a file of {file_len} bytes"
+        )))
+    }
+
+    fn truncated(&self, found: String) -> Refusal {
+        self.no_because(
+            "truncated",
+            found,
+            "a whole file",
+            "copy or build the file again; it is cut short or damaged",
+        )
     }
 
     /// Without the header entry glibc makes every thread's stack executable.

@@ -15,8 +15,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Climbs the ladder with a file. Nothing is taken from the cache: whoever asks wants to know how it is now.
-pub(super) fn run(file: &Path, format: Format) -> Answer {
-    let report = climb(file);
+pub(super) fn run(file: &Path, deadline: Duration, format: Format) -> Answer {
+    let report = climb(file, deadline);
     let refused = report.refusal.is_some();
     let text = match format {
         Format::Json => text::json(&report),
@@ -61,14 +61,18 @@ enum Outcome {
     NotHere,
 }
 
-fn climb(file: &Path) -> Report {
+fn climb(file: &Path, deadline: Duration) -> Report {
     let mut libraries = SystemLibraries::default();
     let mut stopwatch = Stopwatch::default();
     let looked = climb::look(file, &mut libraries, &mut |rung, _| stopwatch.begin(rung));
     let (candidate, vetted) = match looked {
         Ok(candidate) => {
             stopwatch.begin(Rung::Vetting);
-            let vetted = Vetting::default().vet(&candidate, &mut libraries);
+            let vetting = Vetting {
+                cache: None,
+                deadline,
+            };
+            let vetted = vetting.vet(&candidate, &mut libraries);
             (Some(candidate), vetted.map(|vetted| Some(vetted.verdict)))
         }
         Err(refusal) => (None, Err(refusal)),

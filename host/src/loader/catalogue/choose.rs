@@ -25,7 +25,11 @@ pub(super) fn choose(
         return Err(LoadError::unknown(catalogue, wanted));
     }
     // Libraries of different kinds may share a name (the source `file`, the sink `file`): the section says which.
-    let of_kind: Vec<_> = named.iter().copied().filter(|(_, plugin)| offers(plugin, kind)).collect();
+    let of_kind: Vec<_> = named
+        .iter()
+        .copied()
+        .filter(|(_, plugin)| offers(plugin, kind))
+        .collect();
     let named = if of_kind.is_empty() { named } else { of_kind };
     let chosen = named
         .iter()
@@ -43,7 +47,11 @@ pub(super) fn choose(
 }
 
 fn offers(plugin: &Candidate, kind: Kind) -> bool {
-    plugin.manifest.components.iter().any(|component| component.kind == kind)
+    plugin
+        .manifest
+        .components
+        .iter()
+        .any(|component| component.kind == kind)
 }
 
 /// Orders versions; one that is none never got this far.

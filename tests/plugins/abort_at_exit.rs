@@ -1,0 +1,35 @@
+//! Aborts when the process ends.
+
+#![expect(unsafe_code, reason = "the linker is told to run a function")]
+
+use cardcage_plugin_api::prelude::*;
+
+/// Run by the dynamic linker.
+extern "C" fn at_a_bad_moment() {
+    std::process::abort()
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static HOOK: extern "C" fn() = at_a_bad_moment;
+
+/// The stage.
+pub struct Odd;
+
+impl Stage for Odd {
+    type Settings = NoSettings;
+
+    fn describe(_: &NoSettings) -> Description {
+        Description::stage()
+    }
+
+    fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
+        Ok(Self)
+    }
+
+    fn process(&mut self, _: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        Ok(Flow::Done)
+    }
+}
+
+export_plugin! { name: "abort-at-exit", components: [stage Odd {  }], probe: {} }
