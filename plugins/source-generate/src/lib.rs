@@ -52,7 +52,7 @@ impl Source for Generate {
         let sensors = sensors.collect::<Result<Vec<_>, _>>()?;
         let unit = host.unit(settings.unit.as_deref().unwrap_or(""))?;
         Ok(Self {
-            wave: Wave::new(&settings, sensors, unit),
+            wave: Wave::new(&settings, &sensors, unit),
             count: settings.count.unwrap_or(u64::MAX),
             made: 0,
             pace: Pace::new(settings.rate, settings.start),

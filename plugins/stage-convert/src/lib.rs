@@ -105,7 +105,14 @@ impl Convert {
                 false
             }
             Action::Convert(conversion, unit) => {
-                for record in records {
+                // In pairs: the compiler then divides two at a time, which takes as long as dividing one.
+                let (pairs, rest) = records.as_chunks_mut::<2>();
+                for [first, second] in pairs {
+                    let values = [first.value, second.value].map(|value| conversion.apply(value));
+                    [first.value, second.value] = values;
+                    (first.unit, second.unit) = (unit, unit);
+                }
+                for record in rest {
                     record.value = conversion.apply(record.value);
                     record.unit = unit;
                 }
