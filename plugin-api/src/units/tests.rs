@@ -103,6 +103,27 @@ fn units_of_different_dimensions_are_not_converted() {
     }
 }
 
+/// Dividing takes four times as long as multiplying, so it is for where it makes a difference.
+#[test]
+fn conversions_divide_only_where_a_product_would_be_inexact() {
+    for (from, to) in [
+        ("cm", "mm"),
+        ("km", "m"),
+        ("kWh", "MJ"),
+        ("KiB", "MiB"),
+        ("K", "degC"),
+        ("bit", "B"),
+    ] {
+        let conversion = unit(from).to(unit(to));
+        let product = conversion.is_some_and(Conversion::is_product);
+        assert_eq!(
+            product,
+            (from, to) != ("kWh", "MJ"),
+            "{from} to {to}: {conversion:?}"
+        );
+    }
+}
+
 #[test]
 fn what_is_no_unit_is_none() {
     for code in [

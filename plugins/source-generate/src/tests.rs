@@ -67,6 +67,23 @@ fn sensors_take_turns_under_their_names() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Turns are written out in runs; nobody may lose a turn where one run ends, or where a batch begins.
+#[test]
+fn nobody_loses_a_turn_in_a_long_run() -> Result<(), Failure> {
+    for (sensors, waveform) in [(3, "count"), (7, "constant"), (1500, "noise"), (7, "square")] {
+        let settings = json!({ "count": 9_000, "sensors": sensors, "waveform": waveform });
+        let mut source = open(settings)?.with_capacity(4_001);
+        for (number, record) in (0..).zip(source.until_finished()?) {
+            assert_eq!(
+                record.sensor,
+                SensorId(number % sensors),
+                "number {number} of {sensors} by {waveform}"
+            );
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn each_waveform_has_its_shape() -> Result<(), Failure> {
     let wave = |waveform: &str| {
