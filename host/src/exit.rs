@@ -7,8 +7,10 @@
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 64;
 /// Damaged data (`audit verify`).
+#[expect(dead_code, reason = "comes with the audit commands")]
 pub(crate) const DATA: u8 = 65;
 /// No daemon to talk to.
+#[expect(dead_code, reason = "comes with the control socket")]
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// A bug, an imbalance, a component that failed for good, or no lane left alive.
 pub(crate) const SOFTWARE: u8 = 70;

@@ -55,7 +55,7 @@ fn reach(layout: &'static TypeLayout, types: &mut BTreeMap<String, &'static Type
     types.insert(name.clone(), layout);
     for field in fields(layout).into_iter().chain(layout.phantom_fields().iter()) {
         reach(field.layout(), types);
-        for function in field.function_range().iter() {
+        for function in field.function_range() {
             for parameter in function.param_type_layouts.iter() {
                 reach(parameter(), types);
             }

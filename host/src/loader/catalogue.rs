@@ -10,7 +10,6 @@ mod error;
 
 use super::climb::{self, Candidate, LoadedLibrary};
 use super::libraries::SystemLibraries;
-use super::probe::Probed;
 use super::process_state::Alone;
 use super::refusal::{Refusal, Rung};
 use super::settings::{self, Settled};
@@ -55,8 +54,8 @@ pub(crate) struct Catalogue {
 /// A plugin that climbed all rungs that need no configuration.
 struct LoadedPlugin {
     library: LoadedLibrary,
-    /// For each type, as in the library: its schema, and what became of its probe.
-    vetted: Vec<(Arc<Value>, Probed)>,
+    /// For each type, as in the library: the schema of its settings.
+    schemas: Vec<Arc<Value>>,
 }
 
 impl std::fmt::Debug for LoadedPlugin {
@@ -76,11 +75,6 @@ impl LoadedType {
     /// What the runtime opens instances with.
     pub(crate) fn handle(&self) -> &ComponentTypeHandle {
         &self.handle
-    }
-
-    /// The JSON Schema of its settings.
-    pub(crate) fn schema(&self) -> &Value {
-        &self.schema
     }
 
     /// Rung 10 for a configured component: its settings as the plugin wants them, and what it will do under them; or
@@ -241,14 +235,15 @@ impl Catalogue {
     fn climb(&mut self, index: usize) -> Result<Arc<LoadedPlugin>, Refusal> {
         let candidate = &self.plugins[index];
         let vetted = self.vetting.vet(candidate, &mut self.libraries)?;
+        tracing::debug!(
+            plugin = %candidate.copy.path().display(),
+            remembered = vetted.cached,
+            "vetted"
+        );
         let library = climb::load(candidate, Alone::No, &mut |_, _| ())?;
-        let vetted = vetted
-            .verdict
-            .components
-            .into_iter()
-            .map(|component| (Arc::new(component.schema), component.probe))
-            .collect();
-        Ok(Arc::new(LoadedPlugin { library, vetted }))
+        let components = vetted.verdict.components.into_iter();
+        let schemas = components.map(|component| Arc::new(component.schema)).collect();
+        Ok(Arc::new(LoadedPlugin { library, schemas }))
     }
 
     /// The folders that were looked in, for messages.
@@ -266,10 +261,7 @@ impl LoadedPlugin {
     fn of(&self, type_index: usize) -> LoadedType {
         LoadedType {
             handle: self.library.types[type_index].clone(),
-            schema: self
-                .vetted
-                .get(type_index)
-                .map_or_else(|| Arc::new(Value::Bool(true)), |(schema, _)| Arc::clone(schema)),
+            schema: Arc::clone(&self.schemas[type_index]),
         }
     }
 }

@@ -59,7 +59,8 @@ impl Vetting {
             .cache
             .as_ref()
             .map(|folder| cache::Entry::of(folder, candidate, libraries));
-        if let Some(verdict) = cache.as_ref().and_then(cache::Entry::read) {
+        let remembered = cache.as_ref().and_then(cache::Entry::read);
+        if let Some(verdict) = remembered.filter(|verdict| verdict.is_of(&candidate.manifest)) {
             return Ok(Vetted {
                 verdict,
                 cached: true,

@@ -27,22 +27,6 @@ pub(crate) enum LoadError {
 }
 
 impl LoadError {
-    /// Its stable code.
-    pub(crate) fn code(&self) -> &str {
-        match self {
-            Self::Unknown { code, .. } => code,
-            Self::Refused(refusal) => &refusal.code,
-        }
-    }
-
-    /// What to do about it.
-    pub(crate) fn help(&self) -> &str {
-        match self {
-            Self::Unknown { help, .. } => help,
-            Self::Refused(refusal) => &refusal.help,
-        }
-    }
-
     /// No plugin of this name.
     pub(super) fn unknown(catalogue: &Catalogue, wanted: &PluginRef) -> Self {
         let mut names: Vec<&str> = catalogue

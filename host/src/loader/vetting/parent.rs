@@ -37,7 +37,17 @@ pub(super) fn run(candidate: &Candidate, deadline: Duration) -> Climbed<Verdict>
             "look at the limits on processes and open files",
         )
     })?;
-    judge(path, &heard, deadline)
+    let verdict = judge(path, &heard, deadline)?;
+    if verdict.is_of(&candidate.manifest) {
+        return Ok(verdict);
+    }
+    Err(no(
+        path,
+        "answer",
+        "the vetting child speaks of other component types than the manifest".to_owned(),
+        "a verdict on each component type",
+        "report this as a bug, unless the plugin writes to descriptors that it did not open",
+    ))
 }
 
 /// What came of the child.

@@ -4,7 +4,7 @@
 
 use crate::loader::probe::Probed;
 use crate::loader::refusal::{Refusal, Rung};
-use cardcage_plugin_api::manifest::Kind;
+use cardcage_plugin_api::manifest::{Kind, Manifest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -38,6 +38,14 @@ pub(crate) struct Verdict {
     pub(crate) components: Vec<ComponentVerdict>,
     /// How long each rung took in the child, in microseconds.
     pub(crate) rungs: Vec<(Rung, u64)>,
+}
+
+impl Verdict {
+    /// Whether it is about the component types of this manifest, one for one.
+    pub(crate) fn is_of(&self, manifest: &Manifest) -> bool {
+        let found = self.components.iter().map(|one| (one.kind, &one.name));
+        found.eq(manifest.components.iter().map(|one| (one.kind, &one.name)))
+    }
 }
 
 /// What the child found in a component type.

@@ -1,0 +1,187 @@
+//! Several plugins and several versions in one folder, and what a pipeline gets of them.
+
+#![forbid(unsafe_code)]
+
+use e2e::{Pipeline, library, plugin};
+use std::fmt::Write as _;
+
+/// `count` -> `odd` (a stage of the test's choice) -> a file of lines.
+fn counted(stage: &str) -> String {
+    format!(
+        "version: 1
+sources:
+  numbers: {{ plugin: exercise/count, settings: {{ count: 10 }} }}
+stages:
+  odd: {{ {stage}, inputs: [numbers] }}
+sinks:
+  lines: {{ plugin: exercise/lines, inputs: [odd], settings: {{ path: lines.txt }} }}
+"
+    )
+}
+
+#[test]
+fn the_highest_version_wins_and_any_can_be_asked_for() {
+    let pipeline = Pipeline::new(&counted("plugin: versioned"), &[]);
+    for name in ["exercise", "versioned_1", "versioned_2"] {
+        pipeline.add(library(name));
+    }
+    // 1.10.0 is above 1.9.0: versions are numbers, not text.
+    let shown = pipeline
+        .run(&["plugin", "inspect", "versioned", "--directory", "plugins"])
+        .expect(0);
+    assert!(shown.stdout.starts_with("versioned 1.10.0"), "{}", shown.stdout);
+    pipeline.run(&["check"]).expect(0);
+    pipeline.write_yaml(&counted("plugin: versioned@1.9.0"));
+    pipeline.run(&["check"]).expect(0);
+    pipeline.write_yaml(&counted("plugin: versioned@1.9.1"));
+    let refused = pipeline.run(&["check"]).expect(78);
+    assert!(
+        refused.stderr.contains("1.9.0, 1.10.0") || refused.stdout.contains("1.9.0, 1.10.0"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn two_files_that_are_the_same_version_and_differ_are_both_refused() {
+    let pipeline = Pipeline::new(&counted("plugin: versioned"), &[]);
+    for name in ["exercise", "versioned_1", "versioned_2", "versioned_2_again"] {
+        pipeline.add(library(name));
+    }
+    let listed = pipeline
+        .run(&["plugin", "list", "plugins", "--format", "json"])
+        .expect(0)
+        .json();
+    let refused: Vec<&str> = listed["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|refusal| refusal["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(refused, ["ladder.manifest.conflict"; 2]);
+    // What is left of that name is the version that there is no doubt about.
+    let shown = pipeline
+        .run(&["plugin", "inspect", "versioned", "--directory", "plugins"])
+        .expect(0);
+    assert!(shown.stdout.starts_with("versioned 1.9.0"), "{}", shown.stdout);
+}
+
+#[test]
+fn the_same_library_twice_is_one_plugin() {
+    let pipeline = Pipeline::new("version: 1", &["stage_range"]);
+    std::fs::copy(plugin("stage_range"), pipeline.path("plugins/libcopy.so")).unwrap();
+    let listed = pipeline
+        .run(&["plugin", "list", "plugins", "--format", "json"])
+        .expect(0)
+        .json();
+    assert_eq!(listed["plugins"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["refused"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn an_unknown_plugin_is_named_with_the_nearest_one() {
+    let pipeline = Pipeline::new(&counted("plugin: rnage"), &["stage_range"]);
+    pipeline.add(library("exercise"));
+    let refused = pipeline.run(&["check"]).expect(78);
+    let said = refused.stdout + &refused.stderr;
+    assert!(said.contains("there is no plugin `rnage`"), "{said}");
+    assert!(said.contains("did you mean `range`?"), "{said}");
+}
+
+#[test]
+fn a_refused_file_that_nothing_uses_is_a_warning() {
+    let pipeline = Pipeline::new(&counted("plugin: exercise/delay, settings: { hold: 1 }"), &[]);
+    pipeline.add(library("exercise"));
+    std::fs::write(pipeline.path("plugins/libgarbage.so"), "garbage ".repeat(100)).unwrap();
+    let checked = pipeline.run(&["check"]).expect(0);
+    let said = checked.stdout + &checked.stderr;
+    assert!(said.contains("libgarbage.so"), "{said}");
+}
+
+#[test]
+fn several_types_of_one_library_run_together_and_their_books_balance() {
+    let pipeline = Pipeline::new(
+        "version: 1
+sources:
+  numbers: { plugin: exercise/count, settings: { count: 10000 } }
+stages:
+  late: { plugin: exercise/delay, inputs: [numbers], settings: { hold: 100 } }
+  double: { plugin: exercise/twice, inputs: [late] }
+sinks:
+  all: { plugin: exercise/lines, inputs: [double], settings: { path: all.txt } }
+  odd: { plugin: exercise/lines, inputs: [double.odd], settings: { path: odd.txt } }
+",
+        &[],
+    );
+    pipeline.add(library("exercise"));
+    pipeline.run(&["run"]).expect(0);
+    let values = |file: &str| -> Vec<f64> {
+        let text = std::fs::read_to_string(pipeline.path(file)).unwrap();
+        let mut values: Vec<f64> = text.lines().map(|line| line.parse().unwrap()).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let counted: Vec<f64> = (0..10_000).map(f64::from).collect();
+    let twice: Vec<f64> = counted.iter().flat_map(|value| [*value, *value]).collect();
+    assert_eq!(values("all.txt"), twice);
+    let odd: Vec<f64> = (0..5_000).map(|n| f64::from(2 * n + 1)).collect();
+    assert_eq!(values("odd.txt"), odd);
+}
+
+#[test]
+fn what_plugin_threads_log_arrives_with_the_component_or_at_least_the_plugin() {
+    let pipeline = Pipeline::new(
+        "version: 1
+sources:
+  numbers: { plugin: exercise/count, settings: { count: 1, threads: true } }
+sinks:
+  lines: { plugin: exercise/lines, inputs: [numbers], settings: { path: lines.txt } }
+",
+        &[],
+    );
+    pipeline.add(library("exercise"));
+    let finished = pipeline.run(&["run"]).expect(0);
+    let line = |text: &str| {
+        let mut lines = finished.stderr.lines().filter(|line| line.contains(text));
+        lines
+            .next()
+            .unwrap_or_else(|| panic!("no `{text}` in\n{}", finished.stderr))
+    };
+    assert!(line("exercise opens").contains("numbers"));
+    assert!(line("exercise logs from a host thread").contains("numbers"));
+    assert!(line("exercise logs from a bare thread").contains("exercise"));
+}
+
+#[test]
+fn a_plugin_that_is_overwritten_while_it_runs_goes_on_as_it_was() {
+    let pipeline = Pipeline::new(
+        "version: 1
+sources:
+  numbers: { plugin: generate, settings: { rate: 1000, sensors: 1 } }
+stages:
+  checked: { plugin: range, inputs: [numbers], settings: { min: -1e9 } }
+sinks:
+  lines: { plugin: exercise/lines, inputs: [checked], settings: { path: lines.txt } }
+checkpoint: { every: 50ms }
+",
+        &["source_generate", "stage_range"],
+    );
+    let exercise = pipeline.add(library("exercise"));
+    let running = pipeline.start(&["run"]);
+    e2e::wait_for_lines(&pipeline.path("lines.txt"), 100);
+    // In place, as `cp` does: a mapped file would now crash the daemon.
+    for file in [exercise, pipeline.path("plugins/libcardcage_stage_range.so")] {
+        let len = std::fs::metadata(&file).unwrap().len();
+        let mut garbage = String::new();
+        while (garbage.len() as u64) < len {
+            writeln!(garbage, "garbage").unwrap();
+        }
+        std::fs::write(&file, garbage).unwrap();
+    }
+    let lines = std::fs::read_to_string(pipeline.path("lines.txt"))
+        .unwrap()
+        .lines()
+        .count();
+    e2e::wait_for_lines(&pipeline.path("lines.txt"), lines + 500);
+    running.signal(rustix::process::Signal::INT);
+    let _ = running.finish().expect(0);
+}
