@@ -105,16 +105,12 @@ impl Places {
             program.arg(output);
         }
         let cost = bench.run(&mut program)?;
-        match cost
-            .stdout
-            .split_whitespace()
-            .next()
-            .and_then(|count| count.parse().ok())
-        {
-            Some(count) if bench.records() == count => Ok(cost),
+        let counts: Vec<u64> = cost.stdout.split_whitespace().flat_map(str::parse).collect();
+        match counts.as_slice() {
+            [read, _, 0] if *read == bench.records() => Ok(cost),
             _ => Err(Failure::Program(format!(
-                "fused read `{}`, not {} records",
-                cost.stdout,
+                "fused says `{}`: {} records read and none rejected were expected",
+                cost.stdout.trim(),
                 bench.records()
             ))),
         }

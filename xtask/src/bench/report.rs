@@ -37,10 +37,10 @@ impl Report {
         Self { met: 0, missed: 0 }
     }
 
-    /// One figure. The ratio is measured to target. Without a value there was nothing to measure.
+    /// One figure. The ratio is measured to target. Without a value the runs gave none.
     pub(super) fn figure(&mut self, name: &str, value: Option<f64>, unit: &str, target: Target) {
         let Some(value) = value else {
-            println!("{name:<52} {:>12}", "no run");
+            println!("{name:<52} {:>12}", "unclear");
             return;
         };
         let (bound, aim, met) = match target {

@@ -102,7 +102,7 @@ impl Layout {
             parts.push((Literal::new(&line[from..value]), part));
             from = value
                 + if is_text {
-                    text(&line[value..])?.len()
+                    text(&rest[value..])?.len()
                 } else {
                     line[value..].iter().position(|byte| b",} \t".contains(byte))?
                 };
@@ -174,6 +174,22 @@ mod tests {
         );
         assert_eq!(reading.length, line.len() - SLACK_BYTES);
         assert!(layout.parse(&line).is_some());
+    }
+
+    #[test]
+    fn the_benchs_own_lines_are_read() {
+        let text = r#"{"timestamp":1700000000001349410,"sensor":"plant-6/press-74/bearing","value":31.8026,"unit":"degC"}"#;
+        let line = line(text);
+        let mut layout = Layout::default();
+        for reading in [layout.learn(&line).unwrap(), layout.parse(&line).unwrap()] {
+            assert_eq!(reading.timestamp_ns, 1_700_000_000_001_349_410);
+            assert_eq!(
+                (reading.sensor, reading.unit),
+                (&b"plant-6/press-74/bearing"[..], &b"degC"[..])
+            );
+            assert!((reading.value - 31.8026).abs() < f64::EPSILON);
+            assert_eq!(reading.length, text.len() + 1);
+        }
     }
 
     #[test]
