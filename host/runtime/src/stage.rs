@@ -3,7 +3,7 @@
 use crate::batch::Batch;
 use crate::clock::now_ns;
 use crate::edge::Sender;
-use crate::instance::{CallError, Processed, StageInstance, StageOutputs};
+use crate::instance::{CallError, FailureKind, Processed, StageInstance, StageOutputs};
 use crate::slot::{Abandoned, Slot};
 use cardcage_plugin_api::manifest::Capability;
 
@@ -58,7 +58,7 @@ impl StageSlot {
             records: u64::from(records),
             held: self.slot.counters.held(),
         };
-        match processed {
+        match progress("process", processed, &self.outputs, batch.len() != records) {
             Ok(processed) => {
                 self.balance(&before, u64::from(batch.len()));
                 if let Some(copy) = copy {
@@ -88,7 +88,7 @@ impl StageSlot {
         self.slot.context.watch.begin(self.slot.node, "tick", 0, now);
         let ticked = instance.tick(&mut self.outputs, now);
         self.slot.end()?;
-        let step = self.without_input(ticked)?;
+        let step = self.without_input("tick", ticked)?;
         if step != Step::More {
             self.next_tick_ns = now.saturating_add(every);
         }
@@ -104,11 +104,15 @@ impl StageSlot {
         self.slot.context.watch.begin(self.slot.node, "finish", 0, now);
         let finished = instance.finish(&mut self.outputs, now);
         self.slot.end()?;
-        self.without_input(finished)
+        self.without_input("finish", finished)
     }
 
-    fn without_input(&mut self, called: Result<Processed, CallError>) -> Result<Step, Abandoned> {
-        match called {
+    fn without_input(
+        &mut self,
+        call: &'static str,
+        called: Result<Processed, CallError>,
+    ) -> Result<Step, Abandoned> {
+        match progress(call, called, &self.outputs, false) {
             Ok(processed) => {
                 let before = Before {
                     records: 0,
@@ -163,6 +167,23 @@ impl StageSlot {
                 self.slot.opener.handle.plugin()
             );
         }
+    }
+}
+
+/// A stage that wants to be called again must have taken or given something, or it would want that for ever.
+fn progress(
+    call: &'static str,
+    called: Result<Processed, CallError>,
+    outputs: &StageOutputs,
+    input_changed: bool,
+) -> Result<Processed, CallError> {
+    match called {
+        Ok(Processed::More) if outputs.records() == 0 && !input_changed => Err(CallError {
+            kind: FailureKind::Contract,
+            call,
+            message: "it asked to be called again without having taken or given a record".to_owned(),
+        }),
+        called => called,
     }
 }
 

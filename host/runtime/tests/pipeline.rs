@@ -75,6 +75,7 @@ enum Deed {
     Double,
     Hang,
     SwallowIntoMore,
+    EndlessMore,
 }
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -116,6 +117,7 @@ impl Stage for Odd {
                     out.create(*record);
                 }
             }
+            Deed::EndlessMore => return Ok(Flow::More),
             Deed::Hang => loop {
                 std::thread::park();
             },
@@ -558,6 +560,30 @@ fn a_hung_call_is_given_up_at_its_deadline_and_said_so() {
         odd.failed
     );
     assert_eq!(account(&summary, "odd").failed, 10);
+}
+
+#[test]
+fn a_stage_that_wants_more_for_ever_has_failed() {
+    let yaml = one_stage(
+        "endless",
+        "endless_more",
+        100,
+        ", restarts: { count: 1, window: 1m }",
+    );
+    let summary = run(&yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    let odd = summary
+        .components
+        .iter()
+        .find(|c| c.name == "odd")
+        .expect("there");
+    assert!(
+        odd.failed
+            .as_ref()
+            .is_some_and(|why| why.contains("without having taken or given")),
+        "{:?}",
+        odd.failed
+    );
 }
 
 #[test]
