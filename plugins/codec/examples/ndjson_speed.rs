@@ -97,22 +97,28 @@ fn cpu_ns() -> u64 {
     text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
 }
 
-/// Lines of about 100 bytes, two hundred sensors in changing order.
+/// Lines of about 100 bytes from a thousand sensors in random order, as in `cargo xtask bench`.
 fn made_up(lines: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(lines * 104);
     let mut state: u64 = 7;
-    for line in 0..lines {
+    let mut below = |bound: u64| {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let random = state >> 33;
-        let sensor = random % 200;
-        let value = 15.0 + (random % 20_000) as f64 / 1000.0;
-        let timestamp = 1_700_000_000_000_000_000_u64 + line as u64 * 1_000_003;
+        (state >> 33) % bound
+    };
+    let mut timestamp = 1_700_000_000_000_000_000_u64;
+    for _ in 0..lines {
+        timestamp += 500_000 + below(1_000_000);
+        let (sensor, value) = (below(1000), below(1_600_000) as f64 / 10_000.0 - 28.0);
+        let (plant, press) = (sensor / 100, sensor % 100);
         text.extend_from_slice(
-            format!("{{\"timestamp\":{timestamp},\"sensor\":\"plant/line-{}/t{sensor:03}\",\"value\":{value:.3},\"unit\":\"Cel\"}}\n", sensor % 7)
-                .as_bytes(),
+            format!(
+                r#"{{"timestamp":{timestamp},"sensor":"plant-{plant}/press-{press:02}/bearing","value":{value:.4},"unit":"degC"}}"#
+            )
+            .as_bytes(),
         );
+        text.push(b'\n');
     }
     text
 }

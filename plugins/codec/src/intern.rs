@@ -198,15 +198,13 @@ fn slot_of(text: &[u8], slots: usize) -> usize {
         _ => text
             .iter()
             .fold(text.len() as u64, |mixed, byte| {
-                mixed << 8 ^ mixed >> 56 ^ u64::from(*byte)
+                mixed.rotate_left(8) ^ u64::from(*byte)
             })
             .wrapping_mul(0x9E37_79B9_7F4A_7C15),
     };
     // The high bits of a product depend on all bits of its factors.
-    let folded = (mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32;
-    #[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
-    let slot = folded as usize & slots.wrapping_sub(1);
-    slot
+    let folded = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32;
+    folded as usize & slots.wrapping_sub(1)
 }
 
 /// Whether two short texts are the same, without a call.

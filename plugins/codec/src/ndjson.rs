@@ -10,4 +10,4 @@ mod reader;
 mod writer;
 
 pub use reader::{Reader, Step};
-pub use writer::{LINE_START_MAX, Writer};
+pub use writer::Writer;

@@ -322,7 +322,7 @@ fn oracle(text: &str) -> Option<(f64, String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn the_fast_way_the_general_way_and_serde_json_agree(lines in document(), values in proptest::collection::vec(json_number(), 3)) {

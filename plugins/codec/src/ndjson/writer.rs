@@ -5,13 +5,11 @@ use crate::json::write_escaped;
 use crate::quality::quality_text;
 use cardcage_plugin_api::{Quality, Record, SensorId, UnitId};
 
-/// The longest part of a line whose length does not depend on names: keys, timestamp, value, quality.
-pub const LINE_START_MAX: usize = 256;
-
 /// Writes records as lines of JSON objects. The text of a sensor is rendered once and then copied.
 pub struct Writer {
     sensors: Vec<Option<Box<SensorText>>>,
     units: Vec<Option<Box<[u8]>>>,
+    start: LineStart,
 }
 
 /// What a sensor's lines have in common.
@@ -31,6 +29,7 @@ impl Writer {
         Self {
             sensors: Vec::new(),
             units: Vec::new(),
+            start: LineStart::default(),
         }
     }
 
@@ -58,8 +57,7 @@ impl Writer {
         } else {
             Some(unit_text(&mut self.units, record.unit, dictionary)?)
         };
-        into.extend_from_slice(b"{\"timestamp\":");
-        into.extend_from_slice(itoa::Buffer::new().format(record.timestamp_ns).as_bytes());
+        self.start.write(record.timestamp_ns, into);
         into.extend_from_slice(&sensor.name);
         write_value(record.value, into);
         match unit {
@@ -78,6 +76,61 @@ impl Default for Writer {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// `{"timestamp":` and the timestamp. Readings come in order, mostly, so the second is printed once for many of them.
+#[derive(Default)]
+struct LineStart {
+    second: i64,
+    /// The line's start with `second`'s digits and room for those of the nanoseconds; empty before the first.
+    text: Vec<u8>,
+}
+
+const NS_PER_SECOND: i64 = 1_000_000_000;
+
+impl LineStart {
+    #[inline]
+    fn write(&mut self, timestamp_ns: i64, into: &mut Vec<u8>) {
+        let second = timestamp_ns / NS_PER_SECOND;
+        if second != self.second || self.text.is_empty() {
+            self.print(timestamp_ns, second);
+        }
+        // Below a second there are no digits in front, and before 1970 the sign would be the second's: both are rare.
+        if second >= 1 {
+            let nanoseconds = (timestamp_ns % NS_PER_SECOND).unsigned_abs();
+            if let Some(place) = self.text.last_chunk_mut::<9>() {
+                let [first, rest @ ..] = place;
+                #[expect(clippy::cast_possible_truncation, reason = "one digit")]
+                let digit = (nanoseconds / 100_000_000) as u8;
+                *first = b'0' + digit;
+                *rest = eight_digits(nanoseconds % 100_000_000);
+            }
+            into.extend_from_slice(&self.text);
+        } else {
+            self.print(timestamp_ns, second);
+            into.extend_from_slice(&self.text);
+        }
+    }
+
+    #[cold]
+    fn print(&mut self, timestamp_ns: i64, second: i64) {
+        self.second = second;
+        self.text.clear();
+        self.text.extend_from_slice(b"{\"timestamp\":");
+        self.text
+            .extend_from_slice(itoa::Buffer::new().format(timestamp_ns).as_bytes());
+    }
+}
+
+/// The eight digits of a number below 10^8, computed side by side: split into fours, pairs and single digits.
+#[inline]
+fn eight_digits(number: u64) -> [u8; 8] {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
+    let pairs = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
+    let digits = tens | ((pairs - tens * 10) << 8);
+    (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
 #[inline]
@@ -167,4 +220,29 @@ fn tags_text(tags: &[(&str, &str)]) -> Vec<u8> {
     }
     text.extend_from_slice(b"}\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn timestamps_are_printed_as_the_standard_library_does(
+            times in proptest::collection::vec(prop_oneof![any::<i64>(), -5_000_000_000_i64..5_000_000_000, 1_700_000_000_000_000_000_i64..1_700_000_002_000_000_000], 1..50),
+        ) {
+            let mut start = LineStart::default();
+            for time in times {
+                let mut text = Vec::new();
+                start.write(time, &mut text);
+                prop_assert_eq!(String::from_utf8(text).unwrap(), format!("{{\"timestamp\":{time}"));
+            }
+        }
+
+        #[test]
+        fn eight_digits_are_all_there(number in 0_u64..100_000_000) {
+            prop_assert_eq!(eight_digits(number).to_vec(), format!("{number:08}").into_bytes());
+        }
+    }
 }
