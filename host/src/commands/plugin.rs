@@ -43,7 +43,7 @@ enum Action {
     },
     /// Show what a plugin offers: component types, capabilities, permissions, metrics, settings.
     Inspect {
-        /// The plugin's .so file, or its name.
+        /// The plugin's .so file, or its NAME[@VERSION].
         plugin: PathBuf,
         /// The folder in which to look for the name; without it, as for `list`.
         #[arg(long)]
@@ -64,9 +64,23 @@ pub(crate) enum Format {
 }
 
 /// What a command prints, and whether a plugin was refused.
+#[derive(Default)]
 struct Answer {
+    /// For standard output.
     text: String,
+    /// For standard error.
+    complaint: String,
     refused: bool,
+}
+
+impl Answer {
+    fn refused(complaint: String) -> Self {
+        Self {
+            complaint,
+            refused: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Runs the command.

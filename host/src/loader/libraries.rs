@@ -7,6 +7,7 @@
 
 use object::LittleEndian;
 use object::elf::{self, FileHeader64};
+use object::read::ReadCache;
 use object::read::elf::FileHeader as _;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -24,8 +25,6 @@ const FOLDERS: [&str; 8] = [
     "/lib",
     "/usr/lib",
 ];
-/// System libraries larger than this are not read for their versions (the C library has 2 MiB).
-const LARGEST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What was found out so far. Kept for one scan: a system update between two scans must be seen.
 #[derive(Debug, Default)]
@@ -129,12 +128,9 @@ fn mapped_libraries() -> Vec<PathBuf> {
 }
 
 fn offered_versions(path: &Path) -> Option<BTreeSet<String>> {
-    let size = std::fs::metadata(path).ok()?.len();
-    if size > LARGEST_BYTES {
-        return None;
-    }
-    let bytes = std::fs::read(path).ok()?;
-    let bytes = bytes.as_slice();
+    let file = std::fs::File::open(path).ok()?;
+    // Reads the few sections that matter, and not the two megabytes around them.
+    let bytes = &ReadCache::new(file);
     let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
     let sections = header.sections(LittleEndian, bytes).ok()?;
     let (mut definitions, link) = sections.gnu_verdef(LittleEndian, bytes).ok()??;

@@ -22,7 +22,11 @@ pub(super) fn run(file: &Path, deadline: Duration, format: Format) -> Answer {
         Format::Json => text::json(&report),
         Format::Text => render(&report),
     };
-    Answer { text, refused }
+    Answer {
+        text,
+        refused,
+        ..Answer::default()
+    }
 }
 
 #[derive(Serialize)]

@@ -9,81 +9,87 @@ use crate::loader::libraries::SystemLibraries;
 use crate::loader::refusal::Refusal;
 use crate::loader::vetting::Vetting;
 use cardcage_core::naming::nearest;
-use cardcage_plugin_api::manifest::{ComponentManifest, Manifest, MetricDeclaration};
+use cardcage_plugin_api::manifest::{ComponentManifest, Kind, Manifest, MetricDeclaration};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Shows a plugin. Its schemas come from its code, which runs in the vetting child only.
+/// Shows a plugin, or all of that name. Schemas come from a plugin's code, which runs in the vetting child only.
 pub(super) fn run(plugin: &Path, directory: Option<PathBuf>, format: Format) -> Answer {
-    let file = match file_of(plugin, directory) {
-        Ok(file) => file,
-        Err(message) => {
-            return Answer {
-                text: match format {
-                    Format::Json => text::json(&serde_json::json!({ "error": message })),
-                    Format::Text => format!("{message}\n"),
-                },
-                refused: true,
-            };
-        }
+    let files = match files_of(plugin, directory) {
+        Ok(files) => files,
+        Err(complaint) => return Answer::refused(complaint),
     };
     let mut libraries = SystemLibraries::default();
-    let looked = climb::look(&file, &mut libraries, &mut |_, _| ());
-    let vetted = looked
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|candidate| Vetting::default().vet(candidate, &mut libraries));
-    let (schemas, refusal) = match vetted {
-        Ok(vetted) => {
-            let components = vetted.verdict.components;
-            (
-                components.into_iter().map(|component| component.schema).collect(),
-                None,
-            )
-        }
-        Err(refusal) => (Vec::new(), Some(refusal)),
-    };
-    let shown = Shown {
-        file: &file,
-        manifest: looked.as_ref().ok().map(|candidate| &candidate.manifest),
-        schemas,
-        refusal,
+    let shown: Vec<Shown> = files.into_iter().map(|file| look(file, &mut libraries)).collect();
+    let refused = shown.iter().any(|shown| shown.refusal.is_some());
+    let text = match format {
+        Format::Json => text::json(&serde_json::json!({ "plugins": shown })),
+        Format::Text => shown.iter().map(render).collect::<Vec<_>>().join("\n"),
     };
     Answer {
-        text: match format {
-            Format::Json => text::json(&shown),
-            Format::Text => render(&shown),
-        },
-        refused: shown.refusal.is_some(),
+        text,
+        refused,
+        ..Answer::default()
     }
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
-    file: &'a Path,
-    manifest: Option<&'a Manifest>,
+struct Shown {
+    file: PathBuf,
+    manifest: Option<Manifest>,
     /// One for each component type, in the manifest's order; none if the plugin was refused.
     schemas: Vec<Value>,
     refusal: Option<Refusal>,
 }
 
-/// A path as it is; a name's file of the highest version.
-fn file_of(plugin: &Path, directory: Option<PathBuf>) -> Result<PathBuf, String> {
-    let name = match plugin.to_str() {
+fn look(file: PathBuf, libraries: &mut SystemLibraries) -> Shown {
+    let looked = climb::look(&file, libraries, &mut |_, _| ());
+    let vetted = looked
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|candidate| Vetting::default().vet(candidate, libraries));
+    let (schemas, refusal) = match vetted {
+        Ok(vetted) => {
+            let components = vetted.verdict.components.into_iter();
+            (components.map(|component| component.schema).collect(), None)
+        }
+        Err(refusal) => (Vec::new(), Some(refusal)),
+    };
+    Shown {
+        file,
+        manifest: looked.ok().map(|candidate| candidate.manifest),
+        schemas,
+        refusal,
+    }
+}
+
+/// A path as it is; for a name, the file of the highest version for each kind (a source and a sink may share a name);
+/// for `NAME@VERSION`, those of that version.
+fn files_of(plugin: &Path, directory: Option<PathBuf>) -> Result<Vec<PathBuf>, String> {
+    let wanted = match plugin.to_str() {
         Some(name) if !name.contains('/') && !plugin.exists() => name,
-        _ => return Ok(plugin.to_owned()),
+        _ => return Ok(vec![plugin.to_owned()]),
+    };
+    let (name, version) = match wanted.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (wanted, None),
     };
     let directories = list::directories(directory);
     let catalogue = Catalogue::scan(&directories, Vetting::default());
-    // The highest version comes last.
-    if let Some((file, _)) = catalogue
-        .plugins()
-        .filter(|(_, manifest)| manifest.name == name)
-        .last()
-    {
-        return Ok(file.to_owned());
+    let mut files: BTreeMap<Kind, &Path> = BTreeMap::new();
+    for (file, manifest) in catalogue.plugins() {
+        if manifest.name == name && version.is_none_or(|version| manifest.version == version) {
+            // The highest version comes last.
+            files.extend(manifest.components.iter().map(|component| (component.kind, file)));
+        }
+    }
+    if !files.is_empty() {
+        let mut files: Vec<PathBuf> = files.into_values().map(Path::to_owned).collect();
+        files.dedup();
+        return Ok(files);
     }
     let near = nearest(
         name,
@@ -95,14 +101,14 @@ fn file_of(plugin: &Path, directory: Option<PathBuf>) -> Result<PathBuf, String>
         .map(|folder| folder.display().to_string())
         .collect();
     Err(format!(
-        "there is no file and no plugin `{name}` in {}{near}",
+        "there is no file and no plugin `{wanted}` in {}{near}\n",
         folders.join(", ")
     ))
 }
 
-fn render(shown: &Shown<'_>) -> String {
+fn render(shown: &Shown) -> String {
     let mut text = String::new();
-    if let Some(manifest) = shown.manifest {
+    if let Some(manifest) = &shown.manifest {
         let build = &manifest.build;
         // Writing to a String cannot fail.
         let _ = writeln!(

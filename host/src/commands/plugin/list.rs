@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Answer, Format, text};
+use crate::document::{self, Document};
 use crate::loader::catalogue::{Catalogue, default_directories};
 use crate::loader::refusal::Refusal;
 use crate::loader::vetting::Vetting;
@@ -13,7 +14,24 @@ use std::path::{Path, PathBuf};
 
 /// The folder that was asked for, else those of ./pipeline.yaml, else the default ones.
 pub(super) fn directories(asked: Option<PathBuf>) -> Vec<PathBuf> {
-    asked.map_or_else(default_directories, |folder| vec![folder])
+    if let Some(folder) = asked {
+        return vec![folder];
+    }
+    // A pipeline that cannot be read is `cardcage check`'s business.
+    let Ok(Document { folder, config }) = document::read(None) else {
+        return default_directories();
+    };
+    let named: Vec<PathBuf> = config
+        .plugins
+        .directories
+        .iter()
+        .map(|directory| folder.join(directory))
+        .collect();
+    if named.is_empty() {
+        default_directories()
+    } else {
+        named
+    }
 }
 
 /// Lists plugins and refused files. A refused file is no failure: nothing uses it.
