@@ -45,7 +45,7 @@ fn split(arguments: &[String]) -> Result<(Option<&String>, &[String]), Failure> 
         [file] if !file.starts_with('-') => Ok((Some(file), further)),
         _ => Err(Failure::Usage(format!(
             "`run {}`: expected at most one file; the daemon's own arguments go behind `--`, as in \
-             `cargo xtask run -- --dry-run 10s`",
+             `cargo xtask run -- --summary-json out/summary.json`",
             own.join(" ")
         ))),
     }
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn what_stands_behind_two_dashes_is_the_daemons() {
-        let arguments = strings(&["other.yaml", "--", "--dry-run", "10s"]);
+        let arguments = strings(&["other.yaml", "--", "--summary-json", "s.json"]);
         let (file, further) = split(&arguments).unwrap();
         assert_eq!(file.map(String::as_str), Some("other.yaml"));
-        assert_eq!(further, ["--dry-run", "10s"]);
+        assert_eq!(further, ["--summary-json", "s.json"]);
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_option_before_the_dashes_is_not_taken_for_a_file() {
-        assert!(split(&strings(&["--dry-run", "10s"])).is_err());
-        assert!(split(&strings(&["--dry-run"])).is_err());
+        assert!(split(&strings(&["--summary-json", "s.json"])).is_err());
+        assert!(split(&strings(&["--summary-json"])).is_err());
     }
 }
