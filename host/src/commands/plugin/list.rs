@@ -53,7 +53,10 @@ pub(super) fn run(directory: Option<PathBuf>, format: Format) -> Answer {
         Format::Json => text::json(&listing),
         Format::Text => render(&listing),
     };
-    Answer { text, refused: false }
+    Answer {
+        text,
+        ..Answer::default()
+    }
 }
 
 #[derive(Serialize)]
