@@ -7,6 +7,7 @@
 
 mod check;
 mod component;
+mod cycles;
 pub mod keys;
 mod links;
 pub mod quantity;

@@ -8,6 +8,7 @@
 //! A file that is hostile or damaged costs bounded time and memory and never a panic.
 
 mod build;
+mod mapping;
 mod resolve;
 
 pub use resolve::type_of;
@@ -19,8 +20,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Location};
 pub const TEXT_MAX_BYTES: usize = 10 * 1024 * 1024;
 /// The deepest nesting; real configs nest some 8 deep. Also keeps recursion over a tree shallow.
 pub const DEPTH_MAX: usize = 64;
-/// The most scalars, lists and mappings, with those that aliases stand for: some 100 MB at worst.
-pub const NODES_MAX: usize = 500_000;
+/// The most scalars, lists and mappings, with those that aliases stand for: some 50 MB and two seconds at
+/// worst. A thousand components have some 50,000.
+pub const NODES_MAX: usize = 200_000;
 /// The most text that aliases may stand for, so that a few lines cannot grow into gigabytes.
 pub const ALIASED_MAX_BYTES: usize = 1024 * 1024;
 

@@ -1,11 +1,15 @@
 //! What names alone tell of how components are connected: checked with the config, before any plugin is loaded.
 
+use super::cycles;
 use super::valid::{ComponentConfig, Input};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::naming::{nearest, suggestion};
 use cardcage_plugin_api::manifest::Kind;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+
+/// Among more problems than this, nobody reads what an unknown name may have meant, and the search costs time.
+const SUGGESTED_MAX: usize = 100;
 
 /// Reports everything that does not fit. `refused` names components with inputs that could not be read: what would
 /// follow from their absence is not worth saying.
@@ -24,7 +28,7 @@ pub(super) fn check(components: &[ComponentConfig], refused: &HashSet<&str>, pro
     if refused.is_empty() {
         links.unused(&misspelt, problems);
     }
-    links.cycles(problems);
+    cycles::check(components, &links.index, problems);
 }
 
 struct Links<'a> {
@@ -116,7 +120,12 @@ impl<'a> Links<'a> {
         let name = &input.component;
         let problem = match self.get(name) {
             None => {
-                let givers = self.names(|other| other.kind != Kind::Sink && other.name != component.name);
+                let givers = match problems.len() {
+                    0..SUGGESTED_MAX => {
+                        self.names(|other| other.kind != Kind::Sink && other.name != component.name)
+                    }
+                    _ => Vec::new(),
+                };
                 misspelt.extend(nearest(name, givers.iter().copied()));
                 let message = format!(
                     "`{}` takes input from `{name}`, which does not exist",
@@ -207,100 +216,4 @@ impl<'a> Links<'a> {
             );
         }
     }
-
-    /// Each circle once, as a path in the direction of the flow.
-    fn cycles(&self, problems: &mut Diagnostics) {
-        let producers: Vec<Vec<usize>> = self.producers();
-        let mut state = vec![Visit::New; self.components.len()];
-        let mut reported: BTreeSet<usize> = BTreeSet::new();
-        for start in 0..self.components.len() {
-            let mut path: Vec<(usize, usize)> = vec![(start, 0)];
-            if state[start] != Visit::New {
-                continue;
-            }
-            state[start] = Visit::Open;
-            while let Some((node, next)) = path.last_mut() {
-                let Some(&producer) = producers[*node].get(*next) else {
-                    state[*node] = Visit::Done;
-                    path.pop();
-                    continue;
-                };
-                *next += 1;
-                match state[producer] {
-                    Visit::Done => {}
-                    Visit::New => {
-                        state[producer] = Visit::Open;
-                        path.push((producer, 0));
-                    }
-                    Visit::Open => {
-                        let from = path.iter().position(|(node, _)| *node == producer).unwrap_or(0);
-                        let members: Vec<usize> = path[from..].iter().map(|(node, _)| *node).collect();
-                        if !members.iter().any(|node| reported.contains(node)) {
-                            problems.push(self.cycle(&members));
-                        }
-                        reported.extend(members);
-                    }
-                }
-            }
-        }
-    }
-
-    /// `members` against the flow: each takes what the next one gives, the last what the first one gives.
-    fn cycle(&self, members: &[usize]) -> Diagnostic {
-        let mut names: Vec<&str> = members
-            .iter()
-            .rev()
-            .map(|node| self.components[*node].name.as_str())
-            .collect();
-        // Begin with the one that stands first in the file.
-        let first = (0..names.len())
-            .min_by_key(|at| self.index.get(names[*at]).copied())
-            .unwrap_or(0);
-        names.rotate_left(first);
-        let consumer = self.get(names[0]);
-        let last = names[names.len() - 1];
-        names.push(names[0]);
-        let message = format!("these feed each other in a circle: {}", names.join(" -> "));
-        let diagnostic = Diagnostic::error(codes::CYCLE, message)
-            .help("records would go round for ever; remove one input");
-        let location = consumer.map(|consumer| {
-            let closing = consumer.inputs.iter().find(|input| input.component == last);
-            let dead_letter = || Some(&self.get(last)?.dead_letter.as_ref()?.1);
-            let location = closing.map(|input| &input.location).or_else(dead_letter);
-            location.unwrap_or(&consumer.location).clone()
-        });
-        match location {
-            Some(location) => diagnostic.at(location),
-            None => diagnostic,
-        }
-    }
-
-    /// For each component what flows into it: its inputs, and components whose dead letters it takes. What was
-    /// refused for another reason is left out.
-    fn producers(&self) -> Vec<Vec<usize>> {
-        let mut producers: Vec<Vec<usize>> = vec![Vec::new(); self.components.len()];
-        for (at, component) in self.components.iter().enumerate() {
-            if component.kind != Kind::Source {
-                let inputs = component.inputs.iter();
-                producers[at].extend(inputs.filter_map(|input| self.index.get(input.component.as_str())));
-            }
-            let sink = component
-                .dead_letter
-                .as_ref()
-                .and_then(|(sink, _)| self.index.get(sink.as_str()));
-            if let Some(&sink) =
-                sink.filter(|sink| **sink != at && self.components[**sink].kind == Kind::Sink)
-            {
-                producers[sink].push(at);
-            }
-        }
-        producers
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Visit {
-    New,
-    Open,
-    Done,
 }

@@ -226,16 +226,14 @@ fn secrets_show_neither_in_debug_nor_in_shown_settings_nor_in_errors() {
     let shown = json!({ "token": "${credential:token}", "list": ["x ${credential:token}"] });
     assert_eq!(host.shown_settings(), shown);
     assert!(!format!("{config:?}").contains("hunter2"));
-    for key in TABLES
+    let keys = TABLES
         .iter()
         .filter(|table| table.path == "*")
-        .flat_map(|table| table.keys)
-    {
-        let text = SMALL.replace(
-            "plugin: file,",
-            &format!("\"{}\": \"a b ${{credential:token}}\",", key.name),
-        );
-        let problems = parse(&text).expect_err("a secret is no value for it");
+        .flat_map(|table| table.keys);
+    for (key, before) in keys.flat_map(|key| ["a b ", "5 "].map(|before| (key.name, before))) {
+        let spoilt = format!("\"{key}\": \"{before}${{credential:token}}\",");
+        let problems =
+            parse(&SMALL.replace("plugin: file,", &spoilt)).expect_err("a secret is no value for it");
         assert!(!problems.render().contains("hunter2"), "{problems}");
     }
 }

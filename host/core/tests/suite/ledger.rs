@@ -305,6 +305,48 @@ fn who_is_off_is_named() {
         }));
 }
 
+/// Both sides of the component's own equation stay equal; only the other side of an edge tells.
+#[test]
+fn a_shift_inside_one_account_is_found_at_its_edges() {
+    let who = |shift: fn(&mut Books)| {
+        let mut off = books();
+        shift(&mut off);
+        off.imbalances()
+            .into_iter()
+            .map(|imbalance| imbalance.who)
+            .collect::<Vec<_>>()
+    };
+    let name = || "archive".to_owned();
+    let dead_letters = who(|books| {
+        books.components[2].account.dead_lettered -= 1;
+        books.components[2].account.failed += 1;
+    });
+    assert!(
+        dead_letters.contains(&Who::DeadLetters { name: name() }),
+        "{dead_letters:?}"
+    );
+    let input = who(|books| {
+        books.components[2].account.input += 1;
+        books.components[2].account.output += 1;
+    });
+    assert!(input.contains(&Who::Input { name: name() }), "{input:?}");
+    let output = who(|books| {
+        books.components[1].account.output -= 1;
+        books.components[1].account.dropped[0].1 += 1;
+    });
+    let plausible = || "plausible".to_owned();
+    assert!(output.contains(&Who::Output { name: plausible() }), "{output:?}");
+    let fan_out = who(|books| {
+        books.edges[2].account.sent += 1;
+        books.edges[2].account.queued += 1;
+    });
+    let expected = [Who::FanOut {
+        name: plausible(),
+        output: OutputName::Main,
+    }];
+    assert_eq!(fan_out, expected);
+}
+
 #[test]
 fn counts_at_the_end_of_their_range_do_not_overflow() {
     let mut account = Account {

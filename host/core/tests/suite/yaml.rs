@@ -71,6 +71,8 @@ fn plain_scalars_have_the_type_that_serde_yaml_gives_them() {
         "1700000000000000000",
         "12:30",
         "---a",
+        "---",
+        "...",
         "-",
         "+",
         ".",
@@ -161,6 +163,15 @@ fn an_alias_stands_for_its_anchor_and_a_bomb_is_refused() {
         );
     }
     assert_eq!(read(&bomb), (None, vec![codes::TOO_LARGE]));
+}
+
+#[test]
+fn aliases_of_a_long_text_are_refused() {
+    let text = format!(
+        "a: &x {}\nb: [*x, *x, *x]\n",
+        "long ".repeat(yaml::ALIASED_MAX_BYTES / 15)
+    );
+    assert_eq!(read(&text), (None, vec![codes::TOO_LARGE]));
 }
 
 #[test]
