@@ -88,7 +88,7 @@ pub struct Writer {
     /// Handed back to `write`.
     pub context: *mut c_void,
     /// Appends bytes. `[who]` plugin · `[thread]` that of the call that lent the writer · `[state]` during
-    /// that call only. Returns [`Outcome::FULL`] once the host's bound (1 MiB) is reached.
+    /// that call only. Returns [`Outcome::FULL`] once the host's bound is reached (1 MiB; 64 MiB for states).
     pub write: Option<unsafe extern "C" fn(context: *mut c_void, bytes: Bytes) -> Outcome>,
 }
 

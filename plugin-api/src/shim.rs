@@ -12,7 +12,7 @@ use crate::describe::Description;
 use crate::host::Host;
 use crate::plugin::{Commit, Fill, Flow, PluginError, Settings, Sink, Source, Stage, State};
 use abi_stable::StableAbi;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{NonNull, null};
@@ -433,11 +433,16 @@ fn enter(call: *mut Call, work: impl FnOnce(*mut Call) -> Result<Outcome, Plugin
 thread_local! {
     /// Where the panic that is being caught on this thread happened, left by the hook of [`keep_panic_places`].
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// How many [`catch`]es this thread is inside of.
+    static CATCHING: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Runs `work`; a panic becomes its message with its place.
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+    CATCHING.set(CATCHING.get() + 1);
+    let caught = catch_unwind(AssertUnwindSafe(work));
+    CATCHING.set(CATCHING.get() - 1);
+    caught.map_err(|payload| {
         let place = PANIC.with(|panic| panic.borrow_mut().take());
         let message = place.unwrap_or_else(|| payload_text(payload.as_ref()).to_owned());
         // A payload whose destructor panics must not take the host down.
@@ -446,9 +451,15 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     })
 }
 
-/// Keeps a panic's place for [`catch`] instead of printing it: the host logs it with the component's name.
+/// Keeps a panic's place for [`catch`] instead of printing it: the host logs it with the component's name. Panics that
+/// nobody catches (of threads that the plugin started by itself) go where they went before.
 pub(crate) fn keep_panic_places() {
-    std::panic::set_hook(Box::new(|info| {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if CATCHING.try_with(Cell::get).unwrap_or(0) == 0 {
+            before(info);
+            return;
+        }
         let place = info
             .location()
             .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));

@@ -170,7 +170,7 @@ impl Finished {
     }
 
     /// This very value, if the exit code is as expected.
-    #[must_use]
+    #[expect(clippy::return_self_not_must_use, reason = "often only the exit code is of interest")]
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert!(

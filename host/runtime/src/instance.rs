@@ -20,7 +20,9 @@ use std::ffi::c_void;
 use std::fmt;
 use std::ptr::{NonNull, null_mut};
 
-/// The largest answer (schema, description, state) taken from a plugin.
+/// The largest state taken from a plugin: some 60 bytes for each of the most sensors that `limits.sensors` allows.
+const STATE_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The largest other answer (schema, description) taken from a plugin.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 
 /// How a call went wrong.
@@ -199,14 +201,15 @@ fn lend(bytes: &[u8]) -> Bytes {
 /// Runs `ask` with a writer and returns what was written.
 fn answer(
     call: &'static str,
+    most: usize,
     ask: impl FnOnce(*mut Writer, *mut Call) -> Outcome,
 ) -> Result<Vec<u8>, CallError> {
     unsafe extern "C" fn collect(context: *mut c_void, bytes: Bytes) -> Outcome {
-        // SAFETY: `context` is the Vec below, which nothing else uses during the call.
-        let Some(answer) = (unsafe { context.cast::<Vec<u8>>().as_mut() }) else {
+        // SAFETY: `context` is the pair below, which nothing else uses during the call.
+        let Some((answer, most)) = (unsafe { context.cast::<(Vec<u8>, usize)>().as_mut() }) else {
             return Outcome::FAILED;
         };
-        if bytes.len > ANSWER_MAX_BYTES.saturating_sub(answer.len()) {
+        if bytes.len > most.saturating_sub(answer.len()) {
             return Outcome::FULL;
         }
         if bytes.len > 0 && !bytes.ptr.is_null() {
@@ -215,7 +218,7 @@ fn answer(
         }
         Outcome::OK
     }
-    let mut written: Vec<u8> = Vec::new();
+    let mut written: (Vec<u8>, usize) = (Vec::new(), most);
     let mut writer = Writer {
         context: (&raw mut written).cast(),
         write: Some(collect),
@@ -223,7 +226,7 @@ fn answer(
     let mut frame = Frame::new(0);
     let outcome = ask(&raw mut writer, frame.begin(0, 0));
     match frame.end(call, outcome)? {
-        Outcome::OK => Ok(written),
+        Outcome::OK => Ok(written.0),
         other => Err(CallError::contract(
             call,
             format_args!("outcome {} is not one of this call", other.0),
@@ -236,7 +239,9 @@ impl ComponentTypeHandle {
     pub fn schema(&self) -> Result<serde_json::Value, CallError> {
         let schema = self.functions().common().schema;
         // SAFETY: the handle's promise; writer and call live for the call.
-        let text = answer("schema", |writer, call| unsafe { schema(writer, call) })?;
+        let text = answer("schema", ANSWER_MAX_BYTES, |writer, call| unsafe {
+            schema(writer, call)
+        })?;
         serde_json::from_slice(&text)
             .map_err(|error| CallError::contract("schema", format_args!("no JSON: {error}")))
     }
@@ -246,7 +251,7 @@ impl ComponentTypeHandle {
         let describe = self.functions().common().describe;
         let settings = settings.to_string();
         // SAFETY: the handle's promise; settings, writer and call live for the call.
-        let text = answer("describe", |writer, call| unsafe {
+        let text = answer("describe", ANSWER_MAX_BYTES, |writer, call| unsafe {
             describe(lend(settings.as_bytes()), writer, call)
         })?;
         let description: Description = serde_json::from_slice(&text)
@@ -326,7 +331,7 @@ impl Core {
         self.host.enter();
         let instance = self.instance.as_ptr();
         // SAFETY: the handle's promise; the instance is open; writer and call live for the call.
-        let bytes = answer("snapshot", |writer, call| unsafe {
+        let bytes = answer("snapshot", STATE_MAX_BYTES, |writer, call| unsafe {
             (state.snapshot)(instance, state.version, writer, call)
         })?;
         Ok(Some((state.version, bytes)))
