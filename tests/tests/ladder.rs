@@ -352,3 +352,21 @@ fn a_plugin_built_against_another_abi_is_refused_by_its_layout() {
     let report = check(altered::library("altered-not", &[]).path());
     assert_eq!(report["accepted"], true, "{report:#}");
 }
+
+#[test]
+fn a_plugin_built_against_a_root_that_grew_at_its_end_is_taken() {
+    let changes = [
+        (
+            "abi.rs",
+            "    pub attach: unsafe extern \"C\" fn(host: *const HostTable) -> Outcome,\n",
+            "    pub attach: unsafe extern \"C\" fn(host: *const HostTable) -> Outcome,\n    /// New.\n    pub later: u32,\n",
+        ),
+        (
+            "export.rs",
+            "attach: shim::attach,",
+            "attach: shim::attach, later: 1,",
+        ),
+    ];
+    let report = check(altered::library("altered-longer", &changes).path());
+    assert_eq!(report["accepted"], true, "{report:#}");
+}

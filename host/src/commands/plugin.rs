@@ -98,6 +98,7 @@ pub(crate) fn run(command: PluginCommand) -> ExitCode {
             format,
         } => inspect::run(&plugin, directory, format),
     };
+    eprint!("{}", answer.complaint);
     match (
         io::stdout().lock().write_all(answer.text.as_bytes()),
         answer.refused,
