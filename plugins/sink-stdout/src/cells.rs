@@ -1,5 +1,6 @@
 //! What stands in the table's cells: text that fits its column and cannot move the cursor.
 
+use std::cmp::Ordering;
 use unicode_width::UnicodeWidthChar as _;
 
 const NS_PER_SECOND: i64 = 1_000_000_000;
@@ -95,6 +96,40 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The order in which people look for names: numbers in them count as numbers, so that `core=2` comes before `core=10`.
+pub(crate) fn natural_order(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (number_a, rest_a) = split_digits(a);
+        let (number_b, rest_b) = split_digits(b);
+        let (Some(first_a), Some(first_b)) = (a.chars().next(), b.chars().next()) else {
+            return a.len().cmp(&b.len());
+        };
+        if number_a.is_empty() || number_b.is_empty() {
+            match first_a.cmp(&first_b) {
+                Ordering::Equal => (a, b) = (&a[first_a.len_utf8()..], &b[first_b.len_utf8()..]),
+                unequal => return unequal,
+            }
+        } else {
+            // Without zeros in front the longer number is the larger one, however many digits there are.
+            let (digits_a, digits_b) = (number_a.trim_start_matches('0'), number_b.trim_start_matches('0'));
+            let order = digits_a
+                .len()
+                .cmp(&digits_b.len())
+                .then_with(|| digits_a.cmp(digits_b));
+            match order.then_with(|| number_a.len().cmp(&number_b.len())) {
+                Ordering::Equal => (a, b) = (rest_a, rest_b),
+                unequal => return unequal,
+            }
+        }
+    }
+}
+
+fn split_digits(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at(end)
+}
+
 /// Columns that a text takes.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
@@ -187,6 +222,28 @@ mod tests {
                 assert_eq!(columns(&cell), width, "{text} {width}");
                 push_right(text, width, &mut cell);
                 assert_eq!(columns(&cell), 2 * width, "{text} {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_in_names_sort_as_numbers() {
+        let sorted = [
+            "",
+            "a",
+            "a{core=0}",
+            "a{core=2}",
+            "a{core=02}",
+            "a{core=10}",
+            "b",
+            "load.1m",
+            "load.5m",
+            "load.15m",
+            "é",
+        ];
+        for (index, a) in sorted.iter().enumerate() {
+            for (other, b) in sorted.iter().enumerate() {
+                assert_eq!(natural_order(a, b), index.cmp(&other), "{a} {b}");
             }
         }
     }

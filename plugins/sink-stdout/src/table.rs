@@ -4,7 +4,7 @@
 //! the log on standard error, takes that line and pushes the table down; the next drawing starts below it. So log
 //! lines scroll away above the table, and a process that is killed leaves the terminal as it should be.
 
-use crate::cells::{age, columns, cut, printable, push_left, push_right, value_and_unit};
+use crate::cells::{age, columns, cut, natural_order, printable, push_left, push_right, value_and_unit};
 use crate::output::{Size, Style};
 use cardcage_codec::{Dictionary, quality_text};
 use cardcage_plugin_api::{Host, Record, Status, UnitId};
@@ -200,13 +200,11 @@ impl Table {
 
     fn sort(&mut self) {
         if !self.is_sorted {
-            let label = |id: &u32| {
-                self.rows
-                    .get(*id as usize)
-                    .and_then(Option::as_ref)
-                    .map(|row| &row.label)
+            let label = |id: u32| match self.rows.get(id as usize) {
+                Some(Some(row)) => &*row.label,
+                _ => "",
             };
-            self.order.sort_by(|a, b| label(a).cmp(&label(b)));
+            self.order.sort_by(|a, b| natural_order(label(*a), label(*b)));
             self.is_sorted = true;
         }
     }
