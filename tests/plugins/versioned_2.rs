@@ -1,4 +1,4 @@
-//! The second version of a plugin: it flags every record.
+//! The second version of a plugin: it turns every value's sign.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,7 @@ impl Stage for Odd {
     type Settings = NoSettings;
 
     fn describe(_: &NoSettings) -> Description {
-        Description::stage().writes(Field::Quality)
+        Description::stage().writes(Field::Value)
     }
 
     fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
@@ -20,10 +20,10 @@ impl Stage for Odd {
 
     fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
         for record in batch.records_mut() {
-            record.quality = record.quality.with(Quality::STALE);
+            record.value = -record.value;
         }
         Ok(Flow::Done)
     }
 }
 
-export_plugin! { name: "versioned", version: "1.10.0", components: [stage Odd { writes: [quality] }], probe: {} }
+export_plugin! { name: "versioned", version: "1.10.0", components: [stage Odd { writes: [value] }], probe: {} }

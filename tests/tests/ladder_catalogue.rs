@@ -30,9 +30,16 @@ fn the_highest_version_wins_and_any_can_be_asked_for() {
         .run(&["plugin", "inspect", "versioned", "--directory", "plugins"])
         .expect(0);
     assert!(shown.stdout.starts_with("versioned 1.10.0"), "{}", shown.stdout);
-    pipeline.run(&["check"]).expect(0);
+    // The second version turns signs.
+    let third_line = || {
+        pipeline.run(&["run"]).expect(0);
+        let text = std::fs::read_to_string(pipeline.path("lines.txt")).unwrap();
+        std::fs::remove_file(pipeline.path("lines.txt")).unwrap();
+        text.lines().nth(2).unwrap().to_owned()
+    };
+    assert_eq!(third_line(), "-2");
     pipeline.write_yaml(&counted("plugin: versioned@1.9.0"));
-    pipeline.run(&["check"]).expect(0);
+    assert_eq!(third_line(), "2");
     pipeline.write_yaml(&counted("plugin: versioned@1.9.1"));
     let refused = pipeline.run(&["check"]).expect(78);
     assert!(
