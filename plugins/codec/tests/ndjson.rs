@@ -140,6 +140,34 @@ fn each_fault_has_its_reason_and_place() {
 }
 
 #[test]
+fn sensors_that_look_alike_are_never_taken_for_each_other() {
+    let names = Names::default();
+    let mut reader = reader();
+    // Alike at both ends and in the middle, then many short ones of one length: whatever a quick look compares.
+    let alike = |n: u32| format!("same-start-{n:04}-same-middle-of-the-name-{n:04}-same-end");
+    let sensors: Vec<String> = (0..300)
+        .map(alike)
+        .chain((0..700).map(|n| format!("s{n:03}")))
+        .collect();
+    for round in 0..3 {
+        for sensor in &sensors {
+            for unit in ["Cel", "degF"].iter().cycle().skip(round).take(2) {
+                let text = format!("{{\"sensor\":\"{sensor}\",\"value\":1,\"unit\":\"{unit}\"}}\n");
+                let Step::Record(record, _) = reader.step(text.as_bytes(), &names, 0) else {
+                    panic!("no record: {text}")
+                };
+                names
+                    .with_sensor(record.sensor, |name, _| assert_eq!(name, sensor))
+                    .unwrap();
+                names
+                    .with_unit(record.unit, |code| assert_eq!(code, *unit))
+                    .unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_full_dictionary_rejects_new_sensors_and_keeps_known_ones() {
     let names = Names {
         room: Some(1),

@@ -278,6 +278,16 @@ mod tests {
     }
 
     #[test]
+    fn what_another_generation_wrote_is_not_cut_off() {
+        let mut target = small(20);
+        target.append(b"mine\n").unwrap();
+        target.medium.bytes.borrow_mut().extend_from_slice(b"theirs\n");
+        assert_eq!(target.look().unwrap(), 12);
+        target.append(b"too much for it\n").unwrap_err();
+        assert_eq!(target.medium.bytes.borrow().as_slice(), b"mine\ntheirs\n");
+    }
+
+    #[test]
     fn the_last_line_end_is_found_far_from_the_end() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("a");
