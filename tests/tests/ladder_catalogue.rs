@@ -192,3 +192,46 @@ checkpoint: { every: 50ms }
     running.signal(rustix::process::Signal::INT);
     let _ = running.finish().expect(0);
 }
+
+#[test]
+fn a_verdict_is_remembered_and_a_damaged_one_is_not_believed() {
+    let pipeline = Pipeline::new(
+        &format!(
+            "log: {{ level: debug }}\n{}",
+            counted("plugin: exercise/delay, settings: { hold: 1 }")
+        ),
+        &[],
+    );
+    pipeline.add(library("exercise"));
+    let remembered = |expected: bool| {
+        let finished = pipeline.run(&["run"]).expect(0);
+        let mut lines = finished.stderr.lines().filter(|line| line.contains("vetted"));
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("not logged\n{}", finished.stderr));
+        assert!(
+            line.contains(&format!("remembered={expected}"))
+                || line.contains(&format!("\"remembered\":{expected}")),
+            "{line}"
+        );
+        assert_eq!(lines.next(), None, "one library is vetted once");
+    };
+    remembered(false);
+    remembered(true);
+    let entries: Vec<_> = std::fs::read_dir(pipeline.path(".cardcage/verdicts"))
+        .unwrap()
+        .flatten()
+        .collect();
+    assert_eq!(entries.len(), 1);
+    let mut bytes = std::fs::read(entries[0].path()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(entries[0].path(), bytes).unwrap();
+    remembered(false);
+    // Another build of the plugin is another plugin.
+    let file = pipeline.path("plugins/libexercise.so");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.push(0);
+    std::fs::write(&file, bytes).unwrap();
+    remembered(false);
+}
