@@ -170,7 +170,10 @@ impl Finished {
     }
 
     /// This very value, if the exit code is as expected.
-    #[expect(clippy::return_self_not_must_use, reason = "often only the exit code is of interest")]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "often only the exit code is of interest"
+    )]
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert!(
