@@ -33,7 +33,7 @@ pub(crate) struct LaneRecord {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) inbox: Option<Arc<Inbox>>,
     /// Every edge that leaves the lane, to end them if the lane has to be given up.
-    pub(crate) senders: Vec<Sender>,
+    pub(crate) senders: Arc<[Sender]>,
 }
 
 /// A pipeline's lanes and what belongs to all of them.
@@ -83,6 +83,7 @@ pub(crate) fn build(
             cancel: Arc::clone(cancel),
             reports: reports.clone(),
             pool: pool.clone(),
+            leaving: wiring.leaving(lane).into(),
         };
         let inbox = inboxes.get(lane.head).cloned().flatten();
         let record = LaneRecord {
@@ -90,7 +91,7 @@ pub(crate) fn build(
             watch: Arc::clone(&context.watch),
             mailbox: Arc::new(Mailbox::default()),
             inbox: inbox.clone(),
-            senders: wiring.leaving(lane),
+            senders: Arc::clone(&context.leaving),
         };
         if let Some(lane) = wiring.lane(index, lane, inbox, &context, &record.mailbox) {
             lanes.push(lane);
@@ -240,6 +241,7 @@ impl Wiring<'_> {
             mailbox: Arc::clone(mailbox),
             context: context.clone(),
             injected_epoch: 0,
+            unannounced: 0,
             awaits_last_acknowledgement,
         })
     }

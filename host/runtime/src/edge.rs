@@ -21,6 +21,11 @@ impl Sender {
         self.inbox.barrier(self.edge, epoch);
     }
 
+    /// Wakes the consumer for what was sent since.
+    pub(crate) fn announce(&self) {
+        self.inbox.announce();
+    }
+
     pub(crate) fn end(&self) {
         self.inbox.end(self.edge);
     }
@@ -29,14 +34,18 @@ impl Sender {
         self.inbox.is_open()
     }
 
-    /// Hands over a batch; if the consumer is gone, the batch comes back and is counted on the edge.
-    pub(crate) fn send(&self, batch: Batch) -> Result<(), Batch> {
-        self.inbox.push(self.edge, batch).inspect_err(|batch| {
-            let counts = self.inbox.counts(self.edge);
-            counts.sent.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
-            counts
-                .discarded
-                .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
-        })
+    /// Hands over a batch without waking the consumer (see [`Sender::announce`]); if the consumer is gone, the batch comes back and is counted on the edge.
+    ///
+    /// Before it has to wait for room, `others` are announced: their consumers must not sleep meanwhile.
+    pub(crate) fn send(&self, batch: Batch, others: &[Self]) -> Result<(), Batch> {
+        self.inbox
+            .push(self.edge, batch, || others.iter().for_each(Self::announce))
+            .inspect_err(|batch| {
+                let counts = self.inbox.counts(self.edge);
+                counts.sent.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+                counts
+                    .discarded
+                    .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+            })
     }
 }

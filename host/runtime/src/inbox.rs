@@ -1,6 +1,8 @@
 //! What waits for a lane: one bounded queue per incoming edge, and the alignment of barriers over all of them.
 //!
-//! A lock is taken once a batch on each side, never per record. Small batches are put together while they wait, so that
+//! A lock is taken once a batch on each side, never per record. Who waits is woken late on purpose: a consumer when its
+//! producer says so ([`Inbox::announce`]) or has to wait itself, a producer when half of its room is free again. Waking
+//! for each batch would make two threads on one core change places for each batch. Small batches are put together while they wait, so that
 //! the bound, which counts capacity, is not spent on air.
 
 use crate::batch::{Batch, Pool};
@@ -39,6 +41,7 @@ struct Input {
     /// The barrier that this edge waits behind until the others have it too.
     barrier: Option<u64>,
     ended: bool,
+    writer_waits: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,7 @@ struct State {
     next: usize,
     /// The consumer is gone; nothing is taken any more.
     closed: bool,
+    reader_waits: bool,
 }
 
 /// Counts of one edge, for the books and for seeing where a pipeline waits.
@@ -81,6 +85,7 @@ impl Inbox {
                 inputs: (0..edges).map(|_| Input::default()).collect(),
                 next: 0,
                 closed: false,
+                reader_waits: false,
             }),
             readable: Condvar::new(),
             writable: Condvar::new(),
@@ -116,8 +121,23 @@ impl Inbox {
         state.inputs[edge].items.iter().map(Item::records).sum()
     }
 
-    /// Hands over a batch, waiting for room. Gives it back if the consumer is gone.
-    pub(crate) fn push(&self, edge: usize, batch: Batch) -> Result<(), Batch> {
+    /// Wakes the consumer, if it waits, for what was handed over since.
+    pub(crate) fn announce(&self) {
+        let state = self.lock();
+        self.wake_reader(state);
+    }
+
+    fn wake_reader(&self, mut state: MutexGuard<'_, State>) {
+        let waits = std::mem::take(&mut state.reader_waits);
+        drop(state);
+        if waits {
+            self.readable.notify_one();
+        }
+    }
+
+    /// Hands over a batch, waiting for room. Gives it back if the consumer is gone. The consumer is not woken before
+    /// [`Inbox::announce`], unless there is no room.
+    pub(crate) fn push(&self, edge: usize, batch: Batch, before_waiting: impl Fn()) -> Result<(), Batch> {
         let len = u64::from(batch.len());
         let mut state = self.lock();
         let mut blocked: Option<Instant> = None;
@@ -139,11 +159,19 @@ impl Inbox {
                 input.items.push_back(Item::Batch(batch));
                 break;
             }
-            blocked.get_or_insert_with(Instant::now);
+            if blocked.is_none() {
+                blocked = Some(Instant::now());
+                // Without the lock: it takes those of other inboxes.
+                drop(state);
+                self.announce();
+                before_waiting();
+                state = self.lock();
+                continue;
+            }
+            state.inputs[edge].writer_waits = true;
             state = self.writable.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
-        self.readable.notify_one();
         let counts = &self.counts[edge];
         counts.sent.fetch_add(len, Ordering::Relaxed);
         if let Some(since) = blocked {
@@ -159,14 +187,14 @@ impl Inbox {
         if !state.closed && !state.inputs[edge].ended {
             state.inputs[edge].items.push_back(Item::Barrier(epoch));
         }
-        drop(state);
-        self.readable.notify_one();
+        self.wake_reader(state);
     }
 
     /// Nothing will come on this edge any more; what waits is still delivered.
     pub(crate) fn end(&self, edge: usize) {
-        self.lock().inputs[edge].ended = true;
-        self.readable.notify_one();
+        let mut state = self.lock();
+        state.inputs[edge].ended = true;
+        self.wake_reader(state);
         self.writable.notify_all();
     }
 
@@ -204,22 +232,29 @@ impl Inbox {
         let mut state = self.lock();
         loop {
             if let Some(popped) = state.take() {
+                let writer_waits = match &popped {
+                    Popped::Batch(edge, _) => state.inputs[*edge].has_half_its_room(self.bound),
+                    _ => false,
+                };
                 drop(state);
                 if let Popped::Batch(edge, batch) = &popped {
-                    self.writable.notify_all();
+                    if writer_waits {
+                        self.writable.notify_all();
+                    }
                     self.counts[*edge]
                         .received
                         .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
                 }
                 return popped;
             }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Popped::TimedOut;
+            }
+            state.reader_waits = true;
             state = match deadline {
                 None => self.readable.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Popped::TimedOut;
-                    }
                     self.readable
                         .wait_timeout(state, left)
                         .unwrap_or_else(PoisonError::into_inner)
@@ -227,6 +262,15 @@ impl Inbox {
                 }
             };
         }
+    }
+}
+
+impl Input {
+    /// Whether a producer waits that should be woken now; it is woken once.
+    fn has_half_its_room(&mut self, bound: u64) -> bool {
+        let wake = self.writer_waits && self.waiting_capacity <= bound / 2;
+        self.writer_waits &= !wake;
+        wake
     }
 }
 
@@ -314,6 +358,10 @@ mod tests {
         batch
     }
 
+    fn push(inbox: &Inbox, edge: usize, batch: Batch) -> Result<(), Batch> {
+        inbox.push(edge, batch, || ()).inspect(|()| inbox.announce())
+    }
+
     const NOW: Option<Duration> = Some(Duration::ZERO);
 
     fn values(popped: &Popped) -> Vec<f64> {
@@ -327,15 +375,15 @@ mod tests {
     fn a_barrier_holds_an_edge_back_until_the_others_have_it_too() {
         let pool = Pool::new(4, 8);
         let inbox = Inbox::new(2, 64, pool.clone());
-        inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 1, &[1.0])).expect("open");
         inbox.barrier(0, 1);
-        inbox.push(0, batch(&pool, 2, &[2.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 2, &[2.0])).expect("open");
         assert_eq!(values(&inbox.pop(NOW)), [1.0]);
         assert!(
             matches!(inbox.pop(NOW), Popped::TimedOut),
             "edge 1 has not had the barrier"
         );
-        inbox.push(1, batch(&pool, 1, &[3.0])).expect("open");
+        push(&inbox, 1, batch(&pool, 1, &[3.0])).expect("open");
         inbox.barrier(1, 1);
         assert_eq!(values(&inbox.pop(NOW)), [3.0]);
         assert!(matches!(inbox.pop(NOW), Popped::Barrier(1)));
@@ -346,7 +394,7 @@ mod tests {
     fn an_ended_edge_does_not_hold_a_barrier_back() {
         let pool = Pool::new(4, 8);
         let inbox = Inbox::new(2, 64, pool.clone());
-        inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 1, &[1.0])).expect("open");
         inbox.end(0);
         inbox.barrier(1, 1);
         assert_eq!(values(&inbox.pop(NOW)), [1.0]);
@@ -360,11 +408,11 @@ mod tests {
     fn small_batches_are_put_together_but_never_across_a_barrier_or_an_epoch() {
         let pool = Pool::new(4, 8);
         let inbox = Inbox::new(1, 64, pool.clone());
-        inbox.push(0, batch(&pool, 1, &[1.0])).expect("open");
-        inbox.push(0, batch(&pool, 1, &[2.0, 3.0])).expect("open");
-        inbox.push(0, batch(&pool, 1, &[4.0, 5.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 1, &[1.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 1, &[2.0, 3.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 1, &[4.0, 5.0])).expect("open");
         inbox.barrier(0, 1);
-        inbox.push(0, batch(&pool, 2, &[6.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 2, &[6.0])).expect("open");
         assert_eq!(inbox.waiting(0), 6);
         assert_eq!(values(&inbox.pop(NOW)), [1.0, 2.0, 3.0]);
         assert_eq!(values(&inbox.pop(NOW)), [4.0, 5.0]);
@@ -378,10 +426,10 @@ mod tests {
     fn a_full_edge_blocks_its_producer_until_the_consumer_takes() {
         let pool = Pool::new(2, 8);
         let inbox = Arc::new(Inbox::new(1, 2, pool.clone()));
-        inbox.push(0, batch(&pool, 1, &[1.0, 2.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 1, &[1.0, 2.0])).expect("open");
         let producer = {
             let (inbox, pool) = (Arc::clone(&inbox), pool.clone());
-            std::thread::spawn(move || inbox.push(0, batch(&pool, 1, &[3.0, 4.0])).is_ok())
+            std::thread::spawn(move || push(&inbox, 0, batch(&pool, 1, &[3.0, 4.0])).is_ok())
         };
         assert_eq!(values(&inbox.pop(None)), [1.0, 2.0]);
         assert_eq!(values(&inbox.pop(None)), [3.0, 4.0]);
@@ -392,13 +440,11 @@ mod tests {
     fn closing_frees_a_blocked_producer_and_gives_back_what_waits() {
         let pool = Pool::new(2, 8);
         let inbox = Arc::new(Inbox::new(1, 2, pool.clone()));
-        inbox.push(0, batch(&pool, 1, &[1.0, 2.0])).expect("open");
+        push(&inbox, 0, batch(&pool, 1, &[1.0, 2.0])).expect("open");
         let producer = {
             let (inbox, pool) = (Arc::clone(&inbox), pool.clone());
             std::thread::spawn(move || {
-                inbox
-                    .push(0, batch(&pool, 1, &[3.0, 4.0]))
-                    .map_err(|batch| batch.len())
+                push(&inbox, 0, batch(&pool, 1, &[3.0, 4.0])).map_err(|batch| batch.len())
             })
         };
         // Whether the producer blocks already or comes later, it must be told.

@@ -18,6 +18,10 @@ use std::time::Duration;
 /// How long a source may wait in `fill` before it must come back to look for barriers: the ABI's 100 ms.
 const FILL_WAIT_NS: i64 = 100_000_000;
 
+/// After how many batches a busy lane wakes those who wait for them. A quarter of the default buffer: the consumer then
+/// has enough to do for its waking to be worth it, and the producer does not wait.
+const BATCHES_PER_WAKE: u32 = 4;
+
 /// Where a lane's batches come from.
 pub(crate) enum Feed {
     /// A source on this very thread.
@@ -54,6 +58,8 @@ pub(crate) struct Lane {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) context: LaneContext,
     pub(crate) injected_epoch: u64,
+    /// Batches passed on since those who wait for them were woken.
+    pub(crate) unannounced: u32,
     /// Whether the source wants to be told of its last position before it closes.
     pub(crate) awaits_last_acknowledgement: bool,
 }
@@ -77,7 +83,7 @@ impl Lane {
             Feed::Inbox(_) => self.run_inbox()?,
         }
         self.drain_stages()?;
-        self.for_each_sender(Sender::end);
+        self.context.leaving.iter().for_each(Sender::end);
         self.last_acknowledgement()?;
         self.close()
     }
@@ -90,13 +96,20 @@ impl Lane {
             let Feed::Source(source) = &mut self.feed else {
                 return Ok(());
             };
-            match source.fill(now_ns().saturating_add(FILL_WAIT_NS).min(next_tick_ns))? {
-                Next::Again => {}
-                Next::Wait(until_ns) => self
-                    .context
-                    .cancel
-                    .wait_for_nudge(until_ns.min(next_tick_ns), seen),
-                Next::Pass(batch) => self.pass(0, batch)?,
+            // A source that may have nothing more must not sleep on what nobody was told of yet.
+            let wait_ns = if self.unannounced > 0 { 0 } else { FILL_WAIT_NS };
+            match source.fill(now_ns().saturating_add(wait_ns).min(next_tick_ns))? {
+                Next::Again => self.announce(),
+                Next::Wait(until_ns) => {
+                    self.announce();
+                    self.context
+                        .cancel
+                        .wait_for_nudge(until_ns.min(next_tick_ns), seen);
+                }
+                Next::Pass(batch) => {
+                    self.pass(0, batch)?;
+                    self.passed_one();
+                }
                 Next::End => break,
             }
         }
@@ -128,7 +141,10 @@ impl Lane {
                     positions,
                 });
             }
-            self.for_each_sender(|sender| sender.barrier(requested));
+            self.context
+                .leaving
+                .iter()
+                .for_each(|sender| sender.barrier(requested));
         }
         self.acknowledge()
     }
@@ -182,10 +198,16 @@ impl Lane {
             let timeout = (next_tick_ns != i64::MAX).then(|| {
                 Duration::from_nanos(u64::try_from(next_tick_ns.saturating_sub(now_ns())).unwrap_or(0))
             });
-            match inbox.pop(timeout) {
+            let mut popped = inbox.pop(Some(Duration::ZERO));
+            if matches!(popped, Popped::TimedOut) {
+                self.announce();
+                popped = inbox.pop(timeout);
+            }
+            match popped {
                 Popped::Batch(_, batch) => {
                     self.first_counters(|counters| counters.came_in(u64::from(batch.len())));
                     self.pass(0, batch)?;
+                    self.passed_one();
                 }
                 Popped::Barrier(epoch) => self.barrier(epoch)?,
                 Popped::TimedOut => {}
@@ -194,6 +216,22 @@ impl Lane {
         }
         self.leave(&inbox);
         Ok(())
+    }
+
+    /// Counts a batch that went through; every few of them, those who wait are woken.
+    fn passed_one(&mut self) {
+        self.unannounced += 1;
+        if self.unannounced >= BATCHES_PER_WAKE {
+            self.announce();
+        }
+    }
+
+    /// Wakes those who wait for what was passed on.
+    fn announce(&mut self) {
+        if self.unannounced > 0 {
+            self.unannounced = 0;
+            self.context.leaving.iter().for_each(Sender::announce);
+        }
     }
 
     /// Nobody is left to work for: what waits is lost, and what still comes is refused.
@@ -225,7 +263,10 @@ impl Lane {
                 epoch,
             });
         }
-        self.for_each_sender(|sender| sender.barrier(epoch));
+        self.context
+            .leaving
+            .iter()
+            .for_each(|sender| sender.barrier(epoch));
         Ok(())
     }
 
@@ -331,6 +372,7 @@ impl Lane {
         blank.header.config_generation = 1;
         self.forward(index, &blank)?;
         self.context.pool.give(blank);
+        self.unannounced += 1;
         Ok(())
     }
 
@@ -347,21 +389,6 @@ impl Lane {
         match &self.exit {
             Exit::Sink(sink) => sink.slot.instance.is_some(),
             Exit::Senders(senders) => senders.iter().any(Sender::is_open),
-        }
-    }
-
-    /// Every edge that leaves this lane.
-    fn for_each_sender(&self, mut each: impl FnMut(&Sender)) {
-        for stage in &self.stages {
-            stage.port_senders.iter().flatten().for_each(&mut each);
-            stage.slot.dead_letter.iter().for_each(&mut each);
-        }
-        if let Feed::Source(source) = &self.feed {
-            source.slot.dead_letter.iter().for_each(&mut each);
-        }
-        match &self.exit {
-            Exit::Sink(sink) => sink.slot.dead_letter.iter().for_each(&mut each),
-            Exit::Senders(senders) => senders.iter().for_each(&mut each),
         }
     }
 
@@ -394,11 +421,11 @@ fn fan_out(senders: &[Sender], batch: Batch, context: &LaneContext) {
         return;
     };
     for sender in others {
-        if let Err(back) = sender.send(context.pool.copy(&batch)) {
+        if let Err(back) = sender.send(context.pool.copy(&batch), &context.leaving) {
             context.pool.give(back);
         }
     }
-    if let Err(back) = last.send(batch) {
+    if let Err(back) = last.send(batch, &context.leaving) {
         context.pool.give(back);
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct LaneContext {
     pub(crate) cancel: Arc<Cancel>,
     pub(crate) reports: Reports,
     pub(crate) pool: Pool,
+    /// Every edge that leaves the lane.
+    pub(crate) leaving: Arc<[Sender]>,
 }
 
 /// How to make an instance of a component, again and again.
@@ -116,7 +118,7 @@ impl<I: Opened> Slot<I> {
         match (&self.dead_letter, copy) {
             (Some(dead_letter), Some(copy)) => {
                 self.counters.dead_letter(u64::from(copy.len()));
-                if let Err(batch) = dead_letter.send(copy) {
+                if let Err(batch) = dead_letter.send(copy, &self.context.leaving) {
                     self.context.pool.give(batch);
                 }
             }
