@@ -32,6 +32,7 @@ pub(super) fn files(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let pairs = daemon.iter().zip(&fused);
     let ratio = median(pairs.map(|(daemon, fused)| daemon.cpu.as_secs_f64() / fused.cpu.as_secs_f64()));
     let speed = median(daemon.iter().map(|cost| records / cost.wall.as_secs_f64()));
+    let by_cpu = median(daemon.iter().map(|cost| records / cost.cpu.as_secs_f64()));
     let memory = daemon.iter().map(|cost| cost.max_rss).max().map(super::mib);
 
     report.figure(
@@ -49,6 +50,12 @@ pub(super) fn files(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         RATIO,
     );
     report.figure("files: daemon", speed, "records/s", RECORDS_PER_SECOND);
+    report.figure(
+        "files: daemon, by processor time",
+        by_cpu,
+        "records/CPU-s",
+        Target::None,
+    );
     report.figure("files: daemon, most memory of all runs", memory, "MiB", RSS_MIB);
     note(&format!(
         "fused took {FUSED_WHEN_MEASURED} CPU-s/M when the targets were set; outputs: {compared}"

@@ -8,6 +8,7 @@ use crate::{Failure, workspace};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const RECORDS_PER_SECOND: Target = Target::AtLeast(300e6);
 /// Speed of the loaded plugins for that of the linked ones.
@@ -27,25 +28,35 @@ pub(super) fn plumbing(bench: &Bench, report: &mut Report) -> Result<(), Failure
     let start = config(bench, "plumbing-start", 1)?;
     let (mut loaded, mut in_one, mut calls) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.options.runs {
-        let daemon = |config: &Path| run(bench, bench.daemon().arg("run").arg(config));
-        let program = |config: &Path| run(bench, Command::new(&linked).arg("run").arg(config));
-        // Only the flow counts: starting up takes the same with one record.
-        loaded.push(f64::from(records) / (daemon(&whole)? - daemon(&start)?));
-        in_one.push(f64::from(records) / (program(&whole)? - program(&start)?));
+        loaded.push(Flow::of(bench, &[&whole, &start], || bench.daemon())?);
+        in_one.push(Flow::of(bench, &[&whole, &start], || Command::new(&linked))?);
         calls.push(number(&bench.run(Command::new(&linked).args(["call", CALLS]))?)?);
     }
-    let pairs = loaded.iter().zip(&in_one).map(|(loaded, linked)| loaded / linked);
-    let ratio = median(pairs);
+    let rate = |flows: &[Flow], seconds: fn(&Flow) -> f64| {
+        median(flows.iter().map(|flow| f64::from(records) / seconds(flow)))
+    };
+    let ratio = median(
+        loaded
+            .iter()
+            .zip(&in_one)
+            .map(|(loaded, linked)| linked.cpu_s / loaded.cpu_s),
+    );
     report.figure(
         "plumbing: loaded plugins",
-        median(loaded),
+        rate(&loaded, |flow| flow.wall_s),
         "records/s",
         RECORDS_PER_SECOND,
     );
     report.figure(
-        "plumbing: the same, linked statically",
-        median(in_one),
-        "records/s",
+        "plumbing: loaded plugins, by processor time",
+        rate(&loaded, |flow| flow.cpu_s),
+        "records/CPU-s",
+        Target::None,
+    );
+    report.figure(
+        "plumbing: linked statically, by processor time",
+        rate(&in_one, |flow| flow.cpu_s),
+        "records/CPU-s",
         Target::None,
     );
     report.figure(
@@ -66,10 +77,31 @@ pub(super) fn plumbing(bench: &Bench, report: &mut Report) -> Result<(), Failure
     Ok(())
 }
 
-/// Seconds from start to exit.
-fn run(bench: &Bench, command: &mut Command) -> Result<f64, Failure> {
-    remove(&state(bench))?;
-    Ok(bench.run(command)?.wall.as_secs_f64())
+/// What the flow of all records took, without the start of the program.
+struct Flow {
+    wall_s: f64,
+    /// What remains comparable on a machine that does other things, too.
+    cpu_s: f64,
+}
+
+impl Flow {
+    /// Runs the program with both configs: starting up takes the same with one record.
+    fn of(
+        bench: &Bench,
+        [whole, start]: &[&Path; 2],
+        program: impl Fn() -> Command,
+    ) -> Result<Self, Failure> {
+        let run = |config: &Path| {
+            remove(&state(bench))?;
+            bench.run(program().arg("run").arg(config))
+        };
+        let (whole, start) = (run(whole)?, run(start)?);
+        let without = |whole: Duration, start: Duration| whole.saturating_sub(start).as_secs_f64();
+        Ok(Self {
+            wall_s: without(whole.wall, start.wall),
+            cpu_s: without(whole.cpu, start.cpu),
+        })
+    }
 }
 
 fn number(cost: &Cost) -> Result<f64, Failure> {

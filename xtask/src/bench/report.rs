@@ -28,7 +28,9 @@ impl Report {
             kernel()
         );
         if let Some(busy) = load().filter(|load| *load > 0.5) {
-            println!("busy: the load average is {busy}, so expect misses and wide spreads");
+            println!(
+                "busy: the load average is {busy}, so believe ratios and processor times, not records/s"
+            );
         }
         println!(
             "\n{:<52} {:>12} {:<14} {:>16} {:>7}",
