@@ -45,13 +45,11 @@ pub(crate) struct Document {
 
 /// Reads the named file, or the first of the usual ones.
 pub(crate) fn read(file: Option<&Path>) -> Result<Document, DocumentError> {
-    let path = match file {
-        Some(file) => file.to_owned(),
-        None => {
-            let mut usual = DEFAULT_FILES.iter().map(PathBuf::from);
-            usual.find(|path| path.exists()).ok_or(DocumentError::NoFile)?
-        }
-    };
+    let mut usual = DEFAULT_FILES.iter().map(PathBuf::from);
+    let path = file
+        .map(Path::to_owned)
+        .or_else(|| usual.find(|path| path.exists()))
+        .ok_or(DocumentError::NoFile)?;
     let unreadable = |why: String| DocumentError::Unreadable {
         path: path.clone(),
         why,
@@ -59,9 +57,8 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Document, DocumentError> {
     let bytes = read_at_most(&path, FILE_MAX_BYTES).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at]
-            .iter()
-            .filter(|byte| **byte == b'\n')
+        let line = String::from_utf8_lossy(&error.as_bytes()[..at])
+            .matches('\n')
             .count()
             + 1;
         unreadable(format!(

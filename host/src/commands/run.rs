@@ -47,10 +47,11 @@ impl RunError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Document(DocumentError::NoFile) => exit::USAGE,
-            Self::Document(DocumentError::Unreadable { .. }) | Self::Io(_) => exit::IO,
+            Self::Document(DocumentError::Unreadable { .. })
+            | Self::State(StateError::Io { .. })
+            | Self::Io(_) => exit::IO,
             Self::Document(DocumentError::Refused(_)) | Self::Refused(_) => exit::REFUSED,
             Self::State(StateError::Held(_)) => exit::HELD,
-            Self::State(StateError::Io { .. }) => exit::IO,
             Self::Pipeline(_) => exit::SOFTWARE,
         }
     }
