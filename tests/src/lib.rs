@@ -7,6 +7,7 @@
 //! - [`build`]: where the program and the libraries are.
 //! - [`pipeline`]: a folder with a `pipeline.yaml` and plugins, and the program running there.
 //! - [`altered`]: plugins built against a plugin API that was changed.
+//! - [`own_crate`]: a plugin in a crate outside the workspace.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -16,9 +17,10 @@
 
 pub mod altered;
 pub mod build;
+pub mod own_crate;
 pub mod pipeline;
 
-pub use build::{binary, library, plugin};
+pub use build::{binary, library, plugin, workspace};
 pub use pipeline::{Finished, Pipeline, Running, wait_for_lines};
 
 use std::time::{Duration, Instant};

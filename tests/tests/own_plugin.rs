@@ -1,0 +1,49 @@
+//! A plugin author's first hour: a stage in a crate of its own, from the README, built, checked and run.
+
+#![forbid(unsafe_code)]
+
+use e2e::{Pipeline, own_crate, workspace};
+use std::fs;
+
+/// The README's Rust block.
+fn readme_stage() -> String {
+    let readme = fs::read_to_string(workspace().join("README.md")).expect("there is a README");
+    let (_, rest) = readme.split_once("```rust\n").expect("with a Rust block");
+    rest.split_once("```").expect("that ends").0.to_owned()
+}
+
+const PIPELINE: &str = "version: 1
+sources:
+  gen: { plugin: generate, settings: { count: 100, sensors: 1, waveform: constant } }
+stages:
+  calm: { plugin: deadband, inputs: [gen], settings: { at_least: 0.5 } }
+sinks:
+  archive: { plugin: file, inputs: [calm], settings: { path: out.ndjson } }
+";
+
+#[test]
+fn the_stage_in_the_readme_is_some_thirty_lines_and_runs_from_a_crate_of_its_own() {
+    let source = readme_stage();
+    let code = source
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.trim().starts_with("//"));
+    let lines = code.count();
+    assert!(lines <= 33, "{lines} lines with settings, export and all");
+    let own = own_crate::build("deadband", &source);
+    let pipeline = Pipeline::new(PIPELINE, &["source_generate", "sink_file"]);
+    let library = pipeline.add(&own.library());
+    let library = library.to_str().expect("a path in UTF-8");
+    pipeline.run(&["plugin", "check", library]).expect(0);
+    let shown = pipeline.run(&["plugin", "inspect", library]).expect(0);
+    assert!(shown.stdout.contains("at_least"), "{}", shown.stdout);
+    pipeline.run(&["run"]).expect(0);
+    let out = fs::read_to_string(pipeline.path("out.ndjson")).expect("written");
+    assert_eq!(out.lines().count(), 1, "a constant passes once: {out}");
+    pipeline.write_yaml(&PIPELINE.replace("at_least: 0.5", "atleast: 0.5"));
+    let refused = pipeline.run(&["check"]).expect(78);
+    assert!(
+        refused.stderr.contains("did you mean `at_least`"),
+        "{}",
+        refused.stderr
+    );
+}
