@@ -36,10 +36,7 @@ pub(crate) fn assemble(
     state: Option<&Path>,
     environment: &Arc<Environment>,
 ) -> Result<Assembled, Diagnostics> {
-    let vetting = Vetting {
-        cache: state.map(|state| state.join(VERDICTS)),
-        ..Vetting::default()
-    };
+    let vetting = Vetting { cache: state.map(|state| state.join(VERDICTS)), ..Vetting::default() };
     let mut catalogue = Catalogue::scan(&directories(&config, folder), vetting);
     let mut problems = Diagnostics::new();
     let mut parts = Vec::with_capacity(config.components.len());
@@ -65,12 +62,7 @@ fn directories(config: &Config, folder: &Path) -> Vec<PathBuf> {
     if config.plugins.directories.is_empty() {
         return default_directories();
     }
-    config
-        .plugins
-        .directories
-        .iter()
-        .map(|directory| folder.join(directory))
-        .collect()
+    config.plugins.directories.iter().map(|directory| folder.join(directory)).collect()
 }
 
 fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut Diagnostics) -> Option<Part> {
@@ -87,10 +79,7 @@ fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut D
     };
     match loaded.settle(component) {
         Ok(settled) => Some(Part {
-            config: ComponentConfig {
-                settings: settled.settings,
-                ..component.clone()
-            },
+            config: ComponentConfig { settings: settled.settings, ..component.clone() },
             handle: loaded.handle().clone(),
             description: settled.description,
         }),
@@ -99,17 +88,11 @@ fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut D
                 let message = if problem.setting.is_empty() {
                     format!("`{}`: {}", component.name, problem.message)
                 } else {
-                    format!(
-                        "`{}`: setting `{}`: {}",
-                        component.name, problem.setting, problem.message
-                    )
+                    format!("`{}`: setting `{}`: {}", component.name, problem.setting, problem.message)
                 };
                 Diagnostic::error(BAD_SETTING, message)
                     .at(component.setting_location(&problem.setting).clone())
-                    .help(format!(
-                        "`cardcage plugin inspect {}` shows its settings",
-                        component.plugin.name
-                    ))
+                    .help(format!("`cardcage plugin inspect {}` shows its settings", component.plugin.name))
             }));
             None
         }
@@ -133,10 +116,7 @@ fn unused(catalogue: &Catalogue) -> Diagnostics {
         .refused()
         .iter()
         .filter(|refusal| seen.insert(refusal.file.clone()))
-        .map(|refusal| Diagnostic {
-            severity: Severity::Warning,
-            ..refused(UNUSED_REFUSED, refusal)
-        })
+        .map(|refusal| Diagnostic { severity: Severity::Warning, ..refused(UNUSED_REFUSED, refusal) })
         .collect()
 }
 

@@ -11,13 +11,7 @@ use std::process::ExitCode;
 
 /// Runs sensor-data pipelines made of compiled, checked plugins.
 #[derive(Debug, Parser)]
-#[command(
-    name = "cardcage",
-    version,
-    about,
-    max_term_width = 100,
-    subcommand_required = true
-)]
+#[command(name = "cardcage", version, about, max_term_width = 100, subcommand_required = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -22,9 +22,7 @@ pub(crate) fn start(log: &Log) {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if human {
         let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         builder.with_ansi(colours).with_target(false).try_init()
@@ -32,9 +30,6 @@ pub(crate) fn start(log: &Log) {
         builder.json().flatten_event(true).try_init()
     };
     if let (Ok(()), Some(error)) = (started, bad) {
-        tracing::warn!(
-            "{FILTER_VARIABLE} is no log filter ({error}); using `{}`",
-            log.level
-        );
+        tracing::warn!("{FILTER_VARIABLE} is no log filter ({error}); using `{}`", log.level);
     }
 }

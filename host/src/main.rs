@@ -17,10 +17,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments
-        .next()
-        .is_some_and(|first| first == loader::vetting::SUBCOMMAND)
-    {
+    if arguments.next().is_some_and(|first| first == loader::vetting::SUBCOMMAND) {
         // Before anything else: the child's process must be as bare as it can be.
         return loader::vetting::child::main(arguments);
     }

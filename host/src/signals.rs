@@ -25,21 +25,19 @@ impl Drain {
 pub(crate) fn listen(drain: &Drain) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let drain = drain.clone();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let mut draining = false;
-            for signal in signals.forever() {
-                let handle = drain.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                match handle {
-                    Some(handle) if !draining => {
-                        draining = true;
-                        tracing::info!("draining; once more to end at once");
-                        handle.drain();
-                    }
-                    _ => signal_hook::low_level::exit(SIGNAL_BASE + signal),
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut draining = false;
+        for signal in signals.forever() {
+            let handle = drain.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            match handle {
+                Some(handle) if !draining => {
+                    draining = true;
+                    tracing::info!("draining; once more to end at once");
+                    handle.drain();
                 }
+                _ => signal_hook::low_level::exit(SIGNAL_BASE + signal),
             }
-        })?;
+        }
+    })?;
     Ok(())
 }

@@ -39,21 +39,13 @@ pub(crate) struct StateDirectory {
 impl StateDirectory {
     /// Makes the folder if need be, and takes hold of it.
     pub(crate) fn hold(path: &Path) -> Result<Self, StateError> {
-        let io = |why: String| StateError::Io {
-            path: path.to_owned(),
-            why,
-        };
+        let io = |why: String| StateError::Io { path: path.to_owned(), why };
         std::fs::create_dir_all(path).map_err(|error| io(error.to_string()))?;
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
-        let lock = options
-            .open(path.join(LOCK_FILE))
-            .map_err(|error| io(error.to_string()))?;
+        let lock = options.open(path.join(LOCK_FILE)).map_err(|error| io(error.to_string()))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Held(path.to_owned())),
             Err(error) => Err(io(error.to_string())),
         }

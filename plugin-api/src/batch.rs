@@ -20,11 +20,7 @@ impl Names {
     pub(crate) fn of(description: &Description) -> Self {
         Self {
             ports: description.ports.clone(),
-            reasons: description
-                .reasons
-                .iter()
-                .map(|reason| reason.name.clone())
-                .collect(),
+            reasons: description.reasons.iter().map(|reason| reason.name.clone()).collect(),
         }
     }
 }
@@ -285,11 +281,7 @@ pub struct Outputs<'a> {
 
 impl<'a> Outputs<'a> {
     pub(crate) fn new(raw: &'a mut RawOutputs, counts: Counts<'a>) -> Self {
-        Self {
-            raw: NonNull::from(raw),
-            counts,
-            lent: PhantomData,
-        }
+        Self { raw: NonNull::from(raw), counts, lent: PhantomData }
     }
 
     /// A port by the name under which `describe` named it. A name that was not described gives a port without a
@@ -306,10 +298,7 @@ impl<'a> Outputs<'a> {
             }
             _ => None,
         };
-        Port {
-            raw: batch,
-            counts: self.counts,
-        }
+        Port { raw: batch, counts: self.counts }
     }
 
     /// The host's time for this call, UTC nanoseconds since 1970.
@@ -333,11 +322,7 @@ impl<'a> Outputs<'a> {
         }
         // SAFETY: `main` is a batch that the host lends for the call; only this method uses it.
         let main = unsafe { &mut *raw.main };
-        Port {
-            raw: Some(main),
-            counts: self.counts,
-        }
-        .push(record)
+        Port { raw: Some(main), counts: self.counts }.push(record)
     }
 
     /// How many more records the main output takes in this call.

@@ -104,20 +104,14 @@ impl Description {
     /// Adds a reason for which unwanted records are dropped.
     #[must_use]
     pub fn drops(mut self, reason: &str) -> Self {
-        self.reasons.push(Reason {
-            name: reason.to_owned(),
-            rejects: false,
-        });
+        self.reasons.push(Reason { name: reason.to_owned(), rejects: false });
         self.does(Capability::Drops)
     }
 
     /// Adds a reason for which unfit records or input lines are rejected.
     #[must_use]
     pub fn rejects(mut self, reason: &str) -> Self {
-        self.reasons.push(Reason {
-            name: reason.to_owned(),
-            rejects: true,
-        });
+        self.reasons.push(Reason { name: reason.to_owned(), rejects: true });
         self.does(Capability::Drops)
     }
 
@@ -159,10 +153,7 @@ impl Description {
     /// Adds a problem with a setting (`"min"`, `"rotate.size"`); the component is then refused.
     #[must_use]
     pub fn problem(mut self, setting: &str, message: impl Into<String>) -> Self {
-        self.problems.push(SettingProblem {
-            setting: setting.to_owned(),
-            message: message.into(),
-        });
+        self.problems.push(SettingProblem { setting: setting.to_owned(), message: message.into() });
         self
     }
 
@@ -171,9 +162,7 @@ impl Description {
         let well_named = |name: &str| {
             !name.is_empty()
                 && name.len() <= 64
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         let twice = |names: &[&str]| {
             names
@@ -185,23 +174,13 @@ impl Description {
         let ports: Vec<&str> = self.ports.iter().map(String::as_str).collect();
         let reasons: Vec<&str> = self.reasons.iter().map(|reason| reason.name.as_str()).collect();
         if ports.len() > crate::abi::PORTS_MAX {
-            return Some(format!(
-                "{} ports; at most {}",
-                ports.len(),
-                crate::abi::PORTS_MAX
-            ));
+            return Some(format!("{} ports; at most {}", ports.len(), crate::abi::PORTS_MAX));
         }
         if reasons.len() > crate::abi::REASONS_MAX {
-            return Some(format!(
-                "{} reasons; at most {}",
-                reasons.len(),
-                crate::abi::REASONS_MAX
-            ));
+            return Some(format!("{} reasons; at most {}", reasons.len(), crate::abi::REASONS_MAX));
         }
         if let Some(name) = ports.iter().chain(&reasons).find(|name| !well_named(name)) {
-            return Some(format!(
-                "`{name}` is no name: 1 to 64 lower-case letters, digits and `_`"
-            ));
+            return Some(format!("`{name}` is no name: 1 to 64 lower-case letters, digits and `_`"));
         }
         if let Some(name) = twice(&ports) {
             return Some(format!("port `{name}` is described twice"));
@@ -210,10 +189,7 @@ impl Description {
             return Some(format!("reason `{name}` is described twice"));
         }
         if self.kind != Kind::Stage && !self.ports.is_empty() {
-            return Some(format!(
-                "a {} has no ports; `{}` is described",
-                self.kind, self.ports[0]
-            ));
+            return Some(format!("a {} has no ports; `{}` is described", self.kind, self.ports[0]));
         }
         None
     }

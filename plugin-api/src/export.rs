@@ -92,10 +92,7 @@ impl<const N: usize> Note<N> {
         }
         Self {
             name_size: 9,
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "asserted above to be at most 256 KiB"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "asserted above to be at most 256 KiB")]
             description_size: N as u32,
             kind: NOTE_TYPE,
             name,

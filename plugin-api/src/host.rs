@@ -68,24 +68,12 @@ impl Host {
 
     /// The id of a sensor with tags, in any order.
     pub fn tagged_sensor(&self, name: &str, tags: &[(&str, &str)]) -> Result<SensorId, DictionaryFull> {
-        let tags: Vec<Tag> = tags
-            .iter()
-            .map(|(key, value)| Tag {
-                key: lend(key),
-                value: lend(value),
-            })
-            .collect();
+        let tags: Vec<Tag> =
+            tags.iter().map(|(key, value)| Tag { key: lend(key), value: lend(value) }).collect();
         let mut id = SensorId::default();
-        let outcome = call!(
-            self,
-            intern_sensor(lend(name), tags.as_ptr(), tags.len(), &raw mut id),
-            Outcome::FULL
-        );
-        if outcome == Outcome::OK {
-            Ok(id)
-        } else {
-            Err(DictionaryFull)
-        }
+        let outcome =
+            call!(self, intern_sensor(lend(name), tags.as_ptr(), tags.len(), &raw mut id), Outcome::FULL);
+        if outcome == Outcome::OK { Ok(id) } else { Err(DictionaryFull) }
     }
 
     /// The id of a unit code. The empty code is [`UnitId::NONE`].
@@ -95,20 +83,12 @@ impl Host {
         }
         let mut id = UnitId::NONE;
         let outcome = call!(self, intern_unit(lend(code), &raw mut id), Outcome::FULL);
-        if outcome == Outcome::OK {
-            Ok(id)
-        } else {
-            Err(DictionaryFull)
-        }
+        if outcome == Outcome::OK { Ok(id) } else { Err(DictionaryFull) }
     }
 
     /// The sensor behind an id.
     pub fn sensor_entry(&self, id: SensorId) -> Option<Sensor> {
-        let mut entry = SensorEntry {
-            name: lend(""),
-            tags: std::ptr::null(),
-            tag_count: 0,
-        };
+        let mut entry = SensorEntry { name: lend(""), tags: std::ptr::null(), tag_count: 0 };
         let outcome = call!(self, sensor(id, &raw mut entry), Outcome::UNKNOWN);
         (outcome == Outcome::OK).then_some(Sensor { entry })
     }
@@ -126,30 +106,18 @@ impl Host {
 
     /// A counter that the manifest declares; `None` if it does not.
     pub fn counter(&self, name: &str) -> Option<Counter> {
-        self.metric(name).map(|cell| Counter {
-            host: self.clone(),
-            cell,
-            one_thread: PhantomData,
-        })
+        self.metric(name).map(|cell| Counter { host: self.clone(), cell, one_thread: PhantomData })
     }
 
     /// A gauge that the manifest declares; `None` if it does not.
     pub fn gauge(&self, name: &str) -> Option<Gauge> {
-        self.metric(name).map(|cell| Gauge {
-            host: self.clone(),
-            cell,
-            one_thread: PhantomData,
-        })
+        self.metric(name).map(|cell| Gauge { host: self.clone(), cell, one_thread: PhantomData })
     }
 
     fn metric(&self, name: &str) -> Option<NonNull<MetricCell>> {
         let mut cell = null_mut();
         let outcome = call!(self, metric(lend(name), &raw mut cell), Outcome::UNKNOWN);
-        if outcome == Outcome::OK {
-            NonNull::new(cell)
-        } else {
-            None
-        }
+        if outcome == Outcome::OK { NonNull::new(cell) } else { None }
     }
 
     /// UTC nanoseconds since 1970.
@@ -190,17 +158,11 @@ impl Host {
         F: FnOnce(Host) -> Result<(), PluginError> + Send + 'static,
     {
         let argument = Box::into_raw(Box::new(run));
-        let main = ThreadMain {
-            main: Some(thread_main::<F>),
-            argument: argument.cast(),
-        };
+        let main = ThreadMain { main: Some(thread_main::<F>), argument: argument.cast() };
         let mut handle = null_mut();
         let outcome = call!(self, spawn(lend(name), main, &raw mut handle), Outcome::FAILED);
         match NonNull::new(handle) {
-            Some(handle) if outcome == Outcome::OK => Ok(Thread {
-                host: self.clone(),
-                handle,
-            }),
+            Some(handle) if outcome == Outcome::OK => Ok(Thread { host: self.clone(), handle }),
             _ => {
                 // SAFETY: a spawn that is not OK has not taken the argument, which came from `into_raw` above.
                 drop(unsafe { Box::from_raw(argument) });
@@ -317,10 +279,7 @@ pub struct SensorCache {
 impl SensorCache {
     /// An empty cache.
     pub fn new(host: &Host) -> Self {
-        Self {
-            host: host.clone(),
-            ids: HashMap::default(),
-        }
+        Self { host: host.clone(), ids: HashMap::default() }
     }
 
     /// The id of a sensor without tags.
@@ -353,10 +312,7 @@ impl SensorCache {
 
 /// Lends text to the host for a call.
 pub(crate) fn lend(text: &str) -> Bytes {
-    Bytes {
-        ptr: text.as_ptr(),
-        len: text.len(),
-    }
+    Bytes { ptr: text.as_ptr(), len: text.len() }
 }
 
 /// # Safety
@@ -381,10 +337,7 @@ fn collect_into(into: &mut Vec<u8>) -> Writer {
         }
         Outcome::OK
     }
-    Writer {
-        context: std::ptr::from_mut(into).cast(),
-        write: Some(append),
-    }
+    Writer { context: std::ptr::from_mut(into).cast(), write: Some(append) }
 }
 
 unsafe extern "C" fn thread_main<F>(argument: *mut c_void, host: *const HostTable) -> Outcome

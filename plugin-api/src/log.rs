@@ -15,10 +15,7 @@ const EVENT_MAX_BYTES: usize = 8 * 1024;
 
 /// Sends this library's events to the host. A library that installed a subscriber of its own keeps it.
 pub(crate) fn forward_to(host: Host) {
-    let _ = tracing::subscriber::set_global_default(Forward {
-        host,
-        spans: AtomicU64::new(1),
-    });
+    let _ = tracing::subscriber::set_global_default(Forward { host, spans: AtomicU64::new(1) });
 }
 
 struct Forward {
@@ -40,8 +37,7 @@ impl Subscriber for Forward {
         let mut text = Text(String::new());
         event.record(&mut text);
         let metadata = event.metadata();
-        self.host
-            .log(number(*metadata.level()), metadata.target(), &text.0);
+        self.host.log(number(*metadata.level()), metadata.target(), &text.0);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -234,10 +234,7 @@ impl Capabilities {
     /// (`deterministic`, `parallel_by_sensor`, `idempotent`, …) are not bounds: only effects are compared.
     pub fn beyond(&self, bounds: &Self) -> Vec<String> {
         let plain = self.does.difference(&bounds.does).map(|c| c.name().to_owned());
-        let fields = self
-            .writes
-            .difference(&bounds.writes)
-            .map(|f| format!("writes {f:?}").to_lowercase());
+        let fields = self.writes.difference(&bounds.writes).map(|f| format!("writes {f:?}").to_lowercase());
         let threads = (self.threads > bounds.threads)
             .then(|| format!("threads {} (declared {})", self.threads, bounds.threads));
         plain.chain(fields).chain(threads).collect()

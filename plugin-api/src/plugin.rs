@@ -146,17 +146,13 @@ pub struct PluginError {
 impl PluginError {
     /// An error in words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-        }
+        Self { message: message.into() }
     }
 
     /// The same error with what was being done in front: `path: No such file`.
     #[must_use]
     pub fn context(self, doing: impl fmt::Display) -> Self {
-        Self {
-            message: format!("{doing}: {}", self.message),
-        }
+        Self { message: format!("{doing}: {}", self.message) }
     }
 }
 

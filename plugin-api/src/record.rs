@@ -50,9 +50,7 @@ impl Status {
 
     /// The status with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Good, Self::Uncertain, Self::Bad]
-            .into_iter()
-            .find(|status| status.name() == name)
+        [Self::Good, Self::Uncertain, Self::Bad].into_iter().find(|status| status.name() == name)
     }
 }
 
@@ -150,10 +148,7 @@ mod tests {
     #[test]
     fn a_status_round_trips_and_leaves_flags_alone() {
         for status in [Status::Good, Status::Uncertain, Status::Bad] {
-            let quality = Quality::GOOD
-                .with(Quality::CLAMPED)
-                .with(Quality::STALE)
-                .with_status(status);
+            let quality = Quality::GOOD.with(Quality::CLAMPED).with(Quality::STALE).with_status(status);
             assert_eq!(quality.status(), status);
             assert!(quality.has(Quality::CLAMPED) && quality.has(Quality::STALE));
             assert!(!quality.has(Quality::INTERPOLATED));

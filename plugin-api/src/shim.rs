@@ -19,58 +19,37 @@ use std::ptr::{NonNull, null};
 
 /// The component type of a source, for `export_plugin!`.
 pub const fn source<T: Source>(name: &'static str) -> ComponentType {
-    ComponentType {
-        source: SourceOf::<T>::VTABLE,
-        ..blank(name, KindCode::SOURCE)
-    }
+    ComponentType { source: SourceOf::<T>::VTABLE, ..blank(name, KindCode::SOURCE) }
 }
 
 /// The component type of a source with state, for `export_plugin!`.
 pub const fn source_with_state<T: Source + State>(name: &'static str) -> ComponentType {
-    ComponentType {
-        source: SourceOf::<T>::WITH_STATE,
-        ..blank(name, KindCode::SOURCE)
-    }
+    ComponentType { source: SourceOf::<T>::WITH_STATE, ..blank(name, KindCode::SOURCE) }
 }
 
 /// The component type of a stage, for `export_plugin!`.
 pub const fn stage<T: Stage>(name: &'static str) -> ComponentType {
-    ComponentType {
-        stage: StageOf::<T>::VTABLE,
-        ..blank(name, KindCode::STAGE)
-    }
+    ComponentType { stage: StageOf::<T>::VTABLE, ..blank(name, KindCode::STAGE) }
 }
 
 /// The component type of a stage with state, for `export_plugin!`.
 pub const fn stage_with_state<T: Stage + State>(name: &'static str) -> ComponentType {
-    ComponentType {
-        stage: StageOf::<T>::WITH_STATE,
-        ..blank(name, KindCode::STAGE)
-    }
+    ComponentType { stage: StageOf::<T>::WITH_STATE, ..blank(name, KindCode::STAGE) }
 }
 
 /// The component type of a sink, for `export_plugin!`.
 pub const fn sink<T: Sink>(name: &'static str) -> ComponentType {
-    ComponentType {
-        sink: SinkOf::<T>::VTABLE,
-        ..blank(name, KindCode::SINK)
-    }
+    ComponentType { sink: SinkOf::<T>::VTABLE, ..blank(name, KindCode::SINK) }
 }
 
 /// The component type of a sink with state, for `export_plugin!`.
 pub const fn sink_with_state<T: Sink + State>(name: &'static str) -> ComponentType {
-    ComponentType {
-        sink: SinkOf::<T>::WITH_STATE,
-        ..blank(name, KindCode::SINK)
-    }
+    ComponentType { sink: SinkOf::<T>::WITH_STATE, ..blank(name, KindCode::SINK) }
 }
 
 const fn blank(name: &'static str, kind: KindCode) -> ComponentType {
     ComponentType {
-        name: Bytes {
-            ptr: name.as_ptr(),
-            len: name.len(),
-        },
+        name: Bytes { ptr: name.as_ptr(), len: name.len() },
         kind,
         reserved: 0,
         source: null(),
@@ -200,11 +179,7 @@ impl<T: State> StateOf<T> {
 }
 
 unsafe extern "C" fn get_state_group<T: State>(id: u32) -> *const Group {
-    if id == Group::STATE {
-        StateOf::<T>::GROUP
-    } else {
-        null()
-    }
+    if id == Group::STATE { StateOf::<T>::GROUP } else { null() }
 }
 
 unsafe extern "C" fn schema<T, L: Lifecycle<T>>(out: *mut Writer, call: *mut Call) -> Outcome {
@@ -460,9 +435,7 @@ pub(crate) fn keep_panic_places() {
             before(info);
             return;
         }
-        let place = info
-            .location()
-            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         let text = format!("{}{place}", payload_text(info.payload()));
         let _ = PANIC.try_with(|panic| *panic.borrow_mut() = Some(text));
     }));
@@ -546,9 +519,7 @@ fn parse<S: Settings>(json: &[u8]) -> Result<S, PluginError> {
     serde_json::from_slice(json).map_err(|error| {
         let text = error.to_string();
         // The settings are one line made by the host: its line and column would mislead.
-        let sentence = text
-            .rsplit_once(" at line ")
-            .map_or(text.as_str(), |(sentence, _)| sentence);
+        let sentence = text.rsplit_once(" at line ").map_or(text.as_str(), |(sentence, _)| sentence);
         PluginError::new(sentence)
     })
 }
@@ -557,23 +528,11 @@ fn parse<S: Settings>(json: &[u8]) -> Result<S, PluginError> {
 /// `out` is null or lent by the host for the running call.
 unsafe fn write_out(out: *mut Writer, what: &[u8]) -> Result<Outcome, PluginError> {
     // SAFETY: by this function's contract.
-    let Some(Writer {
-        context,
-        write: Some(write),
-    }) = (unsafe { out.as_ref() })
-    else {
+    let Some(Writer { context, write: Some(write) }) = (unsafe { out.as_ref() }) else {
         return Err(PluginError::new("the host lent no writer"));
     };
     // SAFETY: the writer's function takes its own context and bytes that are valid for the call.
-    match unsafe {
-        write(
-            *context,
-            Bytes {
-                ptr: what.as_ptr(),
-                len: what.len(),
-            },
-        )
-    } {
+    match unsafe { write(*context, Bytes { ptr: what.as_ptr(), len: what.len() }) } {
         Outcome::OK => Ok(Outcome::OK),
         _ => Err(PluginError::new("the answer is larger than the host takes")),
     }

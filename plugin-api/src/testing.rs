@@ -60,11 +60,7 @@ pub const BATCH_RECORDS: usize = 4096;
 
 /// A good reading of the first sensor, without a unit, taken at [`START_NS`].
 pub fn record(value: f64) -> Record {
-    Record {
-        timestamp_ns: START_NS,
-        value,
-        ..Record::default()
-    }
+    Record { timestamp_ns: START_NS, value, ..Record::default() }
 }
 
 /// A call that did not end well.
@@ -79,10 +75,7 @@ pub struct Failure {
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::FAILED,
-            message: message.into(),
-        }
+        Self { outcome: Outcome::FAILED, message: message.into() }
     }
 
     /// Whether the component panicked.

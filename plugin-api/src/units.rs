@@ -71,11 +71,7 @@ impl Unit {
 
     /// Its code.
     pub fn code(self) -> String {
-        format!(
-            "{}{}",
-            self.prefix.map_or("", |prefix| prefix.code),
-            self.row.code
-        )
+        format!("{}{}", self.prefix.map_or("", |prefix| prefix.code), self.row.code)
     }
 
     /// How many base units one of it is: `base = (value + offset) * scale`.
@@ -98,11 +94,7 @@ impl Unit {
         let (multiply, divide) = reduced(from_over * to_under, from_under * to_over);
         // In hundredths, since those are whole numbers: 0 degC is then 32 degF and not 31.999999999999943.
         let add = (self.row.zero_hundredths * multiply - target.row.zero_hundredths * divide) / 100.0;
-        Some(Conversion {
-            multiply,
-            add,
-            divide,
-        })
+        Some(Conversion { multiply, add, divide })
     }
 
     /// A value of this unit in `target`; `None` if they measure different things. For many values keep [`Unit::to`].
@@ -112,9 +104,7 @@ impl Unit {
 
     /// Base units as a fraction of numbers that are whole wherever the unit's definition allows it.
     fn ratio(self) -> (f64, f64) {
-        let (over, under) = self
-            .prefix
-            .map_or((1.0, 1.0), |prefix| (prefix.over, prefix.under));
+        let (over, under) = self.prefix.map_or((1.0, 1.0), |prefix| (prefix.over, prefix.under));
         (self.row.over * over, self.row.under * under)
     }
 }
@@ -135,11 +125,7 @@ pub struct Conversion {
 
 impl Conversion {
     /// Changes nothing.
-    pub const IDENTITY: Self = Self {
-        multiply: 1.0,
-        add: 0.0,
-        divide: 1.0,
-    };
+    pub const IDENTITY: Self = Self { multiply: 1.0, add: 0.0, divide: 1.0 };
 
     /// Whether there is nothing to divide by.
     pub fn is_product(self) -> bool {

@@ -28,20 +28,11 @@ fn the_layout_of_every_type_that_crosses_is_as_released() {
 fn the_header_is_exported_under_the_name_that_the_layout_check_defines() {
     // The macro can't put a constant into `export_name`, so the name is written out there.
     let source = include_str!("../src/export.rs");
-    let written = format!(
-        "export_name = \"{}\"",
-        abi_stable::library::ROOT_MODULE_LOADER_NAME
-    );
+    let written = format!("export_name = \"{}\"", abi_stable::library::ROOT_MODULE_LOADER_NAME);
     assert!(source.contains(&written), "{written}");
-    let manifest = format!(
-        "export_name = \"{}\"",
-        cardcage_plugin_api::manifest::MANIFEST_SYMBOL
-    );
+    let manifest = format!("export_name = \"{}\"", cardcage_plugin_api::manifest::MANIFEST_SYMBOL);
     assert!(source.contains(&manifest), "{manifest}");
-    let section = format!(
-        "link_section = \"{}\"",
-        cardcage_plugin_api::manifest::NOTE_SECTION
-    );
+    let section = format!("link_section = \"{}\"", cardcage_plugin_api::manifest::NOTE_SECTION);
     assert!(source.contains(&section), "{section}");
 }
 
@@ -110,18 +101,11 @@ fn signature(function: &TLFunction) -> String {
         .zip(function.param_type_layouts.iter())
         .map(|(name, layout)| format!("{name}: {}", pointed(layout())))
         .collect();
-    let returned = function
-        .return_type_layout()
-        .map_or_else(|| "()".to_owned(), |layout| pointed(layout()));
+    let returned = function.return_type_layout().map_or_else(|| "()".to_owned(), |layout| pointed(layout()));
     format!("fn({}) -> {returned}", parameters.join(", "))
 }
 
 /// A type's name; of a pointer, with what it points to.
 fn pointed(layout: &'static TypeLayout) -> String {
-    layout
-        .full_type()
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    layout.full_type().to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -55,8 +55,7 @@ impl Source for Count {
                 tracing::info!("exercise logs from a host thread");
                 // A thread that the host does not know of: its events can still be told by the library.
                 let bare = std::thread::spawn(|| tracing::info!("exercise logs from a bare thread"));
-                bare.join()
-                    .map_err(|_| PluginError::new("the bare thread panicked"))
+                bare.join().map_err(|_| PluginError::new("the bare thread panicked"))
             })?);
         }
         Ok(Self {
@@ -76,12 +75,7 @@ impl Source for Count {
         while self.next < self.end {
             #[expect(clippy::cast_precision_loss, reason = "tests count far below 2^53")]
             let value = self.next as f64;
-            let record = Record {
-                timestamp_ns: now_ns,
-                value,
-                sensor: self.sensor,
-                ..Record::default()
-            };
+            let record = Record { timestamp_ns: now_ns, value, sensor: self.sensor, ..Record::default() };
             if !out.push(record) {
                 break;
             }
@@ -92,11 +86,7 @@ impl Source for Count {
         if let Some(counter) = &self.made {
             counter.add(made.into());
         }
-        Ok(if self.next == self.end {
-            Fill::Finished
-        } else {
-            Fill::Produced
-        })
+        Ok(if self.next == self.end { Fill::Finished } else { Fill::Produced })
     }
 
     fn acknowledge(&mut self, positions: &[StreamPosition]) -> Result<(), PluginError> {
@@ -206,20 +196,13 @@ impl State for Delay {
 
     fn snapshot(&mut self, _: u32) -> Result<Vec<u8>, PluginError> {
         // The host's ids are its own: what outlives the process would carry names. This one is only brought back here.
-        let values: Vec<u8> = self
-            .held
-            .iter()
-            .flat_map(|record| record.value.to_le_bytes())
-            .collect();
+        let values: Vec<u8> = self.held.iter().flat_map(|record| record.value.to_le_bytes()).collect();
         Ok(values)
     }
 
     fn restore(&mut self, _: u32, state: &[u8]) -> Result<(), PluginError> {
         for value in state.chunks_exact(8) {
-            self.held.push_back(Record {
-                value: f64::from_le_bytes(value.try_into()?),
-                ..Record::default()
-            });
+            self.held.push_back(Record { value: f64::from_le_bytes(value.try_into()?), ..Record::default() });
         }
         Ok(())
     }
@@ -236,10 +219,7 @@ impl Stage for Twice {
     type Settings = NoSettings;
 
     fn describe(_: &NoSettings) -> Description {
-        Description::stage()
-            .does(Capability::Creates)
-            .does(Capability::Deterministic)
-            .port("odd")
+        Description::stage().does(Capability::Creates).does(Capability::Deterministic).port("odd")
     }
 
     fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
@@ -290,10 +270,7 @@ impl Sink for Lines {
     }
 
     fn open(settings: LinesSettings, _: &Host) -> Result<Self, PluginError> {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&settings.path);
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&settings.path);
         Ok(Self {
             file: file.map_err(|error| PluginError::from(error).context(&settings.path))?,
             waiting: Vec::new(),
@@ -301,11 +278,8 @@ impl Sink for Lines {
     }
 
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
-        let (numbers, others): (Vec<f64>, Vec<f64>) = batch
-            .records()
-            .iter()
-            .map(|record| record.value)
-            .partition(|value| !value.is_nan());
+        let (numbers, others): (Vec<f64>, Vec<f64>) =
+            batch.records().iter().map(|record| record.value).partition(|value| !value.is_nan());
         batch.reject("not_a_number", others.len() as u64);
         self.waiting.extend(numbers);
         Ok(())

@@ -27,10 +27,7 @@ impl Stage for Pass {
 }
 
 // SAFETY: the stage's own table, which stays.
-const FORGED: StageVtable = StageVtable {
-    process: None,
-    ..unsafe { *stage::<Pass>("pass").stage }
-};
+const FORGED: StageVtable = StageVtable { process: None, ..unsafe { *stage::<Pass>("pass").stage } };
 
 struct Plugin;
 
@@ -41,10 +38,7 @@ impl Library for Plugin {
         r#""components":[{"kind":"stage","name":"pass","probe":{"settings":{}}}]}"#
     )
     .as_bytes();
-    const COMPONENTS: &'static [ComponentType] = &[ComponentType {
-        stage: &FORGED,
-        ..stage::<Pass>("pass")
-    }];
+    const COMPONENTS: &'static [ComponentType] = &[ComponentType { stage: &FORGED, ..stage::<Pass>("pass") }];
 }
 
 extern "C" fn load() -> RootModuleResult {

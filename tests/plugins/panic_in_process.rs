@@ -19,10 +19,7 @@ impl Stage for Odd {
     }
 
     fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
-        assert!(
-            batch.records().iter().all(|record| record.value.is_finite()),
-            "not finite"
-        );
+        assert!(batch.records().iter().all(|record| record.value.is_finite()), "not finite");
         Ok(Flow::Done)
     }
 }

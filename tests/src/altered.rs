@@ -29,13 +29,8 @@ pub fn library(name: &str, changes: &[(&str, &str, &str)]) -> Altered {
     fs::write(stage.join("Cargo.toml"), MANIFEST.replace("NAME", name)).expect("a manifest can be written");
     fs::write(stage.join("src/lib.rs"), SOURCE).expect("a source can be written");
     let target = target().display().to_string();
-    let mut built = cargo_build(
-        folder.path(),
-        &["--package", name, "--offline", "--target-dir", &target],
-    );
-    let made = built
-        .remove(&name.replace('-', "_"))
-        .expect("the stage is a library");
+    let mut built = cargo_build(folder.path(), &["--package", name, "--offline", "--target-dir", &target]);
+    let made = built.remove(&name.replace('-', "_")).expect("the stage is a library");
     // Out of the target folder, where somebody may look for plugins.
     let path = folder.path().join(format!("lib{name}.so"));
     fs::copy(&made, &path).expect("the library can be copied");

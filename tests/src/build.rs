@@ -7,9 +7,7 @@ use std::sync::OnceLock;
 
 /// The workspace's folder.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests' folder is inside the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' folder is inside the workspace")
 }
 
 /// The program.
@@ -20,9 +18,7 @@ pub fn binary() -> &'static Path {
 /// The target folder of the workspace.
 pub fn target() -> &'static Path {
     let profile = binary().parent().expect("the program is in a folder");
-    profile
-        .parent()
-        .expect("the profile's folder is in the target folder")
+    profile.parent().expect("the profile's folder is in the target folder")
 }
 
 /// The library of one of the project's plugins: `stage_range`, `source_file`.
@@ -42,10 +38,7 @@ pub fn library(name: &str) -> &'static Path {
 /// Runs cargo in a folder and gives the files of each `cdylib` and binary that it built, by target name.
 pub fn cargo_build(folder: &Path, arguments: &[&str]) -> BTreeMap<String, PathBuf> {
     let mut command = Command::new(env!("CARGO"));
-    command
-        .current_dir(folder)
-        .args(["build", "--message-format=json-render-diagnostics"])
-        .args(arguments);
+    command.current_dir(folder).args(["build", "--message-format=json-render-diagnostics"]).args(arguments);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -57,11 +50,7 @@ pub fn cargo_build(folder: &Path, arguments: &[&str]) -> BTreeMap<String, PathBu
         }
     }
     let output = command.output().expect("cargo can be run");
-    assert!(
-        output.status.success(),
-        "cargo build failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo build failed:\n{}", String::from_utf8_lossy(&output.stderr));
     artifacts(&output.stdout)
 }
 
@@ -74,19 +63,10 @@ fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         // What the project's own commands are made of is not under test here.
-        let everything = [
-            "--workspace",
-            "--exclude",
-            "xtask",
-            "--lib",
-            "--bins",
-            "--examples",
-        ];
+        let everything = ["--workspace", "--exclude", "xtask", "--lib", "--bins", "--examples"];
         let mut files = cargo_build(workspace(), &everything);
         Built {
-            binary: files
-                .remove("cardcage")
-                .expect("the workspace builds the program"),
+            binary: files.remove("cardcage").expect("the workspace builds the program"),
             libraries: files,
         }
     })

@@ -10,10 +10,7 @@
 //! - [`own_crate`]: a plugin in a crate outside the workspace.
 
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "a harness fails by panicking, everywhere"
-)]
+#![expect(clippy::missing_panics_doc, reason = "a harness fails by panicking, everywhere")]
 
 pub mod altered;
 pub mod build;

@@ -28,9 +28,7 @@ pub fn build(name: &str, source: &str) -> OwnCrate {
         .expect("the lock file can be copied");
     let target = target().display().to_string();
     let mut built = cargo_build(folder.path(), &["--offline", "--target-dir", &target]);
-    let made = built
-        .remove(&name.replace('-', "_"))
-        .expect("the crate is a library");
+    let made = built.remove(&name.replace('-', "_")).expect("the crate is a library");
     // Out of the target folder, where somebody may look for plugins.
     let own = OwnCrate { folder };
     fs::copy(&made, own.library()).expect("the library can be copied");

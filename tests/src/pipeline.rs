@@ -82,11 +82,7 @@ impl Pipeline {
             .stderr(create(&stderr))
             .spawn()
             .expect("the program can be started");
-        Running {
-            child,
-            stdout,
-            stderr,
-        }
+        Running { child, stdout, stderr }
     }
 }
 
@@ -117,21 +113,14 @@ impl Running {
 
     /// Waits until standard error holds this text.
     pub fn wait_for_stderr(&self, text: &str) {
-        wait_for(&format!("`{text}` on standard error"), || {
-            self.stderr().contains(text).then_some(())
-        });
+        wait_for(&format!("`{text}` on standard error"), || self.stderr().contains(text).then_some(()));
     }
 
     /// Waits for its end.
     pub fn finish(mut self) -> Finished {
-        let status = wait_for("the program's end", || {
-            self.child.try_wait().expect("a child can be waited for")
-        });
-        Finished {
-            status,
-            stdout: self.stdout(),
-            stderr: self.stderr(),
-        }
+        let status =
+            wait_for("the program's end", || self.child.try_wait().expect("a child can be waited for"));
+        Finished { status, stdout: self.stdout(), stderr: self.stderr() }
     }
 }
 
@@ -164,16 +153,11 @@ pub struct Finished {
 impl Finished {
     /// The exit code.
     pub fn code(&self) -> i32 {
-        self.status
-            .code()
-            .unwrap_or_else(|| panic!("ended by a signal: {:?}\n{}", self.status, self.stderr))
+        self.status.code().unwrap_or_else(|| panic!("ended by a signal: {:?}\n{}", self.status, self.stderr))
     }
 
     /// This very value, if the exit code is as expected.
-    #[expect(
-        clippy::return_self_not_must_use,
-        reason = "often only the exit code is of interest"
-    )]
+    #[expect(clippy::return_self_not_must_use, reason = "often only the exit code is of interest")]
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert!(
@@ -194,8 +178,5 @@ impl Finished {
 }
 
 fn read(path: &Path) -> String {
-    std::fs::read(path).map_or_else(
-        |_| String::new(),
-        |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-    )
+    std::fs::read(path).map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }

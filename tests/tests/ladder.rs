@@ -31,10 +31,7 @@ fn refused(file: &Path, code: &str) -> Value {
     let report = check(file);
     assert_eq!(report["refusal"]["code"], code, "{report:#}");
     for part in ["found", "expected", "help"] {
-        assert!(
-            !report["refusal"][part].as_str().unwrap_or_default().is_empty(),
-            "{part}: {report:#}"
-        );
+        assert!(!report["refusal"][part].as_str().unwrap_or_default().is_empty(), "{part}: {report:#}");
     }
     report
 }
@@ -47,10 +44,7 @@ struct Changed {
 
 impl Changed {
     fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            bytes: std::fs::read(plugin("stage_range")).unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap(), bytes: std::fs::read(plugin("stage_range")).unwrap() }
     }
 
     fn write(&self) -> PathBuf {
@@ -131,14 +125,8 @@ fn a_library_with_types_of_all_kinds_that_uses_everything_passes() {
 fn what_is_no_regular_file_is_never_opened() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("libfifo.so");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
-        0,
-    )
-    .unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
     let pipeline = Pipeline::new("version: 1", &[]);
     for (path, code) in [
         (fifo.as_path(), "ladder.file.not-regular"),
@@ -147,9 +135,7 @@ fn what_is_no_regular_file_is_never_opened() {
         (Path::new("nowhere.so"), "ladder.file.missing"),
     ] {
         let path = path.display().to_string();
-        let finished = pipeline
-            .run(&["plugin", "check", "--format", "json", &path])
-            .expect(78);
+        let finished = pipeline.run(&["plugin", "check", "--format", "json", &path]).expect(78);
         assert_eq!(finished.json()["refusal"]["code"], code);
     }
 }
@@ -162,10 +148,7 @@ fn a_file_that_others_can_write_is_not_trusted() {
     let check = |what: &str| {
         let finished = pipeline.run(&["plugin", "check", "--format", "json", &file.display().to_string()]);
         let report = finished.json();
-        assert_eq!(
-            report["refusal"]["code"], "ladder.file.writable",
-            "{what}: {report:#}"
-        );
+        assert_eq!(report["refusal"]["code"], "ladder.file.writable", "{what}: {report:#}");
     };
     let chmod = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     chmod(&file, 0o666);
@@ -189,18 +172,9 @@ fn damaged_and_foreign_files_are_refused_before_anything_runs() {
         (Changed::new().set(18, &[183, 0]), "ladder.elf.wrong-machine"),
         (Changed::new().set(4, &[1]), "ladder.elf.no-elf"),
         (Changed::new().set(16, &[2, 0]), "ladder.elf.no-library"),
-        (
-            Changed::new().headers(PT_LOAD, |header| header[4] |= 0b11),
-            "ladder.elf.writable-code",
-        ),
-        (
-            Changed::new().headers(PT_GNU_STACK, |header| header[4] |= 1),
-            "ladder.elf.executable-stack",
-        ),
-        (
-            Changed::new().headers(PT_GNU_STACK, |header| header[0] = 0),
-            "ladder.elf.executable-stack",
-        ),
+        (Changed::new().headers(PT_LOAD, |header| header[4] |= 0b11), "ladder.elf.writable-code"),
+        (Changed::new().headers(PT_GNU_STACK, |header| header[4] |= 1), "ladder.elf.executable-stack"),
+        (Changed::new().headers(PT_GNU_STACK, |header| header[0] = 0), "ladder.elf.executable-stack"),
     ];
     for (changed, code) in cases {
         refused(&changed.write(), code);
@@ -209,16 +183,8 @@ fn damaged_and_foreign_files_are_refused_before_anything_runs() {
 
 #[test]
 fn a_library_that_is_no_plugin_is_told_from_a_damaged_plugin() {
-    let libm = [
-        "/lib/x86_64-linux-gnu/libm.so.6",
-        "/lib/aarch64-linux-gnu/libm.so.6",
-        "/lib64/libm.so.6",
-    ];
-    let libm = libm
-        .iter()
-        .map(Path::new)
-        .find(|path| path.exists())
-        .expect("a C library");
+    let libm = ["/lib/x86_64-linux-gnu/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6", "/lib64/libm.so.6"];
+    let libm = libm.iter().map(Path::new).find(|path| path.exists()).expect("a C library");
     refused(libm, "ladder.manifest.missing");
 }
 
@@ -236,17 +202,9 @@ fn a_note_that_was_edited_after_the_build_is_found_out() {
 #[test]
 fn a_plugin_that_crashes_or_hangs_does_so_in_the_child() {
     for (name, code, place) in [
-        (
-            "abort_in_constructor",
-            "ladder.vetting.died",
-            "SIGABRT at rung 5 (open)",
-        ),
+        ("abort_in_constructor", "ladder.vetting.died", "SIGABRT at rung 5 (open)"),
         ("abort_at_exit", "ladder.vetting.died", "SIGABRT after all rungs"),
-        (
-            "exit_in_describe",
-            "ladder.vetting.died",
-            "exit code 3 at rung 9 (probe)",
-        ),
+        ("exit_in_describe", "ladder.vetting.died", "exit code 3 at rung 9 (probe)"),
         ("panic_in_open", "ladder.probe.panicked", "no luck today"),
     ] {
         let report = refused(library(name), code);
@@ -255,12 +213,7 @@ fn a_plugin_that_crashes_or_hangs_does_so_in_the_child() {
     }
     let report = check_with(library("hang_in_open"), &["--deadline", "1s"]);
     assert_eq!(report["refusal"]["code"], "ladder.vetting.timeout", "{report:#}");
-    assert!(
-        report["refusal"]["found"]
-            .as_str()
-            .unwrap()
-            .contains("rung 9 (probe)")
-    );
+    assert!(report["refusal"]["found"].as_str().unwrap().contains("rung 9 (probe)"));
 }
 
 #[test]
@@ -287,12 +240,7 @@ fn a_plugin_that_breaks_its_contract_is_refused_by_the_probe() {
 fn a_header_without_a_layout_and_a_table_with_a_hole_are_refused() {
     refused(library("no_layout"), "ladder.layout.no-layout");
     let report = refused(library("forged_table"), "ladder.vtable.incomplete");
-    assert!(
-        report["refusal"]["found"]
-            .as_str()
-            .unwrap()
-            .contains("`process` is null")
-    );
+    assert!(report["refusal"]["found"].as_str().unwrap().contains("`process` is null"));
 }
 
 #[test]
@@ -330,20 +278,14 @@ fn a_plugin_built_against_another_abi_is_refused_by_its_layout() {
                     "    pub quality: Quality,\n}",
                     "    pub quality: Quality,\n    /// More.\n    pub more: u64,\n}",
                 ),
-                (
-                    "record.rs",
-                    "size_of::<Record>() == 24",
-                    "size_of::<Record>() == 32",
-                ),
+                ("record.rs", "size_of::<Record>() == 24", "size_of::<Record>() == 32"),
             ],
             "",
         ),
     ];
     for (name, changes, words) in cases {
-        let report = refused(
-            altered::library(&format!("altered-{name}"), &changes).path(),
-            "ladder.layout.mismatch",
-        );
+        let report =
+            refused(altered::library(&format!("altered-{name}"), &changes).path(), "ladder.layout.mismatch");
         let found = report["refusal"]["found"].as_str().unwrap();
         assert!(found.contains(words), "{name}: {found}");
         assert!(found.len() < 1000, "{name}: {found}");
@@ -361,11 +303,7 @@ fn a_plugin_built_against_a_root_that_grew_at_its_end_is_taken() {
             "    pub attach: unsafe extern \"C\" fn(host: *const HostTable) -> Outcome,\n",
             "    pub attach: unsafe extern \"C\" fn(host: *const HostTable) -> Outcome,\n    /// New.\n    pub later: u32,\n",
         ),
-        (
-            "export.rs",
-            "attach: shim::attach,",
-            "attach: shim::attach, later: 1,",
-        ),
+        ("export.rs", "attach: shim::attach,", "attach: shim::attach, later: 1,"),
     ];
     let report = check(altered::library("altered-longer", &changes).path());
     assert_eq!(report["accepted"], true, "{report:#}");

@@ -26,9 +26,7 @@ fn the_highest_version_wins_and_any_can_be_asked_for() {
         pipeline.add(library(name));
     }
     // 1.10.0 is above 1.9.0: versions are numbers, not text.
-    let shown = pipeline
-        .run(&["plugin", "inspect", "versioned", "--directory", "plugins"])
-        .expect(0);
+    let shown = pipeline.run(&["plugin", "inspect", "versioned", "--directory", "plugins"]).expect(0);
     assert!(shown.stdout.starts_with("versioned 1.10.0"), "{}", shown.stdout);
     // The second version turns signs.
     let third_line = || {
@@ -54,10 +52,7 @@ fn two_files_that_are_the_same_version_and_differ_are_both_refused() {
     for name in ["exercise", "versioned_1", "versioned_2", "versioned_2_again"] {
         pipeline.add(library(name));
     }
-    let listed = pipeline
-        .run(&["plugin", "list", "plugins", "--format", "json"])
-        .expect(0)
-        .json();
+    let listed = pipeline.run(&["plugin", "list", "plugins", "--format", "json"]).expect(0).json();
     let refused: Vec<&str> = listed["refused"]
         .as_array()
         .unwrap()
@@ -66,9 +61,7 @@ fn two_files_that_are_the_same_version_and_differ_are_both_refused() {
         .collect();
     assert_eq!(refused, ["ladder.manifest.conflict"; 2]);
     // What is left of that name is the version that there is no doubt about.
-    let shown = pipeline
-        .run(&["plugin", "inspect", "versioned", "--directory", "plugins"])
-        .expect(0);
+    let shown = pipeline.run(&["plugin", "inspect", "versioned", "--directory", "plugins"]).expect(0);
     assert!(shown.stdout.starts_with("versioned 1.9.0"), "{}", shown.stdout);
 }
 
@@ -76,10 +69,7 @@ fn two_files_that_are_the_same_version_and_differ_are_both_refused() {
 fn the_same_library_twice_is_one_plugin() {
     let pipeline = Pipeline::new("version: 1", &["stage_range"]);
     std::fs::copy(plugin("stage_range"), pipeline.path("plugins/libcopy.so")).unwrap();
-    let listed = pipeline
-        .run(&["plugin", "list", "plugins", "--format", "json"])
-        .expect(0)
-        .json();
+    let listed = pipeline.run(&["plugin", "list", "plugins", "--format", "json"]).expect(0).json();
     assert_eq!(listed["plugins"].as_array().unwrap().len(), 1);
     assert_eq!(listed["refused"].as_array().unwrap().len(), 0);
 }
@@ -149,9 +139,7 @@ sinks:
     let finished = pipeline.run(&["run"]).expect(0);
     let line = |text: &str| {
         let mut lines = finished.stderr.lines().filter(|line| line.contains(text));
-        lines
-            .next()
-            .unwrap_or_else(|| panic!("no `{text}` in\n{}", finished.stderr))
+        lines.next().unwrap_or_else(|| panic!("no `{text}` in\n{}", finished.stderr))
     };
     assert!(line("exercise opens").contains("numbers"));
     assert!(line("exercise logs from a host thread").contains("numbers"));
@@ -184,10 +172,7 @@ checkpoint: { every: 50ms }
         }
         std::fs::write(&file, garbage).unwrap();
     }
-    let lines = std::fs::read_to_string(pipeline.path("lines.txt"))
-        .unwrap()
-        .lines()
-        .count();
+    let lines = std::fs::read_to_string(pipeline.path("lines.txt")).unwrap().lines().count();
     e2e::wait_for_lines(&pipeline.path("lines.txt"), lines + 500);
     running.signal(rustix::process::Signal::INT);
     let _ = running.finish().expect(0);
@@ -196,19 +181,14 @@ checkpoint: { every: 50ms }
 #[test]
 fn a_verdict_is_remembered_and_a_damaged_one_is_not_believed() {
     let pipeline = Pipeline::new(
-        &format!(
-            "log: {{ level: debug }}\n{}",
-            counted("plugin: exercise/delay, settings: { hold: 1 }")
-        ),
+        &format!("log: {{ level: debug }}\n{}", counted("plugin: exercise/delay, settings: { hold: 1 }")),
         &[],
     );
     pipeline.add(library("exercise"));
     let remembered = |expected: bool| {
         let finished = pipeline.run(&["run"]).expect(0);
         let mut lines = finished.stderr.lines().filter(|line| line.contains("vetted"));
-        let line = lines
-            .next()
-            .unwrap_or_else(|| panic!("not logged\n{}", finished.stderr));
+        let line = lines.next().unwrap_or_else(|| panic!("not logged\n{}", finished.stderr));
         assert!(
             line.contains(&format!("remembered={expected}"))
                 || line.contains(&format!("\"remembered\":{expected}")),
@@ -218,10 +198,7 @@ fn a_verdict_is_remembered_and_a_damaged_one_is_not_believed() {
     };
     remembered(false);
     remembered(true);
-    let entries: Vec<_> = std::fs::read_dir(pipeline.path(".cardcage/verdicts"))
-        .unwrap()
-        .flatten()
-        .collect();
+    let entries: Vec<_> = std::fs::read_dir(pipeline.path(".cardcage/verdicts")).unwrap().flatten().collect();
     assert_eq!(entries.len(), 1);
     let mut bytes = std::fs::read(entries[0].path()).unwrap();
     let middle = bytes.len() / 2;

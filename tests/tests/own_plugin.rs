@@ -24,9 +24,7 @@ sinks:
 #[test]
 fn the_stage_in_the_readme_is_some_thirty_lines_and_runs_from_a_crate_of_its_own() {
     let source = readme_stage();
-    let code = source
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !line.trim().starts_with("//"));
+    let code = source.lines().filter(|line| !line.trim().is_empty() && !line.trim().starts_with("//"));
     let lines = code.count();
     assert!(lines <= 33, "{lines} lines with settings, export and all");
     let own = own_crate::build("deadband", &source);
@@ -41,9 +39,5 @@ fn the_stage_in_the_readme_is_some_thirty_lines_and_runs_from_a_crate_of_its_own
     assert_eq!(out.lines().count(), 1, "a constant passes once: {out}");
     pipeline.write_yaml(&PIPELINE.replace("at_least: 0.5", "atleast: 0.5"));
     let refused = pipeline.run(&["check"]).expect(78);
-    assert!(
-        refused.stderr.contains("did you mean `at_least`"),
-        "{}",
-        refused.stderr
-    );
+    assert!(refused.stderr.contains("did you mean `at_least`"), "{}", refused.stderr);
 }

@@ -20,19 +20,14 @@ sinks:
 const GENERATE_TO_FILE_PLUGINS: [&str; 3] = ["source_generate", "stage_range", "sink_file"];
 
 fn generate(settings: &str) -> Pipeline {
-    Pipeline::new(
-        &GENERATE_TO_FILE.replace("SETTINGS", settings),
-        &GENERATE_TO_FILE_PLUGINS,
-    )
+    Pipeline::new(&GENERATE_TO_FILE.replace("SETTINGS", settings), &GENERATE_TO_FILE_PLUGINS)
 }
 
 /// The lines of a file, each of which must be whole JSON.
 fn readings(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).expect("written");
     assert!(text.is_empty() || text.ends_with('\n'), "the last line is torn");
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect("a whole line of JSON"))
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).expect("a whole line of JSON")).collect()
 }
 
 fn summary(pipeline: &Pipeline) -> Value {
@@ -54,9 +49,7 @@ fn a_finite_pipeline_ends_with_0_and_a_summary_that_adds_up() {
     assert_eq!(summary["balances"], true);
     assert_eq!(summary["totals"]["in"], 1000);
     assert_eq!(component(&summary, "archive")["out"], lines.len());
-    let dropped = component(&summary, "plausible")["dropped"]["out_of_range"]
-        .as_u64()
-        .expect("a count");
+    let dropped = component(&summary, "plausible")["dropped"]["out_of_range"].as_u64().expect("a count");
     assert_eq!(dropped + lines.len() as u64, 1000);
     assert!(dropped > 0 && !lines.is_empty());
     assert!(run.stderr.contains("balance: 1,000 in = "), "{}", run.stderr);
@@ -73,10 +66,7 @@ fn ctrl_c_drains_and_every_record_that_was_read_is_in_the_file() {
     let summary = summary(&pipeline);
     assert_eq!(summary["ended"], "drained");
     assert_eq!(summary["balances"], true);
-    assert_eq!(
-        component(&summary, "archive")["out"],
-        readings(&pipeline.path("out/readings.ndjson")).len()
-    );
+    assert_eq!(component(&summary, "archive")["out"], readings(&pipeline.path("out/readings.ndjson")).len());
 }
 
 #[test]
@@ -120,15 +110,8 @@ sinks:
 ";
     let pipeline = Pipeline::new(yaml, &["source_generate", "sink_blackhole"]);
     pipeline.add(library("hang_in_process"));
-    let run = pipeline
-        .run(&["run", "--summary-json", "summary.json"])
-        .expect(70);
-    assert!(
-        run.stderr
-            .contains("`process` is still running past its deadline of 300 ms"),
-        "{}",
-        run.stderr
-    );
+    let run = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(70);
+    assert!(run.stderr.contains("`process` is still running past its deadline of 300 ms"), "{}", run.stderr);
     assert!(run.stderr.contains("failed for good: stuck"), "{}", run.stderr);
     assert_eq!(summary(&pipeline)["balances"], true);
     assert_eq!(component(&summary(&pipeline), "stuck")["failed"], 100);
@@ -149,17 +132,12 @@ fn a_full_disk_is_said_in_words_and_leaves_whole_lines() {
         return;
     }
     let _mount = Mounted(&out);
-    let run = pipeline
-        .run(&["run", "--summary-json", "summary.json"])
-        .expect(70);
+    let run = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(70);
     assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
     assert!(run.stderr.contains("failed for good: archive"), "{}", run.stderr);
     let summary = summary(&pipeline);
     assert_eq!(summary["balances"], true, "{}", run.stderr);
-    assert_eq!(
-        component(&summary, "archive")["out"],
-        readings(&out.join("readings.ndjson")).len()
-    );
+    assert_eq!(component(&summary, "archive")["out"], readings(&out.join("readings.ndjson")).len());
 }
 
 /// Unmounts when dropped.
@@ -182,10 +160,7 @@ fn forty_components_run_and_balance() {
             0 | 10 | 20 => "gen".to_owned(),
             _ => format!("s{}", at - 1),
         };
-        let _ = writeln!(
-            yaml,
-            "  s{at}: {{ plugin: range, inputs: [{input}], settings: {{ min: -1e9 }} }}"
-        );
+        let _ = writeln!(yaml, "  s{at}: {{ plugin: range, inputs: [{input}], settings: {{ min: -1e9 }} }}");
     }
     yaml.push_str("sinks:\n");
     for at in 0..11 {
@@ -220,23 +195,14 @@ sinks:
     let run = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(0);
     let out = readings(&pipeline.path("out.ndjson"));
     assert_eq!(out.len(), 2);
-    assert_eq!(
-        (out[0]["value"].as_f64(), out[1]["value"].as_f64()),
-        (Some(212.0), Some(32.9))
-    );
+    assert_eq!((out[0]["value"].as_f64(), out[1]["value"].as_f64()), (Some(212.0), Some(32.9)));
     assert_eq!(out[1]["tags"]["plant"], "a");
     assert_eq!(out[0]["timestamp"], out[1]["timestamp"]);
     let summary = summary(&pipeline);
     assert_eq!(component(&summary, "lines")["in"], 4);
-    let rejected = component(&summary, "lines")["rejected"]
-        .as_object()
-        .expect("reasons");
+    let rejected = component(&summary, "lines")["rejected"].as_object().expect("reasons");
     assert_eq!(rejected.values().filter_map(Value::as_u64).sum::<u64>(), 2);
-    assert!(
-        run.stderr.contains("in.ndjson"),
-        "the log names the file: {}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("in.ndjson"), "the log names the file: {}", run.stderr);
 }
 
 #[test]
@@ -245,11 +211,7 @@ fn the_state_directory_is_held_by_one_process() {
     let first = pipeline.start(&["run"]);
     first.wait_for_stderr("running");
     let second = pipeline.run(&["run"]).expect(73);
-    assert!(
-        second.stderr.contains("is held by another cardcage process"),
-        "{}",
-        second.stderr
-    );
+    assert!(second.stderr.contains("is held by another cardcage process"), "{}", second.stderr);
     first.signal(Signal::TERM);
     first.finish().expect(0);
 }
@@ -280,10 +242,7 @@ sinks:
     for part in [":4:", "did you mean `generate`", ":6:", "is above", ":8:", "pth"] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
-    assert!(
-        !pipeline.path("x").exists() && !pipeline.path("out").exists(),
-        "nothing was opened"
-    );
+    assert!(!pipeline.path("x").exists() && !pipeline.path("out").exists(), "nothing was opened");
 }
 
 #[test]
@@ -296,9 +255,7 @@ sinks:
 ";
     let pipeline = Pipeline::new(yaml, &["source_generate", "sink_stdout"]);
     let mut command = pipeline.command(&["run"]);
-    command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let mut child = command.spawn().expect("started");
     drop(child.stdout.take());
     let status = wait_for("the end", || child.try_wait().expect("waited for"));

@@ -64,10 +64,7 @@ const SUITES: &[(&str, Suite)] = &[
 
 /// Measures the named suites, or all.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
-    if arguments
-        .iter()
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
         print!("{USAGE}");
         return Ok(());
     }
@@ -79,12 +76,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
         workspace::build_daemon()?;
         workspace::cargo_build(&["--release", "--package", "xtask", "--bins"])?;
     }
-    let bench = Bench {
-        options,
-        directory,
-        release: target.join("release"),
-        core: measure::last_core()?,
-    };
+    let bench = Bench { options, directory, release: target.join("release"), core: measure::last_core()? };
     let mut report = Report::begin(bench.core);
     for (name, suite) in SUITES {
         if bench.options.names.is_empty() || bench.options.names.iter().any(|wanted| wanted == name) {
@@ -114,12 +106,7 @@ impl Options {
                 other => return Err(format!("`bench` does not know `{other}`\n\n{USAGE}")),
             }
         }
-        Ok(Self {
-            quick,
-            build,
-            runs: runs.unwrap_or(if quick { 3 } else { 7 }),
-            names,
-        })
+        Ok(Self { quick, build, runs: runs.unwrap_or(if quick { 3 } else { 7 }), names })
     }
 }
 
@@ -152,11 +139,7 @@ impl Bench {
 
 /// Removes a file or a folder, if it is there.
 fn remove(path: &Path) -> Result<(), Failure> {
-    let removed = if path.is_dir() {
-        std::fs::remove_dir_all(path)
-    } else {
-        std::fs::remove_file(path)
-    };
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Failure::Io(format!("remove {}", path.display()), error))
@@ -181,15 +164,7 @@ mod tests {
     #[test]
     fn options_and_names_come_in_any_order() {
         let options = parse(&["files", "--runs", "5", "--quick"]).unwrap();
-        assert_eq!(
-            options,
-            Options {
-                quick: true,
-                build: true,
-                runs: 5,
-                names: vec!["files".to_owned()]
-            }
-        );
+        assert_eq!(options, Options { quick: true, build: true, runs: 5, names: vec!["files".to_owned()] });
         assert_eq!(parse(&[]).unwrap().runs, 7);
     }
 

@@ -30,9 +30,7 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        Some(other) => Err(Failure::Usage(format!(
-            "there is no command `{other}`\n\n{USAGE}"
-        ))),
+        Some(other) => Err(Failure::Usage(format!("there is no command `{other}`\n\n{USAGE}"))),
         None => Err(Failure::Usage(USAGE.to_owned())),
     };
     match done {

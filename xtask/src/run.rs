@@ -53,10 +53,7 @@ fn split(arguments: &[String]) -> Result<(Option<&String>, &[String]), Failure> 
 
 fn become_program(mut command: Command) -> Result<Infallible, Failure> {
     let error = command.exec();
-    Err(Failure::Io(
-        format!("start {}", command.get_program().display()),
-        error,
-    ))
+    Err(Failure::Io(format!("start {}", command.get_program().display()), error))
 }
 
 #[cfg(test)]

@@ -21,10 +21,7 @@ pub(crate) fn target_directory() -> Result<PathBuf, Failure> {
     let this = env::current_exe().map_err(Failure::io("find this program's own place"))?;
     match this.parent().and_then(Path::parent) {
         Some(target) => Ok(target.to_path_buf()),
-        None => Err(Failure::Program(format!(
-            "{} is not inside a target folder",
-            this.display()
-        ))),
+        None => Err(Failure::Program(format!("{} is not inside a target folder", this.display()))),
     }
 }
 
@@ -56,9 +53,5 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn succeed(command: &mut Command) -> Result<(), Failure> {
     let name = command.get_program().display().to_string();
     let status = command.status().map_err(Failure::io(format!("start {name}")))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::Program(format!("{name}: {status}")))
-    }
+    if status.success() { Ok(()) } else { Err(Failure::Program(format!("{name}: {status}"))) }
 }

@@ -49,10 +49,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Environment) -> Result<Co
     problems.quote(file, text);
     problems.sort();
     match config {
-        Some(config) if !problems.has_errors() => Ok(Config {
-            warnings: problems,
-            ..config
-        }),
+        Some(config) if !problems.has_errors() => Ok(Config { warnings: problems, ..config }),
         _ => Err(problems),
     }
 }

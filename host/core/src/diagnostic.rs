@@ -106,10 +106,7 @@ impl Diagnostic {
 
     /// A warning, not yet with a place or help.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
     /// Says where.
@@ -136,10 +133,7 @@ impl Diagnostic {
     /// Adds a second place.
     #[must_use]
     pub fn related(mut self, location: Location, message: impl Into<String>) -> Self {
-        self.related.push(Related {
-            location,
-            message: message.into(),
-        });
+        self.related.push(Related { location, message: message.into() });
         self
     }
 }
@@ -223,9 +217,7 @@ impl Diagnostics {
                 continue;
             };
             if diagnostic.excerpt.is_none() && location.file == file {
-                let index = usize::try_from(location.line)
-                    .unwrap_or(usize::MAX)
-                    .wrapping_sub(1);
+                let index = usize::try_from(location.line).unwrap_or(usize::MAX).wrapping_sub(1);
                 diagnostic.excerpt = lines.get(index).map(|line| (*line).to_owned());
             }
         }

@@ -64,9 +64,7 @@ impl Graph {
 
     /// The consumers of one output of a node, in the order of the edges.
     pub fn consumers(&self, node: usize, output: Output) -> impl Iterator<Item = usize> {
-        self.outgoing(node)
-            .filter(move |edge| edge.output == output)
-            .map(|edge| edge.to)
+        self.outgoing(node).filter(move |edge| edge.output == output).map(|edge| edge.to)
     }
 
     /// The lanes: each node is in exactly one, as its head or in the run behind the head.

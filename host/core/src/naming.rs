@@ -19,9 +19,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.chars().count())
         .min_by_key(|(distance, _)| *distance);
     let shortened = || {
-        let mut longer = candidates
-            .iter()
-            .filter(|(_, folded)| folded.starts_with(&wanted));
+        let mut longer = candidates.iter().filter(|(_, folded)| folded.starts_with(&wanted));
         let first = longer.next()?;
         (wanted.len() >= SHORTENED_MIN_BYTES && longer.next().is_none()).then_some(first.0)
     };
@@ -51,17 +49,10 @@ pub(crate) fn suggestion(name: &str, candidates: &[&str]) -> Option<String> {
     if candidates.is_empty() {
         return None;
     }
-    let listed: Vec<String> = candidates
-        .iter()
-        .take(LISTED_MAX)
-        .map(|candidate| format!("`{candidate}`"))
-        .collect();
+    let listed: Vec<String> =
+        candidates.iter().take(LISTED_MAX).map(|candidate| format!("`{candidate}`")).collect();
     let more = candidates.len().saturating_sub(LISTED_MAX);
-    let tail = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
+    let tail = if more == 0 { String::new() } else { format!(" and {more} more") };
     Some(format!("known here: {}{tail}", listed.join(", ")))
 }
 
@@ -75,11 +66,7 @@ mod tests {
     fn a_misspelt_name_finds_the_one_that_was_meant() {
         assert_eq!(nearest("setings", KEYS), Some("settings"));
         assert_eq!(nearest("input", KEYS), Some("inputs"));
-        assert_eq!(
-            nearest("tgas", KEYS),
-            Some("tags"),
-            "swapped letters are one edit"
-        );
+        assert_eq!(nearest("tgas", KEYS), Some("tags"), "swapped letters are one edit");
         assert_eq!(nearest("dead-letter", KEYS), Some("dead_letter"));
         assert_eq!(nearest("On_Failure", KEYS), Some("on_failure"));
         assert_eq!(nearest("dead", KEYS), Some("dead_letter"), "shortened");
@@ -88,11 +75,7 @@ mod tests {
     #[test]
     fn a_name_unlike_all_others_finds_nothing() {
         assert_eq!(nearest("frequency", KEYS), None);
-        assert_eq!(
-            nearest("x", ["a"]),
-            None,
-            "one letter for another is no misspelling"
-        );
+        assert_eq!(nearest("x", ["a"]), None, "one letter for another is no misspelling");
         assert_eq!(nearest("", KEYS), None);
         assert_eq!(nearest("range", []), None);
     }

@@ -55,9 +55,7 @@ pub fn plan(old: Option<(&Config, &Graph)>, new: (&Config, &Graph)) -> Plan {
     let was = old.map(|(config, graph)| Running::new(config, graph));
     for node in graph.topological().into_iter().rev() {
         let component = &config.components[node];
-        let previous = was
-            .as_ref()
-            .and_then(|was| was.find(component).map(|old| (was, old)));
+        let previous = was.as_ref().and_then(|was| was.find(component).map(|old| (was, old)));
         steps.push(match previous {
             None => Step::Start { node },
             Some((was, old)) => was.step(old, component, graph, node),
@@ -78,11 +76,7 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn new(config: &'a Config, graph: &'a Graph) -> Self {
         let names = config.components.iter().enumerate();
-        Self {
-            config,
-            graph,
-            by_name: names.map(|(index, c)| (c.name.as_str(), index)).collect(),
-        }
+        Self { config, graph, by_name: names.map(|(index, c)| (c.name.as_str(), index)).collect() }
     }
 
     fn find(&self, component: &ComponentConfig) -> Option<usize> {
@@ -110,21 +104,14 @@ impl<'a> Running<'a> {
     fn stops(&self, config: &Config) -> Vec<Step> {
         let kept: BTreeSet<usize> = config.components.iter().filter_map(|c| self.find(c)).collect();
         let order = self.graph.topological().into_iter();
-        order
-            .filter(|old| !kept.contains(old))
-            .map(|old| Step::Stop { old })
-            .collect()
+        order.filter(|old| !kept.contains(old)).map(|old| Step::Stop { old }).collect()
     }
 }
 
 /// Everything a node is connected to, by name: incoming and outgoing.
 fn neighbours(graph: &Graph, node: usize) -> BTreeSet<(bool, Output, &str)> {
     let name = |node: usize| graph.nodes[node].name.as_str();
-    let incoming = graph
-        .incoming(node)
-        .map(|edge| (true, edge.output, name(edge.from)));
-    let outgoing = graph
-        .outgoing(node)
-        .map(|edge| (false, edge.output, name(edge.to)));
+    let incoming = graph.incoming(node).map(|edge| (true, edge.output, name(edge.from)));
+    let outgoing = graph.outgoing(node).map(|edge| (false, edge.output, name(edge.to)));
     incoming.chain(outgoing).collect()
 }

@@ -41,12 +41,7 @@ pub struct Span {
 impl Span {
     /// The place as one in a file.
     pub fn in_file(self, file: &str) -> Location {
-        Location {
-            file: file.to_owned(),
-            line: self.line,
-            column: self.column,
-            end_column: self.end_column,
-        }
+        Location { file: file.to_owned(), line: self.line, column: self.column, end_column: self.end_column }
     }
 }
 
@@ -128,18 +123,11 @@ impl Node {
             Value::Mapping(_) => "a mapping".to_owned(),
             Value::Scalar(scalar) if scalar.typed == Typed::Null => "nothing".to_owned(),
             Value::Scalar(scalar) => {
-                let text = scalar
-                    .origin
-                    .as_ref()
-                    .map_or(&scalar.text, |origin| &origin.written);
+                let text = scalar.origin.as_ref().map_or(&scalar.text, |origin| &origin.written);
                 // `"12"` is no number, which would look odd without a word.
                 let quoted = scalar.origin.is_none() && scalar.quoted && type_of(text) != Typed::Text;
                 let text = clipped(text);
-                if quoted {
-                    format!("the text `{text}`")
-                } else {
-                    format!("`{text}`")
-                }
+                if quoted { format!("the text `{text}`") } else { format!("`{text}`") }
             }
         }
     }

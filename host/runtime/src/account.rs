@@ -115,14 +115,9 @@ impl Counters {
     pub fn account(&self) -> Account {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let reasons = |rejects: bool| {
-            let of_kind = self
-                .reasons
-                .iter()
-                .zip(&self.out_for)
-                .filter(move |(reason, _)| reason.rejects == rejects);
-            of_kind
-                .map(|(reason, count)| (reason.name.clone(), read(count)))
-                .collect()
+            let of_kind =
+                self.reasons.iter().zip(&self.out_for).filter(move |(reason, _)| reason.rejects == rejects);
+            of_kind.map(|(reason, count)| (reason.name.clone(), read(count))).collect()
         };
         Account {
             carried: 0,

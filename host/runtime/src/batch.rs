@@ -86,12 +86,7 @@ impl Batch {
     pub(crate) fn lend_room(&mut self, most: u32) -> RawBatch {
         let room = &mut self.records[self.len as usize..];
         let capacity = most.min(u32::try_from(room.len()).unwrap_or(u32::MAX));
-        RawBatch {
-            header: self.header,
-            records: room.as_mut_ptr(),
-            len: 0,
-            capacity,
-        }
+        RawBatch { header: self.header, records: room.as_mut_ptr(), len: 0, capacity }
     }
 
     /// Takes over the length that a plugin left in a view of the whole batch (see `instance`, which checked it).
@@ -111,10 +106,7 @@ impl Pool {
     /// A pool of batches of `capacity` records that keeps at most `keep` free ones; more are freed. Nothing is
     /// allocated before it is needed.
     pub fn new(capacity: u32, keep: usize) -> Self {
-        Self {
-            free: Arc::new(ArrayQueue::new(keep.max(1))),
-            capacity: capacity.max(1),
-        }
+        Self { free: Arc::new(ArrayQueue::new(keep.max(1))), capacity: capacity.max(1) }
     }
 
     /// The capacity of each batch, in records.
@@ -152,10 +144,7 @@ mod tests {
     use super::*;
 
     fn record(value: f64) -> Record {
-        Record {
-            value,
-            ..Record::default()
-        }
+        Record { value, ..Record::default() }
     }
 
     #[test]

@@ -55,19 +55,13 @@ pub(crate) fn build(
     reports: &Reports,
 ) -> Result<Built, Vec<(usize, CallError)>> {
     let plan = graph.lanes();
-    let records = parts
-        .iter()
-        .map(|part| part.config.batch.records)
-        .max()
-        .unwrap_or(1);
+    let records = parts.iter().map(|part| part.config.batch.records).max().unwrap_or(1);
     let pool = Pool::new(records, plan.len() * FREE_BATCHES_PER_LANE);
     let inboxes = inboxes(graph, &plan, &parts, &pool);
     let edges = place_edges(graph, &inboxes);
     let hosts: Vec<HostHandle> = parts.iter().map(|part| host_of(part, environment)).collect();
-    let counters: Vec<_> = parts
-        .iter()
-        .map(|part| Arc::new(Counters::new(&part.description.reasons)))
-        .collect();
+    let counters: Vec<_> =
+        parts.iter().map(|part| Arc::new(Counters::new(&part.description.reasons))).collect();
     let mut wiring = Wiring {
         graph,
         edges: &edges,
@@ -101,13 +95,7 @@ pub(crate) fn build(
     let errors = std::mem::take(&mut wiring.errors);
     drop(wiring);
     if errors.is_empty() {
-        return Ok(Built {
-            lanes,
-            records: lane_records,
-            counters,
-            hosts,
-            edges,
-        });
+        return Ok(Built { lanes, records: lane_records, counters, hosts, edges });
     }
     for mut lane in lanes {
         lane.close_unused();
@@ -133,10 +121,7 @@ fn inboxes(
     pool: &Pool,
 ) -> Vec<Option<Arc<Inbox>>> {
     let mut inboxes = vec![None; graph.nodes.len()];
-    for lane in plan
-        .iter()
-        .filter(|lane| graph.nodes[lane.head].kind != Kind::Source)
-    {
+    for lane in plan.iter().filter(|lane| graph.nodes[lane.head].kind != Kind::Source) {
         let edges = graph.incoming(lane.head).count();
         let records = parts[lane.head].config.buffer_bytes / cardcage_core::config::valid::RECORD_BYTES;
         inboxes[lane.head] = Some(Arc::new(Inbox::new(edges, records, pool.clone())));
@@ -173,11 +158,7 @@ impl Wiring<'_> {
         let edges = self.graph.edges.iter().zip(self.edges);
         edges
             .filter(|(edge, _)| wanted(edge))
-            .filter_map(|(_, place)| {
-                place
-                    .as_ref()
-                    .map(|(inbox, at)| Sender::new(Arc::clone(inbox), *at))
-            })
+            .filter_map(|(_, place)| place.as_ref().map(|(inbox, at)| Sender::new(Arc::clone(inbox), *at)))
             .collect()
     }
 
@@ -202,25 +183,16 @@ impl Wiring<'_> {
         } else {
             let source = self.source(lane.head, context);
             awaits_last_acknowledgement = source.as_ref().is_some_and(|source| {
-                source
-                    .slot
-                    .opener
-                    .handle
-                    .manifest()
-                    .capabilities
-                    .has(Capability::Acknowledged)
+                source.slot.opener.handle.manifest().capabilities.has(Capability::Acknowledged)
             });
             source.map(|source| Feed::Source(Box::new(source)))
         };
         let is_sink = self.graph.nodes[lane.head].kind == Kind::Sink;
         let exit = if is_sink {
-            self.slot(lane.head, context)
-                .map(|slot| Exit::Sink(Box::new(SinkSlot { slot })))
+            self.slot(lane.head, context).map(|slot| Exit::Sink(Box::new(SinkSlot { slot })))
         } else {
             let tail = lane.tail();
-            Some(Exit::Senders(
-                self.senders(|edge| edge.from == tail && edge.output == Output::Main),
-            ))
+            Some(Exit::Senders(self.senders(|edge| edge.from == tail && edge.output == Output::Main)))
         };
         let head = (has_inbox && !is_sink).then_some(lane.head);
         let nodes = head.into_iter().chain(lane.stages.iter().copied());
@@ -286,19 +258,12 @@ impl Wiring<'_> {
         let port_senders: Vec<Vec<Sender>> = (0..description.ports.len())
             .map(|port| self.senders(|edge| edge.from == node && edge.output == Output::Port(port)))
             .collect();
-        let ports: Vec<Option<Batch>> = port_senders
-            .iter()
-            .map(|senders| (!senders.is_empty()).then(|| context.pool.take()))
-            .collect();
-        let tick_every_ns = description
-            .tick_every_ns
-            .map(|every| i64::try_from(every).unwrap_or(i64::MAX));
+        let ports: Vec<Option<Batch>> =
+            port_senders.iter().map(|senders| (!senders.is_empty()).then(|| context.pool.take())).collect();
+        let tick_every_ns = description.tick_every_ns.map(|every| i64::try_from(every).unwrap_or(i64::MAX));
         Some(StageSlot {
             slot,
-            outputs: StageOutputs {
-                main: context.pool.take(),
-                ports,
-            },
+            outputs: StageOutputs { main: context.pool.take(), ports },
             port_senders,
             tick_every_ns,
             next_tick_ns: tick_every_ns.map_or(i64::MAX, |every| now_ns().saturating_add(every)),

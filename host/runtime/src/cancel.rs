@@ -47,11 +47,7 @@ impl Cancel {
             let Some(left) = left(until_ns) else {
                 return true;
             };
-            nudges = self
-                .changed
-                .wait_timeout(nudges, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            nudges = self.changed.wait_timeout(nudges, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -62,11 +58,7 @@ impl Cancel {
             let Some(left) = left(until_ns) else {
                 return;
             };
-            nudges = self
-                .changed
-                .wait_timeout(nudges, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            nudges = self.changed.wait_timeout(nudges, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -81,10 +73,7 @@ impl Cancel {
 
 /// How long until then; `None` if it is past.
 fn left(until_ns: i64) -> Option<Duration> {
-    u64::try_from(until_ns.saturating_sub(now_ns()))
-        .ok()
-        .filter(|left| *left > 0)
-        .map(Duration::from_nanos)
+    u64::try_from(until_ns.saturating_sub(now_ns())).ok().filter(|left| *left > 0).map(Duration::from_nanos)
 }
 
 #[cfg(test)]

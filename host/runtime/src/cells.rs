@@ -75,10 +75,7 @@ impl Cells {
             value: AtomicU64::new(0f64.to_bits()),
             violations: AtomicU64::new(0),
         });
-        self.cells
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&cell));
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cell));
         cell
     }
 
@@ -92,10 +89,7 @@ impl Cells {
         let mut readings: Vec<MetricReading> = Vec::new();
         for cell in self.cells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let (value, violations) = (cell.value(), cell.violations.load(Ordering::Relaxed));
-            match readings
-                .iter_mut()
-                .find(|reading| reading.name == cell.declaration.name)
-            {
+            match readings.iter_mut().find(|reading| reading.name == cell.declaration.name) {
                 Some(reading) => {
                     reading.violations += violations;
                     reading.value = if cell.declaration.kind == MetricKind::Gauge {
@@ -141,19 +135,14 @@ mod tests {
         assert!(!cell.add(f64::NAN));
         assert!(!cell.add(7.0));
         let reading = &cells.read()[0];
-        assert_eq!(
-            (reading.value.to_bits(), reading.violations),
-            (4.0f64.to_bits(), 3)
-        );
+        assert_eq!((reading.value.to_bits(), reading.violations), (4.0f64.to_bits(), 3));
     }
 
     #[test]
     fn the_cells_of_two_threads_are_one_counter() {
         let cells = Cells::default();
-        let (a, b) = (
-            cells.open(&declaration(MetricKind::Counter)),
-            cells.open(&declaration(MetricKind::Counter)),
-        );
+        let (a, b) =
+            (cells.open(&declaration(MetricKind::Counter)), cells.open(&declaration(MetricKind::Counter)));
         assert!(a.add(1.0) && b.add(2.0));
         assert_eq!(cells.read().len(), 1);
         assert_eq!(cells.read()[0].value.to_bits(), 3.0f64.to_bits());

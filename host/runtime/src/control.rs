@@ -87,10 +87,7 @@ impl<'a> Control<'a> {
             self.watch();
             self.advance_epoch();
             self.settle();
-            if self
-                .drain_since
-                .is_some_and(|since| since.elapsed() > self.drain_deadline)
-            {
+            if self.drain_since.is_some_and(|since| since.elapsed() > self.drain_deadline) {
                 tracing::error!(
                     "the drain took longer than {} s; ending with what is held",
                     self.drain_deadline.as_secs()
@@ -98,26 +95,13 @@ impl<'a> Control<'a> {
                 return self.outcome(Ended::DrainDeadline);
             }
         }
-        let ended = if self.drain_asked {
-            Ended::Drained
-        } else {
-            Ended::Finished
-        };
+        let ended = if self.drain_asked { Ended::Drained } else { Ended::Finished };
         self.outcome(ended)
     }
 
     fn outcome(self, ended: Ended) -> Outcome {
-        let committed_epochs = if self.uncommitted.is_empty() {
-            self.epoch
-        } else {
-            self.epoch - 1
-        };
-        Outcome {
-            ended,
-            failed: self.failed,
-            overdue: self.overdue,
-            committed_epochs,
-        }
+        let committed_epochs = if self.uncommitted.is_empty() { self.epoch } else { self.epoch - 1 };
+        Outcome { ended, failed: self.failed, overdue: self.overdue, committed_epochs }
     }
 
     fn take(&mut self, event: Event) {
@@ -126,11 +110,7 @@ impl<'a> Control<'a> {
                 self.drain_asked = true;
                 self.drain();
             }
-            Event::Positions {
-                lane,
-                epoch,
-                positions,
-            } => {
+            Event::Positions { lane, epoch, positions } => {
                 self.positions.insert(lane, (epoch, positions));
             }
             Event::Committed { node, epoch } if epoch == self.epoch => self.no_longer_awaited(node),
@@ -175,11 +155,7 @@ impl<'a> Control<'a> {
         }
         self.epoch += 1;
         self.next_epoch = Instant::now() + self.epoch_every;
-        let live_sinks = self
-            .alive
-            .iter()
-            .flat_map(|lane| &self.lanes[*lane].nodes)
-            .copied();
+        let live_sinks = self.alive.iter().flat_map(|lane| &self.lanes[*lane].nodes).copied();
         self.uncommitted = live_sinks
             .filter(|node| self.members[*node].kind == Kind::Sink && !self.failed.contains_key(node))
             .collect();
@@ -198,19 +174,11 @@ impl<'a> Control<'a> {
 
     /// Every sink has committed: the sources may forget everything up to here.
     fn acknowledge(&mut self, epoch: u64) {
-        let safe: Vec<usize> = self
-            .positions
-            .iter()
-            .filter(|(_, (of, _))| *of <= epoch)
-            .map(|(lane, _)| *lane)
-            .collect();
+        let safe: Vec<usize> =
+            self.positions.iter().filter(|(_, (of, _))| *of <= epoch).map(|(lane, _)| *lane).collect();
         for lane in safe {
             if let Some((_, positions)) = self.positions.remove(&lane) {
-                let mut mail = self.lanes[lane]
-                    .mailbox
-                    .safe
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut mail = self.lanes[lane].mailbox.safe.lock().unwrap_or_else(PoisonError::into_inner);
                 *mail = Some(positions);
             }
         }
@@ -223,12 +191,8 @@ impl<'a> Control<'a> {
         if downstream || self.alive.is_empty() {
             return;
         }
-        let waiting: Vec<usize> = self
-            .alive
-            .iter()
-            .copied()
-            .filter(|lane| self.positions.contains_key(lane))
-            .collect();
+        let waiting: Vec<usize> =
+            self.alive.iter().copied().filter(|lane| self.positions.contains_key(lane)).collect();
         if self.failed.is_empty() && !waiting.is_empty() {
             self.acknowledge(u64::MAX);
         }
@@ -258,11 +222,8 @@ impl<'a> Control<'a> {
     fn abandon(&mut self, lane: usize, running: Running, deadline: Duration) {
         let node = running.component;
         let name = self.members[node].name.as_str();
-        let why = format!(
-            "`{}` is still running past its deadline of {} ms",
-            running.call,
-            deadline.as_millis()
-        );
+        let why =
+            format!("`{}` is still running past its deadline of {} ms", running.call, deadline.as_millis());
         tracing::error!(
             component = name,
             "{why}; it cannot be ended from outside: its thread is left behind"

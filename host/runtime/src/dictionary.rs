@@ -51,12 +51,7 @@ struct Units {
 impl Dictionary {
     /// An empty dictionary.
     pub fn new(limits: DictionaryLimits) -> Self {
-        Self {
-            limits,
-            sensors: RwLock::default(),
-            units: RwLock::default(),
-            hasher: RandomState::new(),
-        }
+        Self { limits, sensors: RwLock::default(), units: RwLock::default(), hasher: RandomState::new() }
     }
 
     /// The id of a sensor; tags in any order, of a tag given twice the last counts. `None` when the limit is reached.
@@ -69,12 +64,9 @@ impl Dictionary {
         let hash = self.hasher.hash_one((name, &*tags));
         let find = |sensors: &Sensors| {
             let ids = sensors.by_hash.get(&hash)?;
-            ids.iter().copied().find(|id| {
-                sensors
-                    .by_id
-                    .get(*id as usize)
-                    .is_some_and(|text| text.is(name, tags))
-            })
+            ids.iter()
+                .copied()
+                .find(|id| sensors.by_id.get(*id as usize).is_some_and(|text| text.is(name, tags)))
         };
         if let Some(id) = find(&self.sensors.read().unwrap_or_else(PoisonError::into_inner)) {
             return Some(id);
@@ -83,15 +75,10 @@ impl Dictionary {
         if let Some(id) = find(&sensors) {
             return Some(id);
         }
-        let id = u32::try_from(sensors.by_id.len())
-            .ok()
-            .filter(|id| *id < self.limits.sensors)?;
+        let id = u32::try_from(sensors.by_id.len()).ok().filter(|id| *id < self.limits.sensors)?;
         let text = SensorText {
             name: name.to_owned(),
-            tags: tags
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
+            tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         };
         sensors.by_id.push(Box::leak(Box::new(text)));
         sensors.by_hash.entry(hash).or_default().push(id);
@@ -100,23 +87,12 @@ impl Dictionary {
 
     /// The sensor behind an id.
     pub fn sensor_text(&self, id: u32) -> Option<&'static SensorText> {
-        self.sensors
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .by_id
-            .get(id as usize)
-            .copied()
+        self.sensors.read().unwrap_or_else(PoisonError::into_inner).by_id.get(id as usize).copied()
     }
 
     /// The id of a unit code, 1 or more. `None` when the limit is reached.
     pub fn unit(&self, code: &str) -> Option<u16> {
-        if let Some(id) = self
-            .units
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .by_code
-            .get(code)
-        {
+        if let Some(id) = self.units.read().unwrap_or_else(PoisonError::into_inner).by_code.get(code) {
             return Some(*id);
         }
         let mut units = self.units.write().unwrap_or_else(PoisonError::into_inner);
@@ -124,9 +100,7 @@ impl Dictionary {
             return Some(*id);
         }
         let next = units.by_id.len() + 1;
-        let id = u16::try_from(next)
-            .ok()
-            .filter(|id| u32::from(*id) <= self.limits.units)?;
+        let id = u16::try_from(next).ok().filter(|id| u32::from(*id) <= self.limits.units)?;
         let code: &'static str = Box::leak(code.to_owned().into_boxed_str());
         units.by_id.push(code);
         units.by_code.insert(code, id);
@@ -142,16 +116,8 @@ impl Dictionary {
     /// How many sensors and units there are.
     pub fn len(&self) -> (usize, usize) {
         (
-            self.sensors
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .by_id
-                .len(),
-            self.units
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .by_id
-                .len(),
+            self.sensors.read().unwrap_or_else(PoisonError::into_inner).by_id.len(),
+            self.units.read().unwrap_or_else(PoisonError::into_inner).by_id.len(),
         )
     }
 }
@@ -160,11 +126,7 @@ impl SensorText {
     fn is(&self, name: &str, tags: &[(&str, &str)]) -> bool {
         self.name == name
             && self.tags.len() == tags.len()
-            && self
-                .tags
-                .iter()
-                .zip(tags)
-                .all(|((key, value), (k, v))| key == k && value == v)
+            && self.tags.iter().zip(tags).all(|((key, value), (k, v))| key == k && value == v)
     }
 }
 
@@ -181,16 +143,10 @@ mod tests {
         let dictionary = dictionary();
         let id = dictionary.sensor("a", &mut vec![("x", "1"), ("y", "2")]);
         assert_eq!(id, Some(0));
-        assert_eq!(
-            dictionary.sensor("a", &mut vec![("y", "2"), ("x", "0"), ("x", "1")]),
-            id
-        );
+        assert_eq!(dictionary.sensor("a", &mut vec![("y", "2"), ("x", "0"), ("x", "1")]), id);
         assert_ne!(dictionary.sensor("a", &mut vec![("x", "1")]), id);
         let tags = &dictionary.sensor_text(0).expect("interned").tags;
-        assert_eq!(
-            tags,
-            &[("x".to_owned(), "1".to_owned()), ("y".to_owned(), "2".to_owned())]
-        );
+        assert_eq!(tags, &[("x".to_owned(), "1".to_owned()), ("y".to_owned(), "2".to_owned())]);
     }
 
     #[test]
@@ -202,11 +158,7 @@ mod tests {
         assert_eq!(dictionary.sensor("d", &mut Vec::new()), None);
         assert_eq!(dictionary.sensor("b", &mut Vec::new()), Some(1));
         assert_eq!(
-            (
-                dictionary.unit("K"),
-                dictionary.unit("Cel"),
-                dictionary.unit("Pa")
-            ),
+            (dictionary.unit("K"), dictionary.unit("Cel"), dictionary.unit("Pa")),
             (Some(1), Some(2), None)
         );
         assert_eq!(dictionary.unit_code(2), Some("Cel"));

@@ -38,14 +38,10 @@ impl Sender {
     ///
     /// Before it has to wait for room, `others` are announced: their consumers must not sleep meanwhile.
     pub(crate) fn send(&self, batch: Batch, others: &[Self]) -> Result<(), Batch> {
-        self.inbox
-            .push(self.edge, batch, || others.iter().for_each(Self::announce))
-            .inspect_err(|batch| {
-                let counts = self.inbox.counts(self.edge);
-                counts.sent.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
-                counts
-                    .discarded
-                    .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
-            })
+        self.inbox.push(self.edge, batch, || others.iter().for_each(Self::announce)).inspect_err(|batch| {
+            let counts = self.inbox.counts(self.edge);
+            counts.sent.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+            counts.discarded.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+        })
     }
 }

@@ -9,11 +9,7 @@ pub(crate) enum Event {
     /// Someone wants the pipeline to drain.
     Drain,
     /// A source injected a barrier: up to here its data belongs to the epoch.
-    Positions {
-        lane: usize,
-        epoch: u64,
-        positions: Vec<StreamPosition>,
-    },
+    Positions { lane: usize, epoch: u64, positions: Vec<StreamPosition> },
     /// A sink committed an epoch.
     Committed { node: usize, epoch: u64 },
     /// A component has failed for good.

@@ -213,9 +213,7 @@ impl Inbox {
             input.waiting_capacity = 0;
             for item in input.items.drain(..) {
                 if let Item::Batch(batch) = item {
-                    self.counts[edge]
-                        .received
-                        .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+                    self.counts[edge].received.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
                     left.push((edge, batch));
                 }
             }
@@ -241,9 +239,7 @@ impl Inbox {
                     if writer_waits {
                         self.writable.notify_all();
                     }
-                    self.counts[*edge]
-                        .received
-                        .fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+                    self.counts[*edge].received.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
                 }
                 return popped;
             }
@@ -255,10 +251,7 @@ impl Inbox {
                 None => self.readable.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    self.readable
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.readable.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
@@ -287,12 +280,7 @@ impl Item {
 fn same_origin(a: &Batch, b: &Batch) -> bool {
     let key = |batch: &Batch| {
         let header = batch.header;
-        (
-            header.source,
-            header.stream,
-            header.epoch,
-            header.config_generation,
-        )
+        (header.source, header.stream, header.epoch, header.config_generation)
     };
     key(a) == key(b)
 }
@@ -347,13 +335,8 @@ mod tests {
     fn batch(pool: &Pool, epoch: u64, values: &[f64]) -> Batch {
         let mut batch = pool.take();
         batch.header.epoch = epoch;
-        let records: Vec<Record> = values
-            .iter()
-            .map(|value| Record {
-                value: *value,
-                ..Record::default()
-            })
-            .collect();
+        let records: Vec<Record> =
+            values.iter().map(|value| Record { value: *value, ..Record::default() }).collect();
         assert!(batch.append(&records));
         batch
     }
@@ -379,10 +362,7 @@ mod tests {
         inbox.barrier(0, 1);
         push(&inbox, 0, batch(&pool, 2, &[2.0])).expect("open");
         assert_eq!(values(&inbox.pop(NOW)), [1.0]);
-        assert!(
-            matches!(inbox.pop(NOW), Popped::TimedOut),
-            "edge 1 has not had the barrier"
-        );
+        assert!(matches!(inbox.pop(NOW), Popped::TimedOut), "edge 1 has not had the barrier");
         push(&inbox, 1, batch(&pool, 1, &[3.0])).expect("open");
         inbox.barrier(1, 1);
         assert_eq!(values(&inbox.pop(NOW)), [3.0]);

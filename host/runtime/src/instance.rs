@@ -54,11 +54,7 @@ pub struct CallError {
 
 impl CallError {
     fn contract(call: &'static str, message: impl fmt::Display) -> Self {
-        Self {
-            kind: FailureKind::Contract,
-            call,
-            message: message.to_string(),
-        }
+        Self { kind: FailureKind::Contract, call, message: message.to_string() }
     }
 }
 
@@ -138,15 +134,8 @@ impl Frame {
             message_capacity: 0,
             message_len: 0,
         };
-        let counted = Counted {
-            tally: vec![0; reasons],
-            ..Counted::default()
-        };
-        Self {
-            call: Box::new(call),
-            message: vec![0; MESSAGE_MAX].into_boxed_slice(),
-            counted,
-        }
+        let counted = Counted { tally: vec![0; reasons], ..Counted::default() };
+        Self { call: Box::new(call), message: vec![0; MESSAGE_MAX].into_boxed_slice(), counted }
     }
 
     /// Readies the frame for a call.
@@ -178,11 +167,7 @@ impl Frame {
             Outcome::PANICKED => FailureKind::Panicked,
             other => return Ok(other),
         };
-        Err(CallError {
-            kind,
-            call,
-            message: self.message(),
-        })
+        Err(CallError { kind, call, message: self.message() })
     }
 
     fn message(&self) -> String {
@@ -192,10 +177,7 @@ impl Frame {
 }
 
 fn lend(bytes: &[u8]) -> Bytes {
-    Bytes {
-        ptr: bytes.as_ptr(),
-        len: bytes.len(),
-    }
+    Bytes { ptr: bytes.as_ptr(), len: bytes.len() }
 }
 
 /// Runs `ask` with a writer and returns what was written.
@@ -219,18 +201,12 @@ fn answer(
         Outcome::OK
     }
     let mut written: (Vec<u8>, usize) = (Vec::new(), most);
-    let mut writer = Writer {
-        context: (&raw mut written).cast(),
-        write: Some(collect),
-    };
+    let mut writer = Writer { context: (&raw mut written).cast(), write: Some(collect) };
     let mut frame = Frame::new(0);
     let outcome = ask(&raw mut writer, frame.begin(0, 0));
     match frame.end(call, outcome)? {
         Outcome::OK => Ok(written.0),
-        other => Err(CallError::contract(
-            call,
-            format_args!("outcome {} is not one of this call", other.0),
-        )),
+        other => Err(CallError::contract(call, format_args!("outcome {} is not one of this call", other.0))),
     }
 }
 
@@ -239,9 +215,7 @@ impl ComponentTypeHandle {
     pub fn schema(&self) -> Result<serde_json::Value, CallError> {
         let schema = self.functions().common().schema;
         // SAFETY: the handle's promise; writer and call live for the call.
-        let text = answer("schema", ANSWER_MAX_BYTES, |writer, call| unsafe {
-            schema(writer, call)
-        })?;
+        let text = answer("schema", ANSWER_MAX_BYTES, |writer, call| unsafe { schema(writer, call) })?;
         serde_json::from_slice(&text)
             .map_err(|error| CallError::contract("schema", format_args!("no JSON: {error}")))
     }
@@ -295,12 +269,7 @@ impl Core {
         host.enter();
         // SAFETY: the handle's promise; the settings and the frame live for the call, the host table until exit.
         let outcome = unsafe {
-            (common.open)(
-                lend(settings.as_bytes()),
-                host.table(),
-                &raw mut instance,
-                frame.begin(now_ns, 0),
-            )
+            (common.open)(lend(settings.as_bytes()), host.table(), &raw mut instance, frame.begin(now_ns, 0))
         };
         match frame.end("open", outcome)? {
             Outcome::OK => {}
@@ -308,13 +277,7 @@ impl Core {
         }
         let instance = NonNull::new(instance)
             .ok_or_else(|| CallError::contract("open", "it said OK and gave no instance"))?;
-        Ok(Self {
-            instance,
-            common,
-            state: handle.state().copied(),
-            host,
-            frame,
-        })
+        Ok(Self { instance, common, state: handle.state().copied(), host, frame })
     }
 
     fn close(mut self, now_ns: i64) -> Result<(), CallError> {
@@ -343,33 +306,20 @@ impl Core {
         };
         self.host.enter();
         // SAFETY: the handle's promise; the instance is open; the bytes and the frame live for the call.
-        let outcome = unsafe {
-            (state.restore)(
-                self.instance.as_ptr(),
-                version,
-                lend(bytes),
-                self.frame.begin(0, 0),
-            )
-        };
+        let outcome =
+            unsafe { (state.restore)(self.instance.as_ptr(), version, lend(bytes), self.frame.begin(0, 0)) };
         self.frame.end("restore", outcome).map(|_| ())
     }
 }
 
 fn unexpected(call: &'static str, outcome: Outcome) -> CallError {
-    CallError::contract(
-        call,
-        format_args!("outcome {} is not one of this call", outcome.0),
-    )
+    CallError::contract(call, format_args!("outcome {} is not one of this call", outcome.0))
 }
 
 fn wrong_kind(handle: &ComponentTypeHandle, wanted: Kind) -> CallError {
     CallError::contract(
         "open",
-        format_args!(
-            "`{}` is a {}, not a {wanted}",
-            handle.manifest().name,
-            handle.kind()
-        ),
+        format_args!("`{}` is a {}, not a {wanted}", handle.manifest().name, handle.kind()),
     )
 }
 
@@ -381,25 +331,16 @@ struct Lent {
 
 impl Lent {
     fn of(raw: &RawBatch) -> Self {
-        Self {
-            records: raw.records,
-            capacity: raw.capacity,
-        }
+        Self { records: raw.records, capacity: raw.capacity }
     }
 
     /// The length the plugin left, if the view is still ours.
     fn len(&self, call: &'static str, what: &str, raw: &RawBatch) -> Result<u32, CallError> {
         if raw.records != self.records || raw.capacity != self.capacity {
-            return Err(CallError::contract(
-                call,
-                format_args!("the {what}'s buffer was swapped"),
-            ));
+            return Err(CallError::contract(call, format_args!("the {what}'s buffer was swapped")));
         }
         if raw.len > self.capacity {
-            let message = format_args!(
-                "the {what} has {} records and room for {}",
-                raw.len, self.capacity
-            );
+            let message = format_args!("the {what} has {} records and room for {}", raw.len, self.capacity);
             return Err(CallError::contract(call, message));
         }
         Ok(raw.len)
@@ -448,10 +389,7 @@ impl SourceInstance {
         let Functions::Source(functions) = *handle.functions() else {
             return Err(wrong_kind(handle, Kind::Source));
         };
-        Ok(Self {
-            functions,
-            core: Core::open(handle, settings, host, reasons, now_ns)?,
-        })
+        Ok(Self { functions, core: Core::open(handle, settings, host, reasons, now_ns)? })
     }
 
     /// Lets the source add at most `most` records to `batch`; returns how many came, and the stream and position it
@@ -477,11 +415,7 @@ impl SourceInstance {
         };
         let produced = lent.len("fill", "batch", &raw)?;
         batch.set_len((batch.len() + produced) as usize);
-        let at = StreamPosition {
-            stream: raw.header.stream,
-            reserved: 0,
-            position: raw.header.position,
-        };
+        let at = StreamPosition { stream: raw.header.stream, reserved: 0, position: raw.header.position };
         Ok((filled, produced, at))
     }
 
@@ -533,10 +467,7 @@ impl StageInstance {
         let Functions::Stage(functions) = *handle.functions() else {
             return Err(wrong_kind(handle, Kind::Stage));
         };
-        Ok(Self {
-            functions,
-            core: Core::open(handle, settings, host, reasons, now_ns)?,
-        })
+        Ok(Self { functions, core: Core::open(handle, settings, host, reasons, now_ns)? })
     }
 
     /// Lets the stage change `batch` and give records to `outputs`, which are empty. On an error the batch's records
@@ -593,11 +524,7 @@ impl StageInstance {
     ) -> Result<Processed, CallError> {
         let mut main = outputs.main.lend();
         let mut ports: [RawBatch; PORTS_MAX] = std::array::from_fn(|index| {
-            outputs
-                .ports
-                .get_mut(index)
-                .and_then(Option::as_mut)
-                .map_or_else(nothing, Batch::lend)
+            outputs.ports.get_mut(index).and_then(Option::as_mut).map_or_else(nothing, Batch::lend)
         });
         let lent_main = Lent::of(&main);
         let lent_ports: [Lent; PORTS_MAX] = std::array::from_fn(|index| Lent::of(&ports[index]));
@@ -611,15 +538,11 @@ impl StageInstance {
         self.core.host.enter();
         let call = self.core.frame.begin(now_ns, 0);
         let outcome = function(self.core.instance.as_ptr(), &raw mut raw, call);
-        let ended = self
-            .core
-            .frame
-            .end(name, outcome)
-            .and_then(|outcome| match outcome {
-                Outcome::OK => Ok(Processed::Done),
-                Outcome::MORE => Ok(Processed::More),
-                other => Err(unexpected(name, other)),
-            });
+        let ended = self.core.frame.end(name, outcome).and_then(|outcome| match outcome {
+            Outcome::OK => Ok(Processed::Done),
+            Outcome::MORE => Ok(Processed::More),
+            other => Err(unexpected(name, other)),
+        });
         let lengths = ended.and_then(|processed| {
             let main = lent_main.len(name, "main output", &main)?;
             let mut lengths = [0; PORTS_MAX];
@@ -657,12 +580,7 @@ impl StageOutputs {
     /// Records in all of them.
     pub fn records(&self) -> u64 {
         u64::from(self.main.len())
-            + self
-                .ports
-                .iter()
-                .flatten()
-                .map(|port| u64::from(port.len()))
-                .sum::<u64>()
+            + self.ports.iter().flatten().map(|port| u64::from(port.len())).sum::<u64>()
     }
 }
 
@@ -694,10 +612,7 @@ impl SinkInstance {
         let Functions::Sink(functions) = *handle.functions() else {
             return Err(wrong_kind(handle, Kind::Sink));
         };
-        Ok(Self {
-            functions,
-            core: Core::open(handle, settings, host, reasons, now_ns)?,
-        })
+        Ok(Self { functions, core: Core::open(handle, settings, host, reasons, now_ns)? })
     }
 
     /// Gives the sink a batch.
@@ -721,10 +636,9 @@ impl SinkInstance {
         let outcome = unsafe { (self.functions.commit)(self.core.instance.as_ptr(), epoch, call) };
         match self.core.frame.end("commit", outcome)? {
             Outcome::OK => Ok(Committed::Safe),
-            Outcome::RETRY => Ok(Committed::Retry(
-                self.core.frame.call.wait_until_ns,
-                self.core.frame.message(),
-            )),
+            Outcome::RETRY => {
+                Ok(Committed::Retry(self.core.frame.call.wait_until_ns, self.core.frame.message()))
+            }
             Outcome::PERMANENT => Ok(Committed::Permanent(self.core.frame.message())),
             other => Err(unexpected("commit", other)),
         }

@@ -102,9 +102,7 @@ impl Lane {
                 Next::Again => self.announce(),
                 Next::Wait(until_ns) => {
                     self.announce();
-                    self.context
-                        .cancel
-                        .wait_for_nudge(until_ns.min(next_tick_ns), seen);
+                    self.context.cancel.wait_for_nudge(until_ns.min(next_tick_ns), seen);
                 }
                 Next::Pass(batch) => {
                     self.pass(0, batch)?;
@@ -135,27 +133,15 @@ impl Lane {
             if let Feed::Source(source) = &mut self.feed {
                 source.epoch = requested + 1;
                 let positions = source.report();
-                self.context.reports.send(Event::Positions {
-                    lane: self.index,
-                    epoch: requested,
-                    positions,
-                });
+                self.context.reports.send(Event::Positions { lane: self.index, epoch: requested, positions });
             }
-            self.context
-                .leaving
-                .iter()
-                .for_each(|sender| sender.barrier(requested));
+            self.context.leaving.iter().for_each(|sender| sender.barrier(requested));
         }
         self.acknowledge()
     }
 
     fn acknowledge(&mut self) -> Result<(), Abandoned> {
-        let safe = self
-            .mailbox
-            .safe
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let safe = self.mailbox.safe.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (safe, &mut self.feed) {
             (Some(positions), Feed::Source(source)) => source.acknowledge(&positions),
             _ => Ok(()),
@@ -170,11 +156,7 @@ impl Lane {
         if let Feed::Source(source) = &self.feed {
             let positions = source.report();
             let epoch = self.injected_epoch + 1;
-            self.context.reports.send(Event::Positions {
-                lane: self.index,
-                epoch,
-                positions,
-            });
+            self.context.reports.send(Event::Positions { lane: self.index, epoch, positions });
         }
         loop {
             let seen = self.context.cancel.nudges();
@@ -258,15 +240,9 @@ impl Lane {
         self.injected_epoch = epoch;
         if let Exit::Sink(sink) = &mut self.exit {
             sink.commit(epoch)?;
-            self.context.reports.send(Event::Committed {
-                node: sink.slot.node,
-                epoch,
-            });
+            self.context.reports.send(Event::Committed { node: sink.slot.node, epoch });
         }
-        self.context
-            .leaving
-            .iter()
-            .for_each(|sender| sender.barrier(epoch));
+        self.context.leaving.iter().for_each(|sender| sender.barrier(epoch));
         Ok(())
     }
 

@@ -134,36 +134,18 @@ impl Pipeline {
         let order = graph.topological();
         let rank = |node: usize| order.iter().position(|other| *other == node);
         lanes.sort_by_key(|lane| {
-            std::cmp::Reverse(
-                built.records[lane.index]
-                    .nodes
-                    .first()
-                    .and_then(|head| rank(*head)),
-            )
+            std::cmp::Reverse(built.records[lane.index].nodes.first().and_then(|head| rank(*head)))
         });
-        let mut pipeline = Self {
-            built,
-            graph,
-            members,
-            cancel,
-            reports,
-            events,
-            threads: Vec::new(),
-        };
+        let mut pipeline = Self { built, graph, members, cancel, reports, events, threads: Vec::new() };
         for lane in lanes {
-            let head = pipeline.members[pipeline.built.records[lane.index].nodes[0]]
-                .name
-                .clone();
+            let head = pipeline.members[pipeline.built.records[lane.index].nodes[0]].name.clone();
             let name: String = head.chars().take(15).collect();
             match std::thread::Builder::new().name(name).spawn(move || lane.run()) {
                 Ok(thread) => pipeline.threads.push(thread),
                 Err(error) => {
                     // What runs already ends by itself; the process will not go on after this.
                     pipeline.cancel.raise();
-                    return Err(PipelineError::Thread {
-                        lane: head,
-                        why: error.to_string(),
-                    });
+                    return Err(PipelineError::Thread { lane: head, why: error.to_string() });
                 }
             }
         }
@@ -186,18 +168,14 @@ impl Pipeline {
             DRAIN_DEADLINE,
         );
         let outcome = control.run(&self.events);
-        let components = self
-            .members
-            .iter()
-            .enumerate()
-            .map(|(node, member)| ComponentSummary {
-                name: member.name.clone(),
-                failed: outcome.failed.get(&node).cloned(),
-                failed_calls: self.built.counters[node].failures(),
-                overdue_calls: self.built.counters[node].overdue(),
-                unexplained: self.built.counters[node].unexplained(),
-                metrics: self.built.hosts[node].cells().read(),
-            });
+        let components = self.members.iter().enumerate().map(|(node, member)| ComponentSummary {
+            name: member.name.clone(),
+            failed: outcome.failed.get(&node).cloned(),
+            failed_calls: self.built.counters[node].failures(),
+            overdue_calls: self.built.counters[node].overdue(),
+            unexplained: self.built.counters[node].unexplained(),
+            metrics: self.built.hosts[node].cells().read(),
+        });
         let components = components.collect();
         let summary = Summary {
             ended: outcome.ended,
@@ -215,50 +193,26 @@ impl Pipeline {
     }
 
     fn books(&self) -> Books {
-        let components = self
-            .members
-            .iter()
-            .zip(&self.built.counters)
-            .map(|(member, counters)| ComponentRow {
-                name: member.name.clone(),
-                kind: member.kind,
-                account: counters.account(),
-            });
-        let edges = self
-            .graph
-            .edges
-            .iter()
-            .zip(&self.built.edges)
-            .map(|(edge, place)| {
-                // Inside a lane nothing can get lost between two components: what one gave, the next took in.
-                let passed = self.built.counters[edge.to].account().input;
-                let fused = EdgeAccount {
-                    sent: passed,
-                    received: passed,
-                    queued: 0,
-                    discarded: 0,
-                };
-                let account = place.as_ref().map_or(fused, |(inbox, at)| inbox.account(*at));
-                let output = match edge.output {
-                    Output::Main => OutputName::Main,
-                    Output::DeadLetter => OutputName::DeadLetter,
-                    Output::Port(port) => {
-                        let name = self.members[edge.from].ports.get(port);
-                        OutputName::Port(name.cloned().unwrap_or_else(|| port.to_string()))
-                    }
-                };
-                let name = |node: usize| self.members[node].name.clone();
-                EdgeRow {
-                    from: name(edge.from),
-                    output,
-                    to: name(edge.to),
-                    account,
+        let components = self.members.iter().zip(&self.built.counters).map(|(member, counters)| {
+            ComponentRow { name: member.name.clone(), kind: member.kind, account: counters.account() }
+        });
+        let edges = self.graph.edges.iter().zip(&self.built.edges).map(|(edge, place)| {
+            // Inside a lane nothing can get lost between two components: what one gave, the next took in.
+            let passed = self.built.counters[edge.to].account().input;
+            let fused = EdgeAccount { sent: passed, received: passed, queued: 0, discarded: 0 };
+            let account = place.as_ref().map_or(fused, |(inbox, at)| inbox.account(*at));
+            let output = match edge.output {
+                Output::Main => OutputName::Main,
+                Output::DeadLetter => OutputName::DeadLetter,
+                Output::Port(port) => {
+                    let name = self.members[edge.from].ports.get(port);
+                    OutputName::Port(name.cloned().unwrap_or_else(|| port.to_string()))
                 }
-            });
-        Books {
-            components: components.collect(),
-            edges: edges.collect(),
-        }
+            };
+            let name = |node: usize| self.members[node].name.clone();
+            EdgeRow { from: name(edge.from), output, to: name(edge.to), account }
+        });
+        Books { components: components.collect(), edges: edges.collect() }
     }
 }
 

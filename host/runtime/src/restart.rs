@@ -20,21 +20,13 @@ pub(crate) struct Restarts {
 impl Restarts {
     /// At most `count` restarts in any `window`.
     pub(crate) fn new(count: u32, window: Duration) -> Self {
-        Self {
-            count: count as usize,
-            window,
-            made: VecDeque::new(),
-        }
+        Self { count: count as usize, window, made: VecDeque::new() }
     }
 
     /// The component failed: how long to wait before it is tried again, or `None` if it has failed for good.
     pub(crate) fn after_failure(&mut self, now_ns: i64) -> Option<Duration> {
         let window_ns = i64::try_from(self.window.as_nanos()).unwrap_or(i64::MAX);
-        while self
-            .made
-            .front()
-            .is_some_and(|made| now_ns.saturating_sub(*made) > window_ns)
-        {
+        while self.made.front().is_some_and(|made| now_ns.saturating_sub(*made) > window_ns) {
             self.made.pop_front();
         }
         if self.made.len() >= self.count {

@@ -54,40 +54,20 @@ unsafe impl Sync for Entry {}
 impl Environment {
     /// An environment for one pipeline.
     pub fn new(dictionary: Arc<Dictionary>, cancel: Arc<Cancel>, state_directory: PathBuf) -> Self {
-        Self {
-            dictionary,
-            cancel,
-            state_directory,
-            entries: RwLock::default(),
-        }
+        Self { dictionary, cancel, state_directory, entries: RwLock::default() }
     }
 
     fn entry(&self, id: u32) -> Option<SensorEntry> {
-        if let Some(entry) = self
-            .entries
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-        {
+        if let Some(entry) = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Some(entry.0);
         }
         let text = self.dictionary.sensor_text(id)?;
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(id).or_insert_with(|| {
-            let tags: Vec<Tag> = text
-                .tags
-                .iter()
-                .map(|(key, value)| Tag {
-                    key: lend(key),
-                    value: lend(value),
-                })
-                .collect();
+            let tags: Vec<Tag> =
+                text.tags.iter().map(|(key, value)| Tag { key: lend(key), value: lend(value) }).collect();
             let tags: &'static [Tag] = Box::leak(tags.into_boxed_slice());
-            Entry(SensorEntry {
-                name: lend(&text.name),
-                tags: tags.as_ptr(),
-                tag_count: tags.len(),
-            })
+            Entry(SensorEntry { name: lend(&text.name), tags: tags.as_ptr(), tag_count: tags.len() })
         });
         Some(entry.0)
     }
@@ -219,10 +199,7 @@ impl HostHandle {
 }
 
 fn lend(text: &str) -> Bytes {
-    Bytes {
-        ptr: text.as_ptr(),
-        len: text.len(),
-    }
+    Bytes { ptr: text.as_ptr(), len: text.len() }
 }
 
 /// # Safety
@@ -262,11 +239,8 @@ unsafe extern "C" fn intern_sensor(
         return Outcome::FAILED;
     };
     // The component's own tags first, so that those of the data win.
-    let mut all: Vec<(&str, &str)> = context
-        .tags
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
+    let mut all: Vec<(&str, &str)> =
+        context.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     for index in 0..tag_count {
         // SAFETY: the plugin lends `tag_count` tags at `tags`.
         let tag = unsafe { &*tags.add(index) };
@@ -293,11 +267,7 @@ unsafe extern "C" fn intern_unit(context: *mut c_void, code: Bytes, id: *mut Uni
     let (context, Some(code)) = (unsafe { known(context) }, unsafe { text(code, NAME_MAX_BYTES) }) else {
         return Outcome::FAILED;
     };
-    let found = if code.is_empty() {
-        Some(0)
-    } else {
-        context.environment.dictionary.unit(code)
-    };
+    let found = if code.is_empty() { Some(0) } else { context.environment.dictionary.unit(code) };
     // SAFETY: the plugin lends a place for an id, or null.
     match (found, unsafe { id.as_mut() }) {
         (Some(found), Some(id)) => {
@@ -339,12 +309,7 @@ unsafe extern "C" fn metric(context: *mut c_void, name: Bytes, cell: *mut *mut M
     // SAFETY: the plugin hands back its context and lends the name.
     let (context, name) = unsafe { (known(context), text(name, NAME_MAX_BYTES)) };
     let declared = name.and_then(|name| {
-        context
-            .manifest
-            .as_ref()?
-            .metrics
-            .iter()
-            .find(|declaration| declaration.name == name)
+        context.manifest.as_ref()?.metrics.iter().find(|declaration| declaration.name == name)
     });
     // SAFETY: the plugin lends a place for the cell, or null.
     let (Some(declaration), Some(cell)) = (declared, unsafe { cell.as_mut() }) else {
@@ -369,11 +334,7 @@ unsafe extern "C" fn metric_set(_context: *mut c_void, cell: *mut MetricCell, to
 }
 
 fn write_cell(cell: Option<&Cell>, write: impl FnOnce(&Cell) -> bool) -> Outcome {
-    if cell.is_some_and(write) {
-        Outcome::OK
-    } else {
-        Outcome::FAILED
-    }
+    if cell.is_some_and(write) { Outcome::OK } else { Outcome::FAILED }
 }
 
 unsafe extern "C" fn log_enabled(_context: *mut c_void, level: u32) -> u32 {
@@ -394,10 +355,7 @@ const PLUGIN_TARGET: &str = "plugin";
 unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Bytes, message: Bytes) -> Outcome {
     // SAFETY: the plugin hands back its context and lends the texts.
     let (context, module) = unsafe { (known(context), text(target, NAME_MAX_BYTES).unwrap_or("?")) };
-    let cut = Bytes {
-        ptr: message.ptr,
-        len: message.len.min(LOG_MAX_BYTES),
-    };
+    let cut = Bytes { ptr: message.ptr, len: message.len.min(LOG_MAX_BYTES) };
     let bytes = if cut.len == 0 || cut.ptr.is_null() {
         &[]
     } else {
@@ -407,11 +365,7 @@ unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Bytes, messag
     // Cutting may split a character, and a plugin may send anything: what is no UTF-8 shows as U+FFFD.
     let message = String::from_utf8_lossy(bytes);
     let current = CURRENT.get();
-    let component = if current.is_empty() {
-        context.component
-    } else {
-        current
-    };
+    let component = if current.is_empty() { context.component } else { current };
     let plugin = context.plugin.as_str();
     macro_rules! emit {
         ($level:ident) => {
@@ -444,43 +398,23 @@ unsafe extern "C" fn cancelled(context: *mut c_void) -> u32 {
 unsafe extern "C" fn wait(context: *mut c_void, until_ns: i64) -> Outcome {
     // SAFETY: the plugin hands back its context.
     let context = unsafe { known(context) };
-    if context.environment.cancel.wait_until(until_ns) {
-        Outcome::OK
-    } else {
-        Outcome::CANCELLED
-    }
+    if context.environment.cancel.wait_until(until_ns) { Outcome::OK } else { Outcome::CANCELLED }
 }
 
 unsafe extern "C" fn state_directory(context: *mut c_void, out: *mut Writer) -> Outcome {
     // SAFETY: the plugin hands back its context.
     let context = unsafe { known(context) };
-    let path = context
-        .environment
-        .state_directory
-        .join("components")
-        .join(context.component);
+    let path = context.environment.state_directory.join("components").join(context.component);
     if context.component.is_empty() || std::fs::create_dir_all(&path).is_err() {
         return Outcome::FAILED;
     }
     let bytes = path.as_os_str().as_bytes();
     // SAFETY: the plugin lends a writer, or null.
-    let Some(Writer {
-        context,
-        write: Some(write),
-    }) = (unsafe { out.as_ref() })
-    else {
+    let Some(Writer { context, write: Some(write) }) = (unsafe { out.as_ref() }) else {
         return Outcome::FAILED;
     };
     // SAFETY: the writer's function takes its own context and bytes valid for the call.
-    unsafe {
-        write(
-            *context,
-            Bytes {
-                ptr: bytes.as_ptr(),
-                len: bytes.len(),
-            },
-        )
-    }
+    unsafe { write(*context, Bytes { ptr: bytes.as_ptr(), len: bytes.len() }) }
 }
 
 /// What a plugin hands over to a thread.
@@ -517,15 +451,8 @@ unsafe extern "C" fn spawn(
         return Outcome::FAILED;
     };
     // The thread gets the component's own table: leaked, so valid for as long as the thread may run.
-    let handle_of_thread = HostHandle {
-        context: known_context,
-        table,
-    };
-    let handover = Handover {
-        main: run,
-        argument: main.argument,
-        handle: handle_of_thread,
-    };
+    let handle_of_thread = HostHandle { context: known_context, table };
+    let handover = Handover { main: run, argument: main.argument, handle: handle_of_thread };
     // A NUL would be refused by the system; a long name is cut by it.
     let name: String = name.chars().filter(|c| *c != '\0').take(15).collect();
     match start(&name, &known_context.threads, move || handover.run()) {

@@ -23,16 +23,9 @@ impl SinkSlot {
             self.slot.context.pool.give(batch);
             return Ok(());
         };
-        let copy = self
-            .slot
-            .dead_letter
-            .as_ref()
-            .map(|_| self.slot.context.pool.copy(&batch));
+        let copy = self.slot.dead_letter.as_ref().map(|_| self.slot.context.pool.copy(&batch));
         let now = now_ns();
-        self.slot
-            .context
-            .watch
-            .begin(self.slot.node, "write", u64::from(records), now);
+        self.slot.context.watch.begin(self.slot.node, "write", u64::from(records), now);
         let written = instance.write(&mut batch, now);
         self.slot.end()?;
         self.slot.context.pool.give(batch);
@@ -63,9 +56,7 @@ impl SinkSlot {
         let counted = instance.counted();
         let rejected = counted.tallied();
         self.slot.counters.tallied(&counted.tally);
-        self.slot
-            .counters
-            .holds(self.slot.counters.held() + records.saturating_sub(rejected));
+        self.slot.counters.holds(self.slot.counters.held() + records.saturating_sub(rejected));
         let unexplained = rejected.saturating_sub(records) + counted.undeclared;
         if unexplained > 0 {
             self.slot.counters.cannot_explain(unexplained);
@@ -99,10 +90,7 @@ impl SinkSlot {
                 Ok(Committed::Retry(at_ns, why)) => {
                     tries += 1;
                     if tries.is_power_of_two() {
-                        tracing::warn!(
-                            component = self.slot.name(),
-                            "commit put off (try {tries}): {why}"
-                        );
+                        tracing::warn!(component = self.slot.name(), "commit put off (try {tries}): {why}");
                     }
                     sleep_until(at_ns);
                 }

@@ -99,18 +99,12 @@ impl<I: Opened> Slot<I> {
 
     /// Begins to watch a call that is lent `lent` records.
     pub(crate) fn begin(&self, call: &'static str, lent: u32, since_ns: i64) {
-        self.context
-            .watch
-            .begin(self.node, call, u64::from(lent), since_ns);
+        self.context.watch.begin(self.node, call, u64::from(lent), since_ns);
     }
 
     /// Ends the watch.
     pub(crate) fn end(&self) -> Result<(), Abandoned> {
-        if self.context.watch.end() {
-            Ok(())
-        } else {
-            Err(Abandoned)
-        }
+        if self.context.watch.end() { Ok(()) } else { Err(Abandoned) }
     }
 
     /// The records of a failed call are lost, or go to the dead letter.
@@ -141,17 +135,10 @@ impl<I: Opened> Slot<I> {
         loop {
             let Some(wait) = self.restarts.after_failure(now_ns()) else {
                 tracing::error!(component = self.name(), "failed for good: {error}");
-                self.context.reports.send(Event::Failed {
-                    node: self.node,
-                    why: error.to_string(),
-                });
+                self.context.reports.send(Event::Failed { node: self.node, why: error.to_string() });
                 return Ok(());
             };
-            tracing::warn!(
-                component = self.name(),
-                "{error}; restarting in {} ms",
-                wait.as_millis()
-            );
+            tracing::warn!(component = self.name(), "{error}; restarting in {} ms", wait.as_millis());
             let wait_ns = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
             // Cut short when the pipeline drains: then what still works should work at once.
             self.context.cancel.wait_until(now_ns().saturating_add(wait_ns));

@@ -55,11 +55,7 @@ impl SourceSlot {
 
     /// When the batch that is being filled must go on; never, if it is empty.
     pub(crate) fn flush_at_ns(&self) -> i64 {
-        if self.filling.is_empty() {
-            i64::MAX
-        } else {
-            self.filling_since_ns.saturating_add(self.linger_ns)
-        }
+        if self.filling.is_empty() { i64::MAX } else { self.filling_since_ns.saturating_add(self.linger_ns) }
     }
 
     /// One `fill`, waiting in it until `wait_until_ns` at most.
@@ -72,10 +68,7 @@ impl SourceSlot {
         };
         let before = self.filling.len();
         // A source may wait in `fill`; only what is beyond that counts against its deadline.
-        self.slot
-            .context
-            .watch
-            .begin(self.slot.node, "fill", 0, until.max(now));
+        self.slot.context.watch.begin(self.slot.node, "fill", 0, until.max(now));
         let filled = instance.fill(&mut self.filling, room, now, until);
         self.slot.end()?;
         match filled {
@@ -172,22 +165,14 @@ impl SourceSlot {
     fn fail(&mut self, error: CallError) -> Result<Next, Abandoned> {
         // What was filled before is whole: it goes on.
         self.slot.recover(error)?;
-        Ok(if self.slot.instance.is_some() {
-            Next::Again
-        } else {
-            Next::End
-        })
+        Ok(if self.slot.instance.is_some() { Next::Again } else { Next::End })
     }
 
     /// How far each stream is, for a barrier.
     pub(crate) fn report(&self) -> Vec<StreamPosition> {
         let positions = self.positions.iter();
         positions
-            .map(|(stream, position)| StreamPosition {
-                stream: *stream,
-                reserved: 0,
-                position: *position,
-            })
+            .map(|(stream, position)| StreamPosition { stream: *stream, reserved: 0, position: *position })
             .collect()
     }
 
@@ -197,10 +182,7 @@ impl SourceSlot {
             return Ok(());
         };
         let now = now_ns();
-        self.slot
-            .context
-            .watch
-            .begin(self.slot.node, "acknowledge", 0, now);
+        self.slot.context.watch.begin(self.slot.node, "acknowledge", 0, now);
         let acknowledged = instance.acknowledge(positions, now);
         self.slot.end()?;
         match acknowledged {

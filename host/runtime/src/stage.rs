@@ -42,22 +42,12 @@ impl StageSlot {
             self.slot.counters.lost(u64::from(records));
             return Ok(Step::Lost);
         };
-        let copy = self
-            .slot
-            .dead_letter
-            .as_ref()
-            .map(|_| self.slot.context.pool.copy(batch));
+        let copy = self.slot.dead_letter.as_ref().map(|_| self.slot.context.pool.copy(batch));
         let now = now_ns();
-        self.slot
-            .context
-            .watch
-            .begin(self.slot.node, "process", u64::from(records), now);
+        self.slot.context.watch.begin(self.slot.node, "process", u64::from(records), now);
         let processed = instance.process(batch, &mut self.outputs, now);
         self.slot.end()?;
-        let before = Before {
-            records: u64::from(records),
-            held: self.slot.counters.held(),
-        };
+        let before = Before { records: u64::from(records), held: self.slot.counters.held() };
         match progress("process", processed, &self.outputs, batch.len() != records) {
             Ok(processed) => {
                 self.balance(&before, u64::from(batch.len()));
@@ -114,10 +104,7 @@ impl StageSlot {
     ) -> Result<Step, Abandoned> {
         match progress(call, called, &self.outputs, false) {
             Ok(processed) => {
-                let before = Before {
-                    records: 0,
-                    held: self.slot.counters.held(),
-                };
+                let before = Before { records: 0, held: self.slot.counters.held() };
                 self.balance(&before, 0);
                 Ok(step(processed))
             }
@@ -139,11 +126,7 @@ impl StageSlot {
         };
         let counted = instance.counted();
         let declared = &self.slot.opener.handle.manifest().capabilities;
-        let created = if declared.has(Capability::Creates) {
-            counted.created
-        } else {
-            0
-        };
+        let created = if declared.has(Capability::Creates) { counted.created } else { 0 };
         let counters = &self.slot.counters;
         counters.tallied(&counted.tally);
         counters.made(created);

@@ -22,10 +22,7 @@ pub(crate) struct ThreadCount {
 
 impl ThreadCount {
     pub(crate) fn new(most: u32) -> Self {
-        Self {
-            most,
-            running: AtomicU32::new(0),
-        }
+        Self { most, running: AtomicU32::new(0) }
     }
 
     pub(crate) fn running(&self) -> u32 {
@@ -34,9 +31,7 @@ impl ThreadCount {
 
     fn reserve(&self) -> bool {
         let more = |running| (running < self.most).then_some(running + 1);
-        self.running
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
-            .is_ok()
+        self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 }
 

@@ -96,11 +96,7 @@ functions! {
 }
 
 fn sized(found: usize, expected: usize) -> Result<(), VtableError> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(VtableError::Size { found, expected })
-    }
+    if found == expected { Ok(()) } else { Err(VtableError::Size { found, expected }) }
 }
 
 impl CommonFunctions {
@@ -181,11 +177,8 @@ impl Functions {
     /// # Safety
     /// Each vtable pointer in `entry` is null or points to a vtable of its type that stays valid until exit.
     pub unsafe fn of(entry: &ComponentType) -> Result<Self, VtableError> {
-        let (source_set, stage_set, sink_set) = (
-            !entry.source.is_null(),
-            !entry.stage.is_null(),
-            !entry.sink.is_null(),
-        );
+        let (source_set, stage_set, sink_set) =
+            (!entry.source.is_null(), !entry.stage.is_null(), !entry.sink.is_null());
         match (entry.kind, source_set, stage_set, sink_set) {
             (KindCode::SOURCE, true, false, false) => {
                 // SAFETY: non-null, so valid by this function's contract.
@@ -202,12 +195,7 @@ impl Functions {
                 let vtable = unsafe { &*entry.sink };
                 SinkFunctions::checked(vtable).map(Self::Sink)
             }
-            (kind, ..) => Err(VtableError::Kind {
-                kind: kind.0,
-                source_set,
-                stage_set,
-                sink_set,
-            }),
+            (kind, ..) => Err(VtableError::Kind { kind: kind.0, source_set, stage_set, sink_set }),
         }
     }
 

@@ -22,17 +22,8 @@ pub(crate) struct Watch {
 }
 
 /// The names of the calls, by the number kept in the watch.
-const CALLS: [&str; 9] = [
-    "fill",
-    "process",
-    "tick",
-    "finish",
-    "write",
-    "commit",
-    "open",
-    "acknowledge",
-    "close",
-];
+const CALLS: [&str; 9] =
+    ["fill", "process", "tick", "finish", "write", "commit", "open", "acknowledge", "close"];
 
 /// A call that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +50,7 @@ impl Watch {
     /// A call begins. `since_ns` is when it begins to count against its deadline.
     pub(crate) fn begin(&self, component: usize, call: &'static str, lent: u64, since_ns: i64) {
         self.component.store(component, Ordering::Relaxed);
-        self.call.store(
-            CALLS.iter().position(|name| *name == call).unwrap_or(0),
-            Ordering::Relaxed,
-        );
+        self.call.store(CALLS.iter().position(|name| *name == call).unwrap_or(0), Ordering::Relaxed);
         self.lent.store(lent, Ordering::Relaxed);
         self.since.store(since_ns.max(1), Ordering::Release);
     }
@@ -70,9 +58,7 @@ impl Watch {
     /// The call returned. `false` if the lane was given up meanwhile: the thread must touch nothing any more.
     pub(crate) fn end(&self) -> bool {
         self.since
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                (word != ABANDONED).then_some(IDLE)
-            })
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word != ABANDONED).then_some(IDLE))
             .is_ok()
     }
 
@@ -90,9 +76,7 @@ impl Watch {
     /// Gives the lane up, if the very call still runs.
     pub(crate) fn abandon(&self, running: Running) -> bool {
         let word = running.since_ns;
-        self.since
-            .compare_exchange(word, ABANDONED, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.since.compare_exchange(word, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -39,20 +39,13 @@ impl Source for Count {
     fn fill(&mut self, out: &mut Batch<'_>, _: i64) -> Result<Fill, PluginError> {
         let end = self.settings.count.unwrap_or(u64::MAX);
         for _ in 0..self.settings.per_fill.min(end - self.next) {
-            if !out.push(Record {
-                value: self.next as f64,
-                ..Record::default()
-            }) {
+            if !out.push(Record { value: self.next as f64, ..Record::default() }) {
                 break;
             }
             self.next += 1;
         }
         out.set_position(0, self.next);
-        Ok(if self.next == end {
-            Fill::Finished
-        } else {
-            Fill::Produced
-        })
+        Ok(if self.next == end { Fill::Finished } else { Fill::Produced })
     }
 }
 
@@ -98,10 +91,7 @@ impl Stage for Odd {
         }
     }
     fn open(settings: OddSettings, _: &Host) -> Result<Self, PluginError> {
-        Ok(Self {
-            settings,
-            kept: Vec::new(),
-        })
+        Ok(Self { settings, kept: Vec::new() })
     }
     fn process(&mut self, batch: &mut Batch<'_>, out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
         match self.settings.deed {
@@ -156,10 +146,7 @@ static KEPT: Mutex<Vec<(String, f64)>> = Mutex::new(Vec::new());
 
 fn kept(name: &str) -> Vec<f64> {
     let all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    all.iter()
-        .filter(|(of, _)| of == name)
-        .map(|(_, value)| *value)
-        .collect()
+    all.iter().filter(|(of, _)| of == name).map(|(_, value)| *value).collect()
 }
 
 /// Keeps what it is given; fails its `fail_write`th write and its commits as told.
@@ -190,11 +177,7 @@ impl Sink for Keep {
         if settings.refuse_to_open {
             return Err(PluginError::new("there is no such place"));
         }
-        Ok(Self {
-            settings,
-            writes: 0,
-            commits: 0,
-        })
+        Ok(Self { settings, writes: 0, commits: 0 })
     }
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
         self.writes += 1;
@@ -202,26 +185,16 @@ impl Sink for Keep {
             return Err(PluginError::new("no space left"));
         }
         let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        all.extend(
-            batch
-                .records()
-                .iter()
-                .map(|record| (self.settings.name.clone(), record.value)),
-        );
+        all.extend(batch.records().iter().map(|record| (self.settings.name.clone(), record.value)));
         Ok(())
     }
     fn commit(&mut self, _: u64) -> Result<Commit, PluginError> {
         self.commits += 1;
         if self.settings.lose_commits {
-            return Ok(Commit::Permanent {
-                why: "gone".to_owned(),
-            });
+            return Ok(Commit::Permanent { why: "gone".to_owned() });
         }
         if self.commits <= self.settings.put_off_commits {
-            return Ok(Commit::Retry {
-                after: Duration::from_millis(1),
-                why: "not yet".to_owned(),
-            });
+            return Ok(Commit::Retry { after: Duration::from_millis(1), why: "not yet".to_owned() });
         }
         Ok(Commit::Committed)
     }
@@ -230,21 +203,9 @@ impl Sink for Keep {
 fn types() -> [Type; 3] {
     use Capability::{Creates, Drops, Holds};
     [
-        Type {
-            plugin: "count",
-            entry: source::<Count>("count"),
-            does: &[],
-        },
-        Type {
-            plugin: "odd",
-            entry: stage::<Odd>("odd"),
-            does: &[Drops, Holds, Creates],
-        },
-        Type {
-            plugin: "keep",
-            entry: sink::<Keep>("keep"),
-            does: &[],
-        },
+        Type { plugin: "count", entry: source::<Count>("count"), does: &[] },
+        Type { plugin: "odd", entry: stage::<Odd>("odd"), does: &[Drops, Holds, Creates] },
+        Type { plugin: "keep", entry: sink::<Keep>("keep"), does: &[] },
     ]
 }
 
@@ -288,10 +249,7 @@ sinks:
 ";
     let summary = run(yaml, &types());
     assert!(summary.balances(), "{}", summary.books.render());
-    assert_eq!(
-        (kept("even").len(), kept("odds").len(), kept("both").len()),
-        (250, 250, 800)
-    );
+    assert_eq!((kept("even").len(), kept("odds").len(), kept("both").len()), (250, 250, 800));
     assert!(kept("odds").iter().all(|value| value.rem_euclid(2.0) > 0.5));
 }
 
@@ -307,10 +265,7 @@ fn a_stage_may_hold_records_and_give_them_at_the_end() {
 fn created_records_are_counted_as_created() {
     let summary = run(&one_stage("double", "double", 50, ""), &types());
     assert!(summary.balances(), "{}", summary.books.render());
-    assert_eq!(
-        (account(&summary, "odd").created, kept("double").len()),
-        (50, 100)
-    );
+    assert_eq!((account(&summary, "odd").created, kept("double").len()), (50, 100));
 }
 
 #[test]
@@ -326,35 +281,17 @@ fn a_stage_that_loses_records_silently_is_named() {
     for (deed, name) in [("lose_silently", "lost"), ("drop_undeclared", "undeclared")] {
         let summary = run(&one_stage(name, deed, 100, ""), &types());
         assert!(!summary.balances(), "{deed}");
-        let blamed: Vec<&str> = summary
-            .components
-            .iter()
-            .filter(|c| c.unexplained > 0)
-            .map(|c| c.name.as_str())
-            .collect();
+        let blamed: Vec<&str> =
+            summary.components.iter().filter(|c| c.unexplained > 0).map(|c| c.name.as_str()).collect();
         assert_eq!(blamed, ["odd"], "{deed}");
-        assert!(
-            summary
-                .books
-                .imbalances()
-                .iter()
-                .any(|wrong| wrong.to_string().contains("`odd`"))
-        );
+        assert!(summary.books.imbalances().iter().any(|wrong| wrong.to_string().contains("`odd`")));
     }
 }
 
 #[test]
 fn creating_without_declaring_it_is_an_imbalance() {
-    let types = types().map(|of| {
-        if of.plugin == "odd" {
-            Type {
-                does: &[Capability::Drops],
-                ..of
-            }
-        } else {
-            of
-        }
-    });
+    let types =
+        types().map(|of| if of.plugin == "odd" { Type { does: &[Capability::Drops], ..of } } else { of });
     let summary = run(&one_stage("double-undeclared", "double", 100, ""), &types);
     assert!(!summary.balances());
     assert_eq!(account(&summary, "odd").created, 0);
@@ -367,11 +304,7 @@ fn a_panic_loses_its_batch_only_and_the_stage_is_restarted_until_it_has_failed_f
     assert!(summary.balances(), "{}", summary.books.render());
     let odd = account(&summary, "odd");
     assert_eq!(odd.input, odd.failed, "each batch has an odd value");
-    let failed = summary
-        .components
-        .iter()
-        .find(|c| c.name == "odd")
-        .and_then(|c| c.failed.clone());
+    let failed = summary.components.iter().find(|c| c.name == "odd").and_then(|c| c.failed.clone());
     let why = failed.expect("it has failed for good");
     assert!(why.contains("an odd value"), "the panic's message: {why}");
     assert_eq!(summary.ended, Ended::Finished);
@@ -379,12 +312,8 @@ fn a_panic_loses_its_batch_only_and_the_stage_is_restarted_until_it_has_failed_f
 
 #[test]
 fn a_failed_batch_goes_to_the_dead_letter_where_there_is_one() {
-    let yaml = one_stage(
-        "good",
-        "fail",
-        20,
-        ", restarts: { count: 5, window: 1m }, dead_letter: letters",
-    ) + "  letters: { plugin: keep, settings: { name: letters } }\n";
+    let yaml = one_stage("good", "fail", 20, ", restarts: { count: 5, window: 1m }, dead_letter: letters")
+        + "  letters: { plugin: keep, settings: { name: letters } }\n";
     let summary = run(&yaml, &types());
     assert!(summary.balances(), "{}", summary.books.render());
     let odd = account(&summary, "odd");
@@ -470,16 +399,10 @@ sinks:
     };
     let summary = run(&yaml("put-off", "put_off_commits: 3"), &types());
     assert!(summary.balances(), "{}", summary.books.render());
-    assert_eq!(
-        (account(&summary, "kept").output, account(&summary, "kept").failed),
-        (100, 0)
-    );
+    assert_eq!((account(&summary, "kept").output, account(&summary, "kept").failed), (100, 0));
     let summary = run(&yaml("lose", "lose_commits: true"), &types());
     assert!(summary.balances(), "{}", summary.books.render());
-    assert_eq!(
-        (account(&summary, "kept").output, account(&summary, "kept").failed),
-        (0, 100)
-    );
+    assert_eq!((account(&summary, "kept").output, account(&summary, "kept").failed), (0, 100));
 }
 
 #[test]
@@ -503,15 +426,9 @@ sinks:
     asker.join().expect("no panic");
     assert_eq!(summary.ended, Ended::Drained);
     assert!(summary.balances(), "{}", summary.books.render());
-    assert_eq!(
-        account(&summary, "numbers").output,
-        account(&summary, "kept").output
-    );
+    assert_eq!(account(&summary, "numbers").output, account(&summary, "kept").output);
     let arrived = kept("drain");
-    assert!(
-        arrived.windows(2).all(|pair| pair[1] > pair[0]),
-        "in order, nothing twice"
-    );
+    assert!(arrived.windows(2).all(|pair| pair[1] > pair[0]), "in order, nothing twice");
 }
 
 #[test]
@@ -546,16 +463,10 @@ fn a_hung_call_is_given_up_at_its_deadline_and_said_so() {
     let yaml = one_stage("hang", "hang", 100, ", deadline: 200ms");
     let summary = run(&yaml, &types());
     assert!(summary.balances(), "{}", summary.books.render());
-    let odd = summary
-        .components
-        .iter()
-        .find(|c| c.name == "odd")
-        .expect("there");
+    let odd = summary.components.iter().find(|c| c.name == "odd").expect("there");
     assert_eq!(odd.overdue_calls, 1);
     assert!(
-        odd.failed
-            .as_ref()
-            .is_some_and(|why| why.contains("`process` is still running")),
+        odd.failed.as_ref().is_some_and(|why| why.contains("`process` is still running")),
         "{:?}",
         odd.failed
     );
@@ -564,23 +475,12 @@ fn a_hung_call_is_given_up_at_its_deadline_and_said_so() {
 
 #[test]
 fn a_stage_that_wants_more_for_ever_has_failed() {
-    let yaml = one_stage(
-        "endless",
-        "endless_more",
-        100,
-        ", restarts: { count: 1, window: 1m }",
-    );
+    let yaml = one_stage("endless", "endless_more", 100, ", restarts: { count: 1, window: 1m }");
     let summary = run(&yaml, &types());
     assert!(summary.balances(), "{}", summary.books.render());
-    let odd = summary
-        .components
-        .iter()
-        .find(|c| c.name == "odd")
-        .expect("there");
+    let odd = summary.components.iter().find(|c| c.name == "odd").expect("there");
     assert!(
-        odd.failed
-            .as_ref()
-            .is_some_and(|why| why.contains("without having taken or given")),
+        odd.failed.as_ref().is_some_and(|why| why.contains("without having taken or given")),
         "{:?}",
         odd.failed
     );
@@ -599,8 +499,5 @@ sinks:
         panic!("it must not start");
     };
     assert_eq!(errors.len(), 1);
-    assert_eq!(
-        (errors[0].0, errors[0].1.message.as_str()),
-        (2, "there is no such place")
-    );
+    assert_eq!((errors[0].0, errors[0].1.message.as_str()), (2, "there is no such place"));
 }

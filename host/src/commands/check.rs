@@ -26,10 +26,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
     let (file, lanes_of) = (config.file.clone(), config.components.len());
     // Verdicts of earlier runs are used if they are there; a check leaves nothing behind that was not.
     let state = folder.join(&config.state_directory);
-    let limits = DictionaryLimits {
-        sensors: config.limits.sensors,
-        units: config.limits.units,
-    };
+    let limits = DictionaryLimits { sensors: config.limits.sensors, units: config.limits.units };
     let environment = Arc::new(Environment::new(
         Arc::new(Dictionary::new(limits)),
         Arc::new(Cancel::default()),

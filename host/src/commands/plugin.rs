@@ -75,34 +75,19 @@ struct Answer {
 
 impl Answer {
     fn refused(complaint: String) -> Self {
-        Self {
-            complaint,
-            refused: true,
-            ..Self::default()
-        }
+        Self { complaint, refused: true, ..Self::default() }
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(command: PluginCommand) -> ExitCode {
     let answer = match command.action {
-        Action::Check {
-            file,
-            deadline,
-            format,
-        } => check::run(&file, deadline, format),
+        Action::Check { file, deadline, format } => check::run(&file, deadline, format),
         Action::List { directory, format } => list::run(directory, format),
-        Action::Inspect {
-            plugin,
-            directory,
-            format,
-        } => inspect::run(&plugin, directory, format),
+        Action::Inspect { plugin, directory, format } => inspect::run(&plugin, directory, format),
     };
     eprint!("{}", answer.complaint);
-    match (
-        io::stdout().lock().write_all(answer.text.as_bytes()),
-        answer.refused,
-    ) {
+    match (io::stdout().lock().write_all(answer.text.as_bytes()), answer.refused) {
         // Whoever reads has seen enough.
         (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         (Err(_), _) => ExitCode::from(exit::IO),

@@ -59,11 +59,7 @@ impl RunError {
 
 fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
     let Document { folder, config } = document::read(arguments.file.as_deref())?;
-    let summary_path = arguments
-        .summary_json
-        .as_deref()
-        .map(std::path::absolute)
-        .transpose();
+    let summary_path = arguments.summary_json.as_deref().map(std::path::absolute).transpose();
     let summary_path = summary_path.map_err(|error| RunError::Io(format!("--summary-json: {error}")))?;
     logging::start(&config.log);
     end_on_host_panic();

@@ -21,25 +21,15 @@ pub(crate) fn render(summary: &Summary) -> String {
         if let Some(why) = &component.failed {
             let _ = writeln!(text, "failed for good: {name}: {why}");
         } else if component.failed_calls > 0 {
-            let _ = writeln!(
-                text,
-                "failed calls: {name}: {}; restarted each time",
-                component.failed_calls
-            );
+            let _ = writeln!(text, "failed calls: {name}: {}; restarted each time", component.failed_calls);
         }
         if component.unexplained > 0 {
-            let _ = writeln!(
-                text,
-                "unexplained: {name}: its own numbers miss {} records",
-                component.unexplained
-            );
+            let _ =
+                writeln!(text, "unexplained: {name}: its own numbers miss {} records", component.unexplained);
         }
         for metric in component.metrics.iter().filter(|metric| metric.violations > 0) {
-            let _ = writeln!(
-                text,
-                "refused writes: {name}: {} to metric `{}`",
-                metric.violations, metric.name
-            );
+            let _ =
+                writeln!(text, "refused writes: {name}: {} to metric `{}`", metric.violations, metric.name);
         }
     }
     if summary.ended == Ended::DrainDeadline {

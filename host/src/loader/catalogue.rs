@@ -33,9 +33,7 @@ const PACKAGED: &str = "/usr/lib/cardcage";
 
 /// The folders looked in when none is configured: the one that this program is in, and the packages' one.
 pub(crate) fn default_directories() -> Vec<PathBuf> {
-    let own = std::env::current_exe()
-        .ok()
-        .and_then(|exe| exe.parent().map(Path::to_owned));
+    let own = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
     let all = own.into_iter().chain([PathBuf::from(PACKAGED)]);
     all.filter(|folder| folder.is_dir()).collect()
 }
@@ -81,10 +79,7 @@ impl LoadedType {
     /// every problem, each with the setting's dotted path.
     pub(crate) fn settle(&self, component: &ComponentConfig) -> Result<Settled, Vec<SettingProblem>> {
         settings::settle(&self.handle, &self.schema, &component.settings, &|setting| {
-            component
-                .substituted
-                .get(setting)
-                .map(|substituted| substituted.text.clone())
+            component.substituted.get(setting).map(|substituted| substituted.text.clone())
         })
     }
 }
@@ -119,11 +114,8 @@ impl Catalogue {
 
     /// The plugins that passed rungs 1 to 3, by name and rising version.
     pub(crate) fn plugins(&self) -> impl Iterator<Item = (&Path, &Manifest)> {
-        let mut all: Vec<_> = self
-            .plugins
-            .iter()
-            .map(|plugin| (plugin.copy.path(), &plugin.manifest))
-            .collect();
+        let mut all: Vec<_> =
+            self.plugins.iter().map(|plugin| (plugin.copy.path(), &plugin.manifest)).collect();
         all.sort_by_key(|(_, manifest)| (&manifest.name, choose::version_key(&manifest.version)));
         all.into_iter()
     }
@@ -156,10 +148,7 @@ impl Catalogue {
             let host = HostHandle::for_library(environment, &candidate.manifest.name);
             let outcome = loaded.library.attach.call(&host);
             if outcome != Outcome::OK {
-                return Err(super::vetting::child::not_attached(
-                    candidate.copy.path(),
-                    outcome,
-                ));
+                return Err(super::vetting::child::not_attached(candidate.copy.path(), outcome));
             }
         }
         Ok(())
@@ -169,10 +158,7 @@ impl Catalogue {
         match climb::look(file, &mut self.libraries, &mut |_, _| ()) {
             // The same library in two places is one plugin.
             Ok(candidate) => {
-                let twin = self
-                    .plugins
-                    .iter()
-                    .any(|known| known.copy.hash() == candidate.copy.hash());
+                let twin = self.plugins.iter().any(|known| known.copy.hash() == candidate.copy.hash());
                 if !twin {
                     self.plugins.push(candidate);
                 }
@@ -197,10 +183,7 @@ impl Catalogue {
                 Rung::Manifest,
                 "conflict",
                 plugin.copy.path(),
-                format!(
-                    "{name} {version}, which {} says it is too, with other content",
-                    rivals.join(", ")
-                ),
+                format!("{name} {version}, which {} says it is too, with other content", rivals.join(", ")),
                 "one file for each version of a plugin",
                 "remove the old file, or build one of them with another version",
             ));
@@ -211,12 +194,7 @@ impl Catalogue {
     /// The other files that say they are this plugin.
     fn rivals(&self, plugin: &Candidate) -> Vec<String> {
         let kinds = |plugin: &Candidate| -> Vec<Kind> {
-            plugin
-                .manifest
-                .components
-                .iter()
-                .map(|component| component.kind)
-                .collect()
+            plugin.manifest.components.iter().map(|component| component.kind).collect()
         };
         let mine = kinds(plugin);
         self.plugins
@@ -248,11 +226,7 @@ impl Catalogue {
 
     /// The folders that were looked in, for messages.
     fn folders(&self) -> String {
-        let all: Vec<String> = self
-            .directories
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
+        let all: Vec<String> = self.directories.iter().map(|folder| folder.display().to_string()).collect();
         all.join(", ")
     }
 }
@@ -272,10 +246,7 @@ fn library_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .filter(|path| {
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             name.starts_with("lib") && Path::new(name).extension().is_some_and(|ending| ending == "so")
         })
         .take(FILES_MAX)

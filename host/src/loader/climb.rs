@@ -64,11 +64,7 @@ pub(crate) fn look_at(
     watch(Rung::Manifest, "");
     let manifest = manifest::read(copy.path(), &image)?;
     copy.release_bytes();
-    Ok(Candidate {
-        copy,
-        image,
-        manifest,
-    })
+    Ok(Candidate { copy, image, manifest })
 }
 
 /// Rungs 5 to 8.
@@ -84,10 +80,7 @@ pub(crate) fn load(candidate: &Candidate, alone: Alone, watch: &mut Watch<'_>) -
     let manifest = &candidate.manifest;
     let pairs = truth::compare(path, manifest, candidate.note(), library.manifest(), tables)?;
     Ok(LoadedLibrary {
-        types: pairs
-            .into_iter()
-            .map(|(table, component)| table.handle(manifest, component))
-            .collect(),
+        types: pairs.into_iter().map(|(table, component)| table.handle(manifest, component)).collect(),
         attach: vtable::Attach::of(root),
     })
 }

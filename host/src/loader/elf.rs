@@ -70,11 +70,7 @@ pub(crate) fn examine(path: &Path, bytes: &[u8], libraries: &mut SystemLibraries
     let header = say.of_this_machine(bytes)?;
     let segments = header.program_headers(LE, bytes).map_err(|e| say.damaged(e))?;
     if segments.len() > MOST_ENTRIES {
-        return Err(say.no(
-            "too-many-segments",
-            format!("{} segments", segments.len()),
-            "at most 256",
-        ));
+        return Err(say.no("too-many-segments", format!("{} segments", segments.len()), "at most 256"));
     }
     let mapped = say.mapped(segments, bytes.len() as u64)?;
     say.stack(segments)?;
@@ -85,13 +81,7 @@ pub(crate) fn examine(path: &Path, bytes: &[u8], libraries: &mut SystemLibraries
     let needed = say.needed(&entries, &sections, bytes)?;
     say.versions(&sections, bytes, libraries)?;
     let (header, manifest) = say.symbols(&entries, &sections, bytes)?;
-    Ok(Image {
-        segments: mapped,
-        needed,
-        notes: say.notes(segments, bytes)?,
-        header,
-        manifest,
-    })
+    Ok(Image { segments: mapped, needed, notes: say.notes(segments, bytes)?, header, manifest })
 }
 
 /// Knows the file's name, so that each check can refuse in one line.
@@ -125,11 +115,7 @@ impl Say<'_> {
     fn of_this_machine<'b>(&self, bytes: &'b [u8]) -> Climbed<&'b Header> {
         let wanted = format!("a 64-bit little-endian ELF shared library for {}", machine::NAME);
         if bytes.get(..4) != Some(&elf::ELFMAG[..]) {
-            let start: String = bytes
-                .iter()
-                .take(8)
-                .map(|b| b.escape_ascii().to_string())
-                .collect();
+            let start: String = bytes.iter().take(8).map(|b| b.escape_ascii().to_string()).collect();
             return Err(self.no_because(
                 "no-elf",
                 format!("a file that begins with `{start}`"),
@@ -174,12 +160,8 @@ impl Say<'_> {
                     "code that cannot be changed",
                 ));
             }
-            let after_last = mapped
-                .last()
-                .is_none_or(|last| address >= last.address + last.size);
-            let end = address
-                .checked_add(size)
-                .filter(|end| *end <= LARGEST_IMAGE_BYTES);
+            let after_last = mapped.last().is_none_or(|last| address >= last.address + last.size);
+            let end = address.checked_add(size).filter(|end| *end <= LARGEST_IMAGE_BYTES);
             if !after_last || end.is_none() {
                 return Err(self.no(
                     "segments",
@@ -187,11 +169,7 @@ impl Say<'_> {
                     "segments in rising order, together at most 1 GiB",
                 ));
             }
-            mapped.push(Segment {
-                address,
-                size,
-                executable,
-            });
+            mapped.push(Segment { address, size, executable });
         }
         if mapped.is_empty() {
             return Err(self.no("segments", "no segment to map", "at least one"));
@@ -206,9 +184,7 @@ impl Say<'_> {
         if end <= file_len {
             return Ok(());
         }
-        Err(self.truncated(format!(
-            "section headers up to byte {end} in a file of {file_len} bytes"
-        )))
+        Err(self.truncated(format!("section headers up to byte {end} in a file of {file_len} bytes")))
     }
 
     fn truncated(&self, found: String) -> Refusal {
@@ -253,12 +229,7 @@ impl Say<'_> {
     /// The linker would patch code (text relocations), look for libraries where the file says (run paths), or start
     /// a program (PIE).
     fn relocatable(&self, entries: &[Dynamic]) -> Climbed<()> {
-        let value = |tag| {
-            entries
-                .iter()
-                .find(|entry| entry.tag == tag)
-                .map(|entry| entry.val)
-        };
+        let value = |tag| entries.iter().find(|entry| entry.tag == tag).map(|entry| entry.val);
         let flags = elf::DynamicFlags(value(elf::DT_FLAGS).unwrap_or(0));
         if value(elf::DT_TEXTREL).is_some() || flags.contains(elf::DF_TEXTREL) {
             return Err(self.no_because(
@@ -313,8 +284,7 @@ impl Say<'_> {
         };
         let strings = sections.strings(LE, bytes, link).map_err(|e| self.damaged(e))?;
         let text = |name: object::read::Result<&[u8]>| {
-            name.map(|name| String::from_utf8_lossy(name).into_owned())
-                .map_err(|e| self.damaged(e))
+            name.map(|name| String::from_utf8_lossy(name).into_owned()).map_err(|e| self.damaged(e))
         };
         for _ in 0..MOST_ENTRIES {
             let Some((need, mut versions)) = needs.next().map_err(|e| self.damaged(e))? else {
@@ -348,19 +318,14 @@ impl Say<'_> {
             return Ok((None, None));
         };
         self.agree("the symbol table", of_linker.val, section.sh_addr(LE))?;
-        let table = sections
-            .symbols(LE, bytes, elf::SHT_DYNSYM)
-            .map_err(|e| self.damaged(e))?;
+        let table = sections.symbols(LE, bytes, elf::SHT_DYNSYM).map_err(|e| self.damaged(e))?;
         let find = |name: &str| {
             table
                 .iter()
                 .find(|symbol| {
                     !symbol.is_undefined(LE) && symbol.name(LE, table.strings()) == Ok(name.as_bytes())
                 })
-                .map(|symbol| Symbol {
-                    address: symbol.st_value(LE),
-                    size: symbol.st_size(LE),
-                })
+                .map(|symbol| Symbol { address: symbol.st_value(LE), size: symbol.st_size(LE) })
         };
         Ok((find(HEADER_SYMBOL), find(MANIFEST_SYMBOL)))
     }

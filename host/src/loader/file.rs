@@ -86,12 +86,7 @@ pub(crate) fn read(path: &Path) -> Climbed<PrivateCopy> {
             "look at the memory limits of this process, and whether the kernel allows memfd_create",
         )
     })?;
-    Ok(PrivateCopy {
-        path: path.to_owned(),
-        hash: blake3::hash(&bytes),
-        memory,
-        bytes,
-    })
+    Ok(PrivateCopy { path: path.to_owned(), hash: blake3::hash(&bytes), memory, bytes })
 }
 
 /// The copy that a parent process sealed and handed down, for the vetting child. `path` is only for messages.
@@ -112,12 +107,7 @@ pub(crate) fn adopt(memory: OwnedFd, path: &Path) -> Climbed<PrivateCopy> {
     io::Seek::rewind(&mut file)
         .and_then(|()| (&file).take(LARGEST_BYTES).read_to_end(&mut bytes))
         .map_err(|error| unreadable(path, &error))?;
-    Ok(PrivateCopy {
-        path: path.to_owned(),
-        hash: blake3::hash(&bytes),
-        memory: file.into(),
-        bytes,
-    })
+    Ok(PrivateCopy { path: path.to_owned(), hash: blake3::hash(&bytes), memory: file.into(), bytes })
 }
 
 fn regular_and_sane(path: &Path, meta: &Metadata) -> Climbed<()> {
@@ -210,14 +200,8 @@ fn owned_and_closed(file: &Path, path: &Path, meta: &Metadata, what: &str) -> Cl
 fn read_all(path: &Path, file: &File, len: u64) -> Climbed<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     // One more than there should be, to see a file that grows.
-    file.take(len + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 == len {
-        Ok(bytes)
-    } else {
-        Err(changed(path))
-    }
+    file.take(len + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 == len { Ok(bytes) } else { Err(changed(path)) }
 }
 
 fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
@@ -242,11 +226,7 @@ fn seals_of_a_copy() -> SealFlags {
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     Refusal::new(
         Rung::File,
-        if error.kind() == io::ErrorKind::NotFound {
-            "missing"
-        } else {
-            "unreadable"
-        },
+        if error.kind() == io::ErrorKind::NotFound { "missing" } else { "unreadable" },
         path,
         error.to_string(),
         "a plugin file that this user can read",

@@ -6,10 +6,7 @@
 //! The only module of the host that uses `abi_stable`'s checker. One of the files with unsafe code: after the check the
 //! root is taken at its word.
 
-#![expect(
-    unsafe_code,
-    reason = "the root module is read as the type that its layout was found to be"
-)]
+#![expect(unsafe_code, reason = "the root module is read as the type that its layout was found to be")]
 
 use super::open::OpenLibrary;
 use super::refusal::{Climbed, Refusal, Rung};
@@ -90,10 +87,7 @@ pub(crate) fn summary(errors: &AbiInstabilityErrors) -> String {
                 })
                 .collect();
             let path = path.join(".").replace(".()", "()");
-            error
-                .errs
-                .iter()
-                .map(move |what| format!("{path}: {}", difference(what)))
+            error.errs.iter().map(move |what| format!("{path}: {}", difference(what)))
         })
         .collect();
     let more = lines.len().saturating_sub(NAMED);
@@ -109,11 +103,7 @@ fn difference(what: &AbiInstability) -> String {
     use AbiInstability as A;
     match what {
         A::UnexpectedField(names) => {
-            format!(
-                "`{}` here, `{}` in the plugin",
-                names.expected.name(),
-                names.found.name()
-            )
+            format!("`{}` here, `{}` in the plugin", names.expected.name(), names.found.name())
         }
         A::Name(types) => format!("type {} here, {} in the plugin", types.expected, types.found),
         A::MismatchedPrimitive(types) => {
@@ -124,10 +114,7 @@ fn difference(what: &AbiInstability) -> String {
         }
         A::Size(sizes) => format!("{} bytes here, {} in the plugin", sizes.expected, sizes.found),
         A::PackageVersion(versions) => {
-            format!(
-                "version {} here, {} in the plugin",
-                versions.expected, versions.found
-            )
+            format!("version {} here, {} in the plugin", versions.expected, versions.found)
         }
         other => {
             let text = format!("{other:?}");
@@ -152,20 +139,13 @@ fn upgraded(path: &Path, library: &OpenLibrary) -> Climbed<&'static LibHeader> {
         .header()
         .ok_or_else(|| no("header", "a header symbol that is too small to be one".to_owned()))?;
     if !header.is_valid() {
-        let found = format!(
-            "a header of abi_stable {}.{}, or none at all",
-            header.abi_major, header.abi_minor
-        );
+        let found =
+            format!("a header of abi_stable {}.{}, or none at all", header.abi_major, header.abi_minor);
         return Err(no("abi-stable", found));
     }
-    header
-        .upgrade()
-        .map_err(|error| no("c-abi", first_line(&error.to_string()).to_owned()))
+    header.upgrade().map_err(|error| no("c-abi", first_line(&error.to_string()).to_owned()))
 }
 
 fn first_line(text: &str) -> &str {
-    text.lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("no reason given")
-        .trim()
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given").trim()
 }

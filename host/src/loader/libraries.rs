@@ -78,16 +78,10 @@ impl SystemLibraries {
             return known.clone();
         }
         let mapped = self.mapped.get_or_insert_with(mapped_libraries);
-        let found = mapped
-            .iter()
-            .find(|path| path.file_name().is_some_and(|name| name == library))
-            .cloned()
-            .or_else(|| {
-                FOLDERS
-                    .iter()
-                    .map(|folder| Path::new(folder).join(library))
-                    .find(|path| path.is_file())
-            });
+        let found =
+            mapped.iter().find(|path| path.file_name().is_some_and(|name| name == library)).cloned().or_else(
+                || FOLDERS.iter().map(|folder| Path::new(folder).join(library)).find(|path| path.is_file()),
+            );
         self.files.insert(library.to_owned(), found.clone());
         found
     }
@@ -95,10 +89,7 @@ impl SystemLibraries {
 
 /// `GLIBC_2.36` as numbers, so that 2.4 is older than 2.36.
 fn numbers(version: &str) -> Vec<u64> {
-    version
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|part| part.parse().ok())
-        .collect()
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
 
 fn append_identity(text: &mut String, path: &Path) {
@@ -119,10 +110,8 @@ fn append_identity(text: &mut String, path: &Path) {
 
 fn mapped_libraries() -> Vec<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let mut paths: Vec<PathBuf> = maps
-        .lines()
-        .filter_map(|line| line.find('/').map(|start| PathBuf::from(&line[start..])))
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        maps.lines().filter_map(|line| line.find('/').map(|start| PathBuf::from(&line[start..]))).collect();
     paths.dedup();
     paths
 }

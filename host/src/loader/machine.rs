@@ -7,11 +7,7 @@
 use object::elf::{EM_AARCH64, EM_X86_64, Machine};
 
 /// The machine that this host was built for, as ELF numbers it.
-pub(crate) const MACHINE: Machine = if cfg!(target_arch = "aarch64") {
-    EM_AARCH64
-} else {
-    EM_X86_64
-};
+pub(crate) const MACHINE: Machine = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
 
 /// Its name, as Rust and `uname -m` say it.
 pub(crate) const NAME: &str = std::env::consts::ARCH;
@@ -42,11 +38,7 @@ pub(crate) fn has_feature(name: &str) -> Option<bool> {
 /// Whether this CPU has a feature that a plugin may have been compiled to use; `None` for a name not known here.
 #[cfg(target_arch = "aarch64")]
 pub(crate) fn has_feature(name: &str) -> Option<bool> {
-    detect!(
-        is_aarch64_feature_detected,
-        name,
-        ["neon", "sve", "crc", "lse", "aes", "sha2", "dotprod"]
-    )
+    detect!(is_aarch64_feature_detected, name, ["neon", "sve", "crc", "lse", "aes", "sha2", "dotprod"])
 }
 
 /// The features this CPU has, for the key of the verdict cache.
@@ -56,9 +48,6 @@ pub(crate) fn features() -> String {
         "movbe", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "neon", "sve", "crc", "lse",
         "dotprod",
     ];
-    let here: Vec<&str> = ASKED
-        .into_iter()
-        .filter(|name| has_feature(name) == Some(true))
-        .collect();
+    let here: Vec<&str> = ASKED.into_iter().filter(|name| has_feature(name) == Some(true)).collect();
     here.join(" ")
 }

@@ -147,10 +147,7 @@ fn build(path: &Path, manifest: &Manifest) -> Climbed<()> {
     Err(no(
         path,
         "cpu-features",
-        format!(
-            "code that uses {}, which this CPU does not have",
-            lacking.join(", ")
-        ),
+        format!("code that uses {}, which this CPU does not have", lacking.join(", ")),
         "code that this CPU can run",
         "build without `-C target-cpu=native` or on the oldest CPU that it must run on",
     ))
@@ -159,10 +156,7 @@ fn build(path: &Path, manifest: &Manifest) -> Climbed<()> {
 fn well_formed(manifest: &Manifest) -> Result<(), String> {
     name("plugin", &manifest.name)?;
     if version_numbers(&manifest.version).is_none() {
-        return Err(format!(
-            "version `{}`; three numbers are expected",
-            manifest.version
-        ));
+        return Err(format!("version `{}`; three numbers are expected", manifest.version));
     }
     if manifest.components.is_empty() || manifest.components.len() > MOST_ENTRIES {
         return Err(format!("{} component types", manifest.components.len()));
@@ -183,10 +177,7 @@ fn well_formed(manifest: &Manifest) -> Result<(), String> {
 
 fn component_well_formed(component: &ComponentManifest) -> Result<(), String> {
     if component.capabilities.threads > MOST_THREADS {
-        return Err(format!(
-            "threads {}; at most {MOST_THREADS}",
-            component.capabilities.threads
-        ));
+        return Err(format!("threads {}; at most {MOST_THREADS}", component.capabilities.threads));
     }
     permissions(&component.permissions)?;
     if component.metrics.len() > MOST_ENTRIES {
@@ -194,10 +185,7 @@ fn component_well_formed(component: &ComponentManifest) -> Result<(), String> {
     }
     for (at, metric) in component.metrics.iter().enumerate() {
         name("metric", &metric.name)?;
-        if component.metrics[..at]
-            .iter()
-            .any(|other| other.name == metric.name)
-        {
+        if component.metrics[..at].iter().any(|other| other.name == metric.name) {
             return Err(format!("metric `{}` twice", metric.name));
         }
         rules(metric).map_err(|found| format!("metric `{}`: {found}", metric.name))?;
@@ -272,10 +260,7 @@ mod tests {
     }
 
     fn read_note(manifest: &Value) -> Climbed<Manifest> {
-        let image = Image {
-            notes: vec![serde_json::to_vec(manifest).unwrap()],
-            ..Image::default()
-        };
+        let image = Image { notes: vec![serde_json::to_vec(manifest).unwrap()], ..Image::default() };
         read(Path::new("libx.so"), &image)
     }
 
@@ -295,23 +280,11 @@ mod tests {
             ("/version", json!("1.0"), "ladder.manifest.ill-formed"),
             ("/build/panic", json!("abort"), "ladder.manifest.panic-strategy"),
             ("/build/arch", json!("vax"), "ladder.manifest.architecture"),
-            (
-                "/build/features",
-                json!("sse2 warp9"),
-                "ladder.manifest.cpu-features",
-            ),
+            ("/build/features", json!("sse2 warp9"), "ladder.manifest.cpu-features"),
             ("/components", json!([]), "ladder.manifest.ill-formed"),
             ("/components", json!([two, two]), "ladder.manifest.ill-formed"),
-            (
-                "/components/0/probe",
-                json!({"none": " "}),
-                "ladder.manifest.ill-formed",
-            ),
-            (
-                "/components/0/probe",
-                json!({"settings": 1}),
-                "ladder.manifest.ill-formed",
-            ),
+            ("/components/0/probe", json!({"none": " "}), "ladder.manifest.ill-formed"),
+            ("/components/0/probe", json!({"settings": 1}), "ladder.manifest.ill-formed"),
             ("/components/0/kind", json!("filter"), "ladder.manifest.malformed"),
         ];
         for (at, value, code) in cases {
@@ -327,32 +300,17 @@ mod tests {
         let mut manifest = good();
         manifest["manifest"] = json!(9);
         manifest["signature"] = json!("abc");
-        assert_eq!(
-            read_note(&manifest).unwrap_err().code.as_ref(),
-            "ladder.manifest.format"
-        );
+        assert_eq!(read_note(&manifest).unwrap_err().code.as_ref(), "ladder.manifest.format");
         manifest["manifest"] = json!(1);
-        assert_eq!(
-            read_note(&manifest).unwrap_err().code.as_ref(),
-            "ladder.manifest.malformed"
-        );
+        assert_eq!(read_note(&manifest).unwrap_err().code.as_ref(), "ladder.manifest.malformed");
     }
 
     #[test]
     fn the_note_is_there_once() {
         let bare = Image::default();
-        assert_eq!(
-            read(Path::new("x"), &bare).unwrap_err().code.as_ref(),
-            "ladder.manifest.missing"
-        );
+        assert_eq!(read(Path::new("x"), &bare).unwrap_err().code.as_ref(), "ladder.manifest.missing");
         let note = serde_json::to_vec(&good()).unwrap();
-        let two = Image {
-            notes: vec![note.clone(), note],
-            ..Image::default()
-        };
-        assert_eq!(
-            read(Path::new("x"), &two).unwrap_err().code.as_ref(),
-            "ladder.manifest.several"
-        );
+        let two = Image { notes: vec![note.clone(), note], ..Image::default() };
+        assert_eq!(read(Path::new("x"), &two).unwrap_err().code.as_ref(), "ladder.manifest.several");
     }
 }

@@ -38,14 +38,7 @@ pub(crate) struct Memory {
 /// Rung 5.
 pub(crate) fn open(path: &Path, copy: &PrivateCopy, image: &Image, alone: Alone) -> Climbed<OpenLibrary> {
     let (Some(header), Some(manifest)) = (image.header, image.manifest) else {
-        return Err(no_symbol(
-            path,
-            if image.header.is_none() {
-                HEADER_SYMBOL
-            } else {
-                MANIFEST_SYMBOL
-            },
-        ));
+        return Err(no_symbol(path, if image.header.is_none() { HEADER_SYMBOL } else { MANIFEST_SYMBOL }));
     };
     // A descriptor of its own: the copy's may be closed, its number given to another file.
     let memory = copy.memory().try_clone_to_owned().map_err(|error| {
@@ -77,10 +70,7 @@ pub(crate) fn open(path: &Path, copy: &PrivateCopy, image: &Image, alone: Alone)
     let header_address = address(path, &library, HEADER_SYMBOL)?;
     let manifest_address = address(path, &library, MANIFEST_SYMBOL)?;
     let base = (header_address as u64).wrapping_sub(header.address);
-    let memory = Memory {
-        base,
-        segments: image.segments.clone(),
-    };
+    let memory = Memory { base, segments: image.segments.clone() };
     let same_library = (manifest_address as u64).wrapping_sub(manifest.address) == base;
     let inside = memory.holds(header_address, header.size) && memory.holds(manifest_address, manifest.size);
     if !same_library || !inside {
@@ -165,17 +155,12 @@ fn map(path: &Path, memory: &OwnedFd) -> Climbed<ManuallyDrop<Library>> {
     let opened = unsafe { Library::open(Some(&copy), RTLD_NOW | RTLD_LOCAL) };
     opened.map(ManuallyDrop::new).map_err(|error| {
         // libloading's own text says only that it failed; the linker's reason is the cause, and names the copy.
-        let reason = error
-            .source()
-            .map_or_else(|| error.to_string(), ToString::to_string);
+        let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         Refusal::new(
             Rung::Open,
             "linker",
             path,
-            format!(
-                "the dynamic linker said: {}",
-                reason.replace(&copy, &path.display().to_string())
-            ),
+            format!("the dynamic linker said: {}", reason.replace(&copy, &path.display().to_string())),
             "a library whose libraries and symbols are all here",
             "`ldd` shows what it needs; install that, or build the plugin on this system",
         )

@@ -45,10 +45,7 @@ pub(crate) enum Probed {
 
 /// An environment in which a component can be opened for a probe; `folder` is where it may keep state.
 pub(crate) fn environment(folder: &Path) -> Arc<Environment> {
-    let limits = DictionaryLimits {
-        sensors: 10_000,
-        units: 1_000,
-    };
+    let limits = DictionaryLimits { sensors: 10_000, units: 1_000 };
     Arc::new(Environment::new(
         Arc::new(Dictionary::new(limits)),
         Arc::new(Cancel::default()),
@@ -64,9 +61,7 @@ pub(crate) fn run(
 ) -> Climbed<Probed> {
     let settings = match &handle.manifest().probe {
         Probe::None(reason) => {
-            return Ok(Probed::NotProbed {
-                reason: reason.clone(),
-            });
+            return Ok(Probed::NotProbed { reason: reason.clone() });
         }
         Probe::Settings(settings) => settings,
     };
@@ -97,14 +92,8 @@ impl<'a> Trial<'a> {
         environment: &'a Arc<Environment>,
     ) -> Climbed<Self> {
         let description = handle.describe(settings);
-        let mut trial = Self {
-            path,
-            handle,
-            settings,
-            description: Description::stage(),
-            environment,
-            calls: 0,
-        };
+        let mut trial =
+            Self { path, handle, settings, description: Description::stage(), environment, calls: 0 };
         trial.description = description.map_err(|error| trial.call_error(&error, "its probe settings"))?;
         let again = handle.describe(settings);
         if again.as_ref() != Ok(&trial.description) {
@@ -115,16 +104,11 @@ impl<'a> Trial<'a> {
             ));
         }
         if let Some(problem) = trial.description.problems.first() {
-            let found = format!(
-                "its own probe settings are wrong: `{}`: {}",
-                problem.setting, problem.message
-            );
+            let found =
+                format!("its own probe settings are wrong: `{}`: {}", problem.setting, problem.message);
             return Err(trial.no("settings", found, "probe settings that it takes"));
         }
-        let beyond = trial
-            .description
-            .capabilities
-            .beyond(&handle.manifest().capabilities);
+        let beyond = trial.description.capabilities.beyond(&handle.manifest().capabilities);
         if !beyond.is_empty() {
             let found = format!("`describe` says it does {}", beyond.join(", "));
             return Err(trial.no("undeclared", found, "no more than the manifest declares"));
@@ -137,12 +121,7 @@ impl<'a> Trial<'a> {
             Rung::Probe,
             what,
             self.path,
-            format!(
-                "{} `{}`: {}",
-                self.handle.kind(),
-                self.handle.manifest().name,
-                found.as_ref()
-            ),
+            format!("{} `{}`: {}", self.handle.kind(), self.handle.manifest().name, found.as_ref()),
             expected,
             "correct the plugin; if it cannot be tried without the outside world, give it `probe: none(\"why\")`",
         )
@@ -154,11 +133,7 @@ impl<'a> Trial<'a> {
             FailureKind::Panicked => "panicked",
             FailureKind::Contract => "contract",
         };
-        self.no(
-            what,
-            format!("{error}, with {with}"),
-            "calls that neither fail nor panic",
-        )
+        self.no(what, format!("{error}, with {with}"), "calls that neither fail nor panic")
     }
 
     fn host(&self) -> HostHandle {
@@ -178,41 +153,24 @@ impl<'a> Trial<'a> {
     /// What was counted in a call must have been declared.
     fn declared(&self, counted: &Counted, with: &str) -> Climbed<()> {
         let effects = [
+            (counted.undeclared, "records go for a reason that `describe` does not name"),
             (
-                counted.undeclared,
-                "records go for a reason that `describe` does not name",
-            ),
-            (
-                if self.does(Capability::Drops) {
-                    0
-                } else {
-                    counted.tallied()
-                },
+                if self.does(Capability::Drops) { 0 } else { counted.tallied() },
                 "records go, and `drops` is not declared",
             ),
             (
-                if self.does(Capability::Creates) {
-                    0
-                } else {
-                    counted.created
-                },
+                if self.does(Capability::Creates) { 0 } else { counted.created },
                 "records are made, and `creates` is not declared",
             ),
             (
-                if self.does(Capability::Holds) {
-                    0
-                } else {
-                    counted.held
-                },
+                if self.does(Capability::Holds) { 0 } else { counted.held },
                 "records are held, and `holds` is not declared",
             ),
         ];
         match effects.into_iter().find(|(count, _)| *count > 0) {
-            Some((count, what)) => Err(self.no(
-                "undeclared",
-                format!("with {with}: {count} {what}"),
-                "only declared effects",
-            )),
+            Some((count, what)) => {
+                Err(self.no("undeclared", format!("with {with}: {count} {what}"), "only declared effects"))
+            }
             None => Ok(()),
         }
     }
@@ -240,15 +198,8 @@ impl<'a> Trial<'a> {
                     "declared reasons",
                 ));
             }
-            if let Some(record) = batch
-                .records()
-                .iter()
-                .find(|record| record.quality.0 & !0xff != 0)
-            {
-                let found = format!(
-                    "a record with value kind {} or reserved bits",
-                    record.quality.kind()
-                );
+            if let Some(record) = batch.records().iter().find(|record| record.quality.0 & !0xff != 0) {
+                let found = format!("a record with value kind {} or reserved bits", record.quality.kind());
                 return Err(self.no("quality", found, "f64 values and zero in the reserved bits"));
             }
             if filled == Filled::Finished {
@@ -262,9 +213,7 @@ impl<'a> Trial<'a> {
                 break;
             }
         }
-        source
-            .close(now_ns())
-            .map_err(|error| self.call_error(&error, "an open instance"))
+        source.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))
     }
 
     fn sink(&mut self) -> Climbed<()> {
@@ -279,14 +228,11 @@ impl<'a> Trial<'a> {
         for (epoch, (name, records)) in (1..).zip(batches::all(&self.environment.dictionary)) {
             let mut batch = batches::batch(&records, PROBE_RECORDS);
             self.calls += 2;
-            sink.write(&mut batch, now_ns())
-                .map_err(|error| self.call_error(&error, name))?;
+            sink.write(&mut batch, now_ns()).map_err(|error| self.call_error(&error, name))?;
             self.declared(sink.counted(), name)?;
             // Any of the three answers keeps the contract.
-            sink.commit(epoch, now_ns())
-                .map_err(|error| self.call_error(&error, name))?;
+            sink.commit(epoch, now_ns()).map_err(|error| self.call_error(&error, name))?;
         }
-        sink.close(now_ns())
-            .map_err(|error| self.call_error(&error, "an open instance"))
+        sink.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))
     }
 }

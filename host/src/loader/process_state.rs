@@ -4,10 +4,7 @@
 //! plugin. Compared is what the kernel tells of this process, and the floating-point control word of this thread.
 //! One of the files with unsafe code: reading that control word.
 
-#![expect(
-    unsafe_code,
-    reason = "the floating-point control word is read and restored by instructions"
-)]
+#![expect(unsafe_code, reason = "the floating-point control word is read and restored by instructions")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,16 +38,12 @@ impl ProcessState {
             std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
         });
         let line = |name: &str| {
-            text.lines()
-                .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+            text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
         };
         Self {
             float_control: float_control::read(),
             folder: std::env::current_dir().ok(),
-            status: wanted
-                .into_iter()
-                .map(|name| (name, line(name).unwrap_or_default()))
-                .collect(),
+            status: wanted.into_iter().map(|name| (name, line(name).unwrap_or_default())).collect(),
             descriptors,
         }
     }
@@ -66,10 +59,7 @@ impl ProcessState {
             ));
         }
         if self.folder != before.folder {
-            changes.push(format!(
-                "the working folder went from {:?} to {:?}",
-                before.folder, self.folder
-            ));
+            changes.push(format!("the working folder went from {:?} to {:?}", before.folder, self.folder));
         }
         for (name, value) in &self.status {
             let was = before.status.get(name).map_or("", String::as_str);
@@ -167,10 +157,7 @@ mod tests {
     #[test]
     fn an_unchanged_process_shows_no_change() {
         let before = ProcessState::now(Alone::No);
-        assert_eq!(
-            ProcessState::now(Alone::No).changed_since(&before),
-            Vec::<String>::new()
-        );
+        assert_eq!(ProcessState::now(Alone::No).changed_since(&before), Vec::<String>::new());
     }
 
     #[test]
@@ -181,9 +168,6 @@ mod tests {
         before.restore_floats();
         assert_eq!(changed.len(), 1, "{changed:?}");
         assert!(changed[0].contains("floating-point"));
-        assert_eq!(
-            ProcessState::now(Alone::No).changed_since(&before),
-            Vec::<String>::new()
-        );
+        assert_eq!(ProcessState::now(Alone::No).changed_since(&before), Vec::<String>::new());
     }
 }

@@ -35,18 +35,13 @@ pub(crate) fn settle(
     text_of: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settled, Vec<SettingProblem>> {
     let settings = fit(schema, settings, text_of)?;
-    let description = handle
-        .describe(&settings)
-        .map_err(|error| vec![whole(error.message)])?;
+    let description = handle.describe(&settings).map_err(|error| vec![whole(error.message)])?;
     if !description.problems.is_empty() {
         return Err(description.problems);
     }
     let beyond = description.capabilities.beyond(&handle.manifest().capabilities);
     if beyond.is_empty() {
-        return Ok(Settled {
-            settings,
-            description,
-        });
+        return Ok(Settled { settings, description });
     }
     Err(vec![whole(format!(
         "under these settings the plugin would do more than its manifest declares: {}; declare it in export_plugin!",
@@ -67,13 +62,9 @@ pub(crate) fn schema_of(path: &Path, handle: &ComponentTypeHandle, probe: Option
             "derive JsonSchema for the settings type, and give the probe settings that it takes",
         )
     };
-    let schema = handle.schema().map_err(|error| {
-        no(
-            "schema",
-            format!("`{name}`: {error}"),
-            "a JSON Schema of the settings",
-        )
-    })?;
+    let schema = handle
+        .schema()
+        .map_err(|error| no("schema", format!("`{name}`: {error}"), "a JSON Schema of the settings"))?;
     if !schema.is_object() {
         return Err(no(
             "schema",
@@ -87,19 +78,12 @@ pub(crate) fn schema_of(path: &Path, handle: &ComponentTypeHandle, probe: Option
                 .iter()
                 .map(|problem| format!("`{name}`, setting `{}`: {}", problem.setting, problem.message))
                 .collect();
-            no(
-                "probe-settings",
-                lines.join("\n"),
-                "probe settings that the schema and `describe` take",
-            )
+            no("probe-settings", lines.join("\n"), "probe settings that the schema and `describe` take")
         })?;
     }
     Ok(schema)
 }
 
 fn whole(message: String) -> SettingProblem {
-    SettingProblem {
-        setting: String::new(),
-        message,
-    }
+    SettingProblem { setting: String::new(), message }
 }

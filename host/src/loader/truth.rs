@@ -58,18 +58,11 @@ fn no(
 }
 
 fn listed(manifest: &Manifest) -> Vec<String> {
-    manifest
-        .components
-        .iter()
-        .map(|component| format!("{} {}", component.kind, component.name))
-        .collect()
+    manifest.components.iter().map(|component| format!("{} {}", component.kind, component.name)).collect()
 }
 
 fn tables_listed(tables: &[TypeTable]) -> Vec<String> {
-    tables
-        .iter()
-        .map(|table| format!("{} {}", table.kind(), table.name))
-        .collect()
+    tables.iter().map(|table| format!("{} {}", table.kind(), table.name)).collect()
 }
 
 fn capabilities(path: &Path, table: &TypeTable, component: &ComponentManifest) -> Climbed<()> {
@@ -77,15 +70,9 @@ fn capabilities(path: &Path, table: &TypeTable, component: &ComponentManifest) -
     let declared = component.capabilities.has(Capability::State);
     if declared != table.state.is_some() {
         let (found, expected) = if declared {
-            (
-                "declares `state` but has no snapshot and restore",
-                "an `impl State`, or no `state` in the list",
-            )
+            ("declares `state` but has no snapshot and restore", "an `impl State`, or no `state` in the list")
         } else {
-            (
-                "has snapshot and restore but does not declare `state`",
-                "`state` in the list",
-            )
+            ("has snapshot and restore but does not declare `state`", "`state` in the list")
         };
         return Err(no(
             path,
@@ -95,11 +82,8 @@ fn capabilities(path: &Path, table: &TypeTable, component: &ComponentManifest) -
             "correct its list in export_plugin! and build again",
         ));
     }
-    let impossible = component
-        .capabilities
-        .does
-        .iter()
-        .find(|capability| !possible(component.kind, **capability));
+    let impossible =
+        component.capabilities.does.iter().find(|capability| !possible(component.kind, **capability));
     if let Some(capability) = impossible {
         return Err(no(
             path,

@@ -36,10 +36,7 @@ pub(crate) struct Vetting {
 
 impl Default for Vetting {
     fn default() -> Self {
-        Self {
-            cache: None,
-            deadline: DEADLINE_DEFAULT,
-        }
+        Self { cache: None, deadline: DEADLINE_DEFAULT }
     }
 }
 
@@ -55,24 +52,15 @@ pub(crate) struct Vetted {
 impl Vetting {
     /// Rung 4.
     pub(crate) fn vet(&self, candidate: &Candidate, libraries: &mut SystemLibraries) -> Climbed<Vetted> {
-        let cache = self
-            .cache
-            .as_ref()
-            .map(|folder| cache::Entry::of(folder, candidate, libraries));
+        let cache = self.cache.as_ref().map(|folder| cache::Entry::of(folder, candidate, libraries));
         let remembered = cache.as_ref().and_then(cache::Entry::read);
         if let Some(verdict) = remembered.filter(|verdict| verdict.is_of(&candidate.manifest)) {
-            return Ok(Vetted {
-                verdict,
-                cached: true,
-            });
+            return Ok(Vetted { verdict, cached: true });
         }
         let verdict = parent::run(candidate, self.deadline)?;
         if let Some(entry) = cache {
             entry.write(&verdict);
         }
-        Ok(Vetted {
-            verdict,
-            cached: false,
-        })
+        Ok(Vetted { verdict, cached: false })
     }
 }

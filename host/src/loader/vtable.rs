@@ -4,10 +4,7 @@
 //! is followed, so that a forged table is refused and not run.
 //! One of the files with unsafe code: following those pointers.
 
-#![expect(
-    unsafe_code,
-    reason = "reads the plugin's tables, each pointer checked before it is followed"
-)]
+#![expect(unsafe_code, reason = "reads the plugin's tables, each pointer checked before it is followed")]
 
 use super::layout;
 use super::open::Memory;
@@ -121,11 +118,7 @@ impl Reader<'_> {
 
     fn entry(&self, index: usize, entry: &ComponentType) -> Climbed<TypeTable> {
         let name = self.name(entry).ok_or_else(|| {
-            self.no(
-                "name",
-                format!("component type {index} has no readable name"),
-                "UTF-8, at most 64 bytes",
-            )
+            self.no("name", format!("component type {index} has no readable name"), "UTF-8, at most 64 bytes")
         })?;
         let vtable_inside = match entry.kind {
             KindCode::SOURCE => self.memory.holds_value::<SourceVtable>(entry.source),
@@ -143,22 +136,14 @@ impl Reader<'_> {
         // SAFETY: the vtable of the entry's kind lies in the library, aligned, and stays; the others are only compared
         // with null unless the kind says so; an unknown kind reads none.
         let functions = unsafe { Functions::of(entry) }.map_err(|error| {
-            self.no(
-                "incomplete",
-                format!("`{name}`: {error}"),
-                "a complete table of this host's size",
-            )
+            self.no("incomplete", format!("`{name}`: {error}"), "a complete table of this host's size")
         })?;
         for (function, at) in addresses(&functions) {
             self.code(&format!("{name}.{function}"), at)?;
         }
         let state = self.state(&name, &functions)?;
         self.no_unknown_group(&name, &functions)?;
-        Ok(TypeTable {
-            name,
-            functions,
-            state,
-        })
+        Ok(TypeTable { name, functions, state })
     }
 
     fn name(&self, entry: &ComponentType) -> Option<String> {
@@ -248,10 +233,7 @@ fn addresses(functions: &Functions) -> Vec<(&'static str, usize)> {
     ];
     match functions {
         Functions::Source(source) => {
-            all.extend([
-                ("fill", source.fill as usize),
-                ("acknowledge", source.acknowledge as usize),
-            ]);
+            all.extend([("fill", source.fill as usize), ("acknowledge", source.acknowledge as usize)]);
         }
         Functions::Stage(stage) => all.extend([
             ("process", stage.process as usize),

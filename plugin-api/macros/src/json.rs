@@ -68,11 +68,7 @@ pub(crate) fn value(input: ParseStream<'_>) -> Result<String> {
         }
         return Ok(format!("[{}]", items.join(",")));
     }
-    let sign = if input.parse::<Option<Token![-]>>()?.is_some() {
-        "-"
-    } else {
-        ""
-    };
+    let sign = if input.parse::<Option<Token![-]>>()?.is_some() { "-" } else { "" };
     number_or_text(&input.parse::<Lit>()?, sign)
 }
 
@@ -84,18 +80,12 @@ fn number_or_text(literal: &Lit, sign: &str) -> Result<String> {
         Lit::Float(number) => {
             let value = number.base10_parse::<f64>()?;
             if !value.is_finite() {
-                return Err(syn::Error::new(
-                    number.span(),
-                    "a number that an f64 can hold is expected",
-                ));
+                return Err(syn::Error::new(number.span(), "a number that an f64 can hold is expected"));
             }
             format!("{sign}{value:?}")
         }
         _ => {
-            return Err(syn::Error::new(
-                span_of(literal),
-                "a number, a string, true or false is expected",
-            ));
+            return Err(syn::Error::new(span_of(literal), "a number, a string, true or false is expected"));
         }
     })
 }

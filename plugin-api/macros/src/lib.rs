@@ -48,24 +48,15 @@ pub fn settings(_: proc_macro::TokenStream, item: proc_macro::TokenStream) -> pr
 
 fn expand(plugin: &Plugin) -> TokenStream {
     let api = &plugin.api;
-    let version = plugin
-        .version
-        .as_ref()
-        .map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |v| quote!(#v));
+    let version =
+        plugin.version.as_ref().map_or_else(|| quote!(::core::env!("CARGO_PKG_VERSION")), |v| quote!(#v));
     let opening = format!("{{\"manifest\":1,\"name\":{},\"version\":\"", text(&plugin.name));
-    let description = format!(
-        "\",\"description\":{},\"components\":[",
-        text(&plugin.description)
-    );
+    let description = format!("\",\"description\":{},\"components\":[", text(&plugin.description));
     let components: Vec<String> = plugin.components.iter().map(component_json).collect();
     let components_json = format!("{}]", components.join(","));
     let types = plugin.components.iter().map(|component| {
         let (ty, name) = (&component.ty, &component.name);
-        let state = if component.capabilities.iter().any(|c| c == "state") {
-            "_with_state"
-        } else {
-            ""
-        };
+        let state = if component.capabilities.iter().any(|c| c == "state") { "_with_state" } else { "" };
         let make = format_ident!("{}{state}", component.kind);
         quote!(#api::__private::#make::<#ty>(#name))
     });
@@ -99,12 +90,8 @@ fn component_json(component: &Component) -> String {
         .collect();
     let metrics: Vec<String> = component.metrics.iter().map(metric_json).collect();
     // Writing to a String cannot fail.
-    let _ = write!(
-        json,
-        ",\"permissions\":{{{}}},\"metrics\":[{}]",
-        permissions.join(","),
-        metrics.join(",")
-    );
+    let _ =
+        write!(json, ",\"permissions\":{{{}}},\"metrics\":[{}]", permissions.join(","), metrics.join(","));
     let _ = match &component.probe {
         Probe::Settings(settings) => write!(json, ",\"probe\":{{\"settings\":{settings}}}}}"),
         Probe::None(reason) => write!(json, ",\"probe\":{{\"none\":{}}}}}", text(reason)),
@@ -113,15 +100,8 @@ fn component_json(component: &Component) -> String {
 }
 
 fn metric_json(metric: &parse::Metric) -> String {
-    let rules: Vec<String> = metric
-        .rules
-        .iter()
-        .map(|(name, value)| format!(",{}:{value}", text(name)))
-        .collect();
+    let rules: Vec<String> =
+        metric.rules.iter().map(|(name, value)| format!(",{}:{value}", text(name))).collect();
     let rules = rules.concat();
-    format!(
-        "{{\"kind\":\"{}\",\"name\":{}{rules}}}",
-        metric.kind,
-        text(&metric.name)
-    )
+    format!("{{\"kind\":\"{}\",\"name\":{}{rules}}}", metric.kind, text(&metric.name))
 }

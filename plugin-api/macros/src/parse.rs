@@ -177,9 +177,7 @@ fn setting(
         "description" => component.description = body.parse::<LitStr>()?.value(),
         "probe" => return set(probe, key, parse_probe(body)?),
         name if PERMISSIONS.contains(&name) => {
-            component
-                .permissions
-                .push((name.to_owned(), list(body, permission)?));
+            component.permissions.push((name.to_owned(), list(body, permission)?));
         }
         _ => return Err(unknown(key, "key", &[&OTHER, &PERMISSIONS])),
     }
@@ -193,10 +191,7 @@ fn permission(input: ParseStream<'_>) -> Result<String> {
     }
     let settings = json::any_ident(input)?;
     if settings != "settings" {
-        return Err(Error::new(
-            settings.span(),
-            "a string or `settings.KEY` is expected",
-        ));
+        return Err(Error::new(settings.span(), "a string or `settings.KEY` is expected"));
     }
     let mut path = String::from("settings");
     while input.parse::<Option<Token![.]>>()?.is_some() {
@@ -226,11 +221,7 @@ fn metric(input: ParseStream<'_>) -> Result<Metric> {
             Ok(())
         })?;
     }
-    Ok(Metric {
-        kind: kind.to_string(),
-        name,
-        rules,
-    })
+    Ok(Metric { kind: kind.to_string(), name, rules })
 }
 
 fn parse_probe(input: ParseStream<'_>) -> Result<Probe> {
@@ -239,10 +230,7 @@ fn parse_probe(input: ParseStream<'_>) -> Result<Probe> {
     }
     let none = json::any_ident(input)?;
     if none != "none" {
-        return Err(Error::new(
-            none.span(),
-            "`{ settings }` or `none(\"reason\")` is expected",
-        ));
+        return Err(Error::new(none.span(), "`{ settings }` or `none(\"reason\")` is expected"));
     }
     let reason;
     parenthesized!(reason in input);
@@ -296,10 +284,7 @@ fn known(word: &Ident, what: &str, lists: &[&[&str]]) -> Result<()> {
 
 fn unknown(word: &Ident, what: &str, lists: &[&[&str]]) -> Error {
     let names: Vec<&str> = lists.iter().flat_map(|list| list.iter().copied()).collect();
-    Error::new(
-        word.span(),
-        format!("unknown {what} `{word}`; known: {}", names.join(", ")),
-    )
+    Error::new(word.span(), format!("unknown {what} `{word}`; known: {}", names.join(", ")))
 }
 
 /// Names that may stand in a pipeline and in a file name: lower case, digits, `_` and `-`.
@@ -319,10 +304,7 @@ fn version_text(literal: &LitStr) -> Result<String> {
     let version = literal.value();
     let parts: Vec<&str> = version.split('.').collect();
     if parts.len() != 3 || parts.iter().any(|part| part.parse::<u32>().is_err()) {
-        return Err(Error::new(
-            literal.span(),
-            "a version is three numbers: \"1.4.0\"",
-        ));
+        return Err(Error::new(literal.span(), "a version is three numbers: \"1.4.0\""));
     }
     Ok(version)
 }
@@ -333,9 +315,7 @@ fn type_name(ty: &Type) -> Result<String> {
         TokenTree::Ident(ident) => Some(ident.to_string()),
         _ => None,
     });
-    let camel = last
-        .last()
-        .ok_or_else(|| Error::new_spanned(ty, "a type's name is expected"))?;
+    let camel = last.last().ok_or_else(|| Error::new_spanned(ty, "a type's name is expected"))?;
     let mut snake = String::new();
     for (at, c) in camel.chars().enumerate() {
         if c.is_uppercase() && at > 0 {

@@ -25,9 +25,7 @@ pub fn contract<L: Library>() -> Vec<String> {
     pairs
         .flat_map(|(declared, component)| {
             let problems = component_problems(declared, component);
-            problems
-                .into_iter()
-                .map(|problem| format!("{} `{}`: {problem}", declared.kind, declared.name))
+            problems.into_iter().map(|problem| format!("{} `{}`: {problem}", declared.kind, declared.name))
         })
         .collect()
 }

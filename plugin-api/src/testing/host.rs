@@ -43,9 +43,7 @@ impl Default for TestHost {
 
 impl fmt::Debug for TestHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestHost")
-            .field("now_ns", &self.now_ns())
-            .finish_non_exhaustive()
+        f.debug_struct("TestHost").field("now_ns", &self.now_ns()).finish_non_exhaustive()
     }
 }
 
@@ -114,9 +112,7 @@ impl TestHost {
     /// # Panics
     /// When the dictionary is full.
     pub fn sensor(self, name: &str) -> SensorId {
-        self.host()
-            .sensor(name)
-            .expect("the test host's dictionary has room")
+        self.host().sensor(name).expect("the test host's dictionary has room")
     }
 
     /// The id of a unit code.
@@ -124,9 +120,7 @@ impl TestHost {
     /// # Panics
     /// When the dictionary is full.
     pub fn unit(self, code: &str) -> UnitId {
-        self.host()
-            .unit(code)
-            .expect("the test host's dictionary has room")
+        self.host().unit(code).expect("the test host's dictionary has room")
     }
 
     /// The name behind a sensor's id; empty if there is none.
@@ -147,10 +141,7 @@ impl TestHost {
     /// The value of a declared metric.
     pub fn metric(self, name: &str) -> Option<f64> {
         let state = self.inner.state();
-        let metric = state
-            .metrics
-            .iter()
-            .find(|metric| metric.declaration.name == name);
+        let metric = state.metrics.iter().find(|metric| metric.declaration.name == name);
         metric.map(|metric| metric.value)
     }
 
@@ -254,10 +245,7 @@ pub(super) struct Metric {
 
 impl Metric {
     fn new(declaration: MetricDeclaration) -> Self {
-        Self {
-            declaration,
-            value: 0.0,
-        }
+        Self { declaration, value: 0.0 }
     }
 
     /// Takes a new value if the declared rules allow it.
@@ -266,9 +254,7 @@ impl Metric {
         let allowed = to.is_finite()
             && rules.min.is_none_or(|min| to >= min)
             && rules.max.is_none_or(|max| to <= max)
-            && rules
-                .largest_step
-                .is_none_or(|step| (to - self.value).abs() <= step);
+            && rules.largest_step.is_none_or(|step| (to - self.value).abs() <= step);
         if allowed {
             self.value = to;
         }

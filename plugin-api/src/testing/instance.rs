@@ -87,14 +87,7 @@ impl Instance {
         let mut raw = null_mut();
         call(host, 0, 0, 0, |call| {
             // SAFETY: settings, the place for the instance and the call are lent; the table lives until exit.
-            unsafe {
-                open(
-                    lend(settings.as_bytes()),
-                    table::table(host.inner()),
-                    &raw mut raw,
-                    call,
-                )
-            }
+            unsafe { open(lend(settings.as_bytes()), table::table(host.inner()), &raw mut raw, call) }
         })?;
         Ok(Self {
             host,
@@ -113,18 +106,11 @@ impl Instance {
         work: impl FnOnce(*mut abi::Instance, *mut Call) -> Outcome,
     ) -> Result<Counted, Failure> {
         if self.panicked {
-            return Err(Failure::new(
-                "after a panic the instance may only be closed; open another one",
-            ));
+            return Err(Failure::new("after a panic the instance may only be closed; open another one"));
         }
         let raw = self.raw.as_ptr();
-        let counted = call(
-            self.host,
-            wait_until_ns,
-            self.description.reasons.len(),
-            self.held,
-            |call| work(raw, call),
-        );
+        let counted =
+            call(self.host, wait_until_ns, self.description.reasons.len(), self.held, |call| work(raw, call));
         match &counted {
             Ok(counted) => self.held = counted.held,
             Err(failure) => self.panicked = failure.panicked(),
@@ -237,19 +223,12 @@ impl Memory {
         records.resize(capacity, Record::default());
         records.push(GUARD);
         let raw = RawBatch {
-            header: BatchHeader {
-                epoch: 1,
-                ..BatchHeader::default()
-            },
+            header: BatchHeader { epoch: 1, ..BatchHeader::default() },
             records: records.as_mut_ptr(),
             len: narrow(input.len()),
             capacity: narrow(capacity),
         };
-        Self {
-            records,
-            capacity,
-            raw,
-        }
+        Self { records, capacity, raw }
     }
 
     /// The batch to lend. The pointer is good until the memory is looked at again.
@@ -344,10 +323,7 @@ fn answer(work: impl FnOnce(*mut Writer, *mut Call) -> Outcome) -> Result<Vec<u8
 }
 
 fn lend(bytes: &[u8]) -> Bytes {
-    Bytes {
-        ptr: bytes.as_ptr(),
-        len: bytes.len(),
-    }
+    Bytes { ptr: bytes.as_ptr(), len: bytes.len() }
 }
 
 /// A writer that appends to `into`, up to the host's bound. The borrow must outlive its use.
@@ -364,8 +340,5 @@ fn collect_into(into: &mut Vec<u8>) -> Writer {
         }
         Outcome::OK
     }
-    Writer {
-        context: std::ptr::from_mut(into).cast(),
-        write: Some(append),
-    }
+    Writer { context: std::ptr::from_mut(into).cast(), write: Some(append) }
 }

@@ -45,24 +45,14 @@ impl<T: Sink> SinkHarness<T> {
     }
 
     /// Opens a sink with this host.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "so that tests can write `json!({…})`"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests can write `json!({…})`")]
     pub fn open_on(host: TestHost, settings: Value) -> Result<Self, Failure> {
         let vtable = vtable::<T>()?;
-        Ok(Self {
-            vtable,
-            instance: Instance::open(&vtable.common, host, &settings)?,
-            of: PhantomData,
-        })
+        Ok(Self { vtable, instance: Instance::open(&vtable.common, host, &settings)?, of: PhantomData })
     }
 
     /// What the sink will do under these settings.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "so that tests can write `json!({…})`"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests can write `json!({…})`")]
     pub fn describe(settings: Value) -> Result<Description, Failure> {
         instance::describe(&vtable::<T>()?.common, &settings)
     }
@@ -93,10 +83,7 @@ impl<T: Sink> SinkHarness<T> {
                 records.len()
             )));
         }
-        Ok(Written {
-            reasons: self.instance.by_reason(&counted.reasons),
-            undeclared: counted.undeclared,
-        })
+        Ok(Written { reasons: self.instance.by_reason(&counted.reasons), undeclared: counted.undeclared })
     }
 
     /// Asks the sink to make safe what was written.
@@ -140,8 +127,7 @@ impl<T: Sink + State> SinkHarness<T> {
     fn with_state(&mut self) -> Result<&mut Self, Failure> {
         // SAFETY: the shims' vtables live as long as the code.
         let vtable = unsafe { shim::sink_with_state::<T>("").sink.as_ref() };
-        self.instance
-            .use_groups_of(&vtable.ok_or_else(|| missing("a sink's vtable"))?.common);
+        self.instance.use_groups_of(&vtable.ok_or_else(|| missing("a sink's vtable"))?.common);
         Ok(self)
     }
 }

@@ -56,10 +56,7 @@ impl<T: Source> SourceHarness<T> {
     }
 
     /// Opens a source with this host.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "so that tests can write `json!({…})`"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests can write `json!({…})`")]
     pub fn open_on(host: TestHost, settings: Value) -> Result<Self, Failure> {
         let vtable = vtable::<T>()?;
         Ok(Self {
@@ -71,10 +68,7 @@ impl<T: Source> SourceHarness<T> {
     }
 
     /// What the source will do under these settings.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "so that tests can write `json!({…})`"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests can write `json!({…})`")]
     pub fn describe(settings: Value) -> Result<Description, Failure> {
         instance::describe(&vtable::<T>()?.common, &settings)
     }
@@ -171,8 +165,7 @@ impl<T: Source + State> SourceHarness<T> {
     fn with_state(&mut self) -> Result<&mut Self, Failure> {
         // SAFETY: the shims' vtables live as long as the code.
         let vtable = unsafe { shim::source_with_state::<T>("").source.as_ref() };
-        self.instance
-            .use_groups_of(&vtable.ok_or_else(|| missing("a source's vtable"))?.common);
+        self.instance.use_groups_of(&vtable.ok_or_else(|| missing("a source's vtable"))?.common);
         Ok(self)
     }
 }

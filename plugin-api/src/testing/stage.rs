@@ -65,10 +65,7 @@ impl<T: Stage> StageHarness<T> {
     }
 
     /// Opens a stage with this host.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "so that tests can write `json!({…})`"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests can write `json!({…})`")]
     pub fn open_on(host: TestHost, settings: Value) -> Result<Self, Failure> {
         let vtable = vtable::<T>()?;
         Ok(Self {
@@ -81,10 +78,7 @@ impl<T: Stage> StageHarness<T> {
     }
 
     /// What the stage will do under these settings.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "so that tests can write `json!({…})`"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "so that tests can write `json!({…})`")]
     pub fn describe(settings: Value) -> Result<Description, Failure> {
         instance::describe(&vtable::<T>()?.common, &settings)
     }
@@ -179,17 +173,11 @@ impl<T: Stage> StageHarness<T> {
         work: impl Fn(*mut crate::abi::Instance, *mut RawBatch, *mut RawOutputs, *mut Call) -> Outcome,
         total: &mut Processed,
     ) -> Result<(Counted, Vec<Record>), Failure> {
-        let came_in = batch
-            .as_deref()
-            .map_or(Ok(0), |batch| batch.records().map(<[_]>::len))?;
+        let came_in = batch.as_deref().map_or(Ok(0), |batch| batch.records().map(<[_]>::len))?;
         let names = self.instance.description.ports.clone();
         let mut main = Memory::of(&[], self.capacity);
         let room = |name: &String| {
-            if self.disconnected.contains(name) {
-                0
-            } else {
-                self.capacity
-            }
+            if self.disconnected.contains(name) { 0 } else { self.capacity }
         };
         let mut ports: Vec<Memory> = names.iter().map(|name| Memory::of(&[], room(name))).collect();
         let mut raw_ports: Vec<RawBatch> = ports.iter_mut().map(Memory::raw).collect();
@@ -201,13 +189,10 @@ impl<T: Stage> StageHarness<T> {
         };
         let lent_batch = batch.as_deref_mut().map_or(std::ptr::null_mut(), Memory::lend);
         let lent_outputs = &raw mut outputs;
-        let counted = self
-            .instance
-            .call(0, |instance, call| work(instance, lent_batch, lent_outputs, call))?;
+        let counted =
+            self.instance.call(0, |instance, call| work(instance, lent_batch, lent_outputs, call))?;
 
-        let left = batch
-            .as_deref()
-            .map_or(Ok(Vec::new()), |batch| batch.records().map(<[_]>::to_vec))?;
+        let left = batch.as_deref().map_or(Ok(Vec::new()), |batch| batch.records().map(<[_]>::to_vec))?;
         let mut went_out = main.records()?.len() + left.len();
         total.main.extend_from_slice(main.records()?);
         for ((name, memory), raw) in names.iter().zip(&ports).zip(&raw_ports) {
@@ -245,8 +230,7 @@ impl<T: Stage + State> StageHarness<T> {
     fn with_state(&mut self) -> Result<&mut Self, Failure> {
         // SAFETY: the shims' vtables live as long as the code.
         let vtable = unsafe { shim::stage_with_state::<T>("").stage.as_ref() };
-        self.instance
-            .use_groups_of(&vtable.ok_or_else(|| missing("a stage's vtable"))?.common);
+        self.instance.use_groups_of(&vtable.ok_or_else(|| missing("a stage's vtable"))?.common);
         Ok(self)
     }
 }

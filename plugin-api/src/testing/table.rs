@@ -53,10 +53,7 @@ pub(super) fn table(inner: &'static Inner) -> &'static HostTable {
 /// kept for the shim instead of being printed.
 pub(super) fn calling<R>(inner: &'static Inner, call: impl FnOnce() -> R) -> R {
     attach_once();
-    let before = CALLING.replace(Some(Caller {
-        inner,
-        spawned: false,
-    }));
+    let before = CALLING.replace(Some(Caller { inner, spawned: false }));
     let result = call();
     CALLING.set(before);
     result
@@ -149,19 +146,10 @@ unsafe extern "C" fn intern_sensor(
         None if state.sensors.len() >= state.sensors_max => return Outcome::FULL,
         None => {
             let new = SensorId(u32::try_from(state.sensors.len()).unwrap_or(u32::MAX));
-            let tags: Vec<Tag> = tags
-                .iter()
-                .map(|(key, value)| Tag {
-                    key: leak(key),
-                    value: leak(value),
-                })
-                .collect();
+            let tags: Vec<Tag> =
+                tags.iter().map(|(key, value)| Tag { key: leak(key), value: leak(value) }).collect();
             let tags = Box::leak(tags.into_boxed_slice());
-            state.sensors.push(SensorEntry {
-                name: leak(name),
-                tags: tags.as_ptr(),
-                tag_count: tags.len(),
-            });
+            state.sensors.push(SensorEntry { name: leak(name), tags: tags.as_ptr(), tag_count: tags.len() });
             state.sensor_ids.insert(key, new);
             new
         }
@@ -216,10 +204,7 @@ unsafe extern "C" fn unit(context: *mut c_void, id: UnitId, code: *mut Bytes) ->
 unsafe extern "C" fn metric(context: *mut c_void, name: Bytes, cell: *mut *mut MetricCell) -> Outcome {
     // SAFETY: the context is this table's; the plugin lends the name for this call.
     let (state, name) = unsafe { (inner(context).state(), text(name)) };
-    let position = state
-        .metrics
-        .iter()
-        .position(|metric| metric.declaration.name == name);
+    let position = state.metrics.iter().position(|metric| metric.declaration.name == name);
     match position {
         Some(index) => {
             // A cell is the metric's index plus one: never null, and nothing to free.
@@ -239,11 +224,7 @@ unsafe extern "C" fn metric_add(context: *mut c_void, cell: *mut MetricCell, by:
     };
     let to = metric.value + by;
     let falls = metric.declaration.kind == MetricKind::Counter && by < 0.0;
-    if !falls && metric.change(to) {
-        Outcome::OK
-    } else {
-        Outcome::FAILED
-    }
+    if !falls && metric.change(to) { Outcome::OK } else { Outcome::FAILED }
 }
 
 unsafe extern "C" fn metric_set(context: *mut c_void, cell: *mut MetricCell, to: f64) -> Outcome {
@@ -265,9 +246,7 @@ unsafe extern "C" fn metric_set(context: *mut c_void, cell: *mut MetricCell, to:
 /// As for [`inner`].
 unsafe fn log_of(context: *mut c_void) -> &'static Inner {
     // SAFETY: by this function's contract.
-    CALLING
-        .get()
-        .map_or_else(|| unsafe { inner(context) }, |caller| caller.inner)
+    CALLING.get().map_or_else(|| unsafe { inner(context) }, |caller| caller.inner)
 }
 
 unsafe extern "C" fn log_enabled(context: *mut c_void, level: u32) -> u32 {
@@ -278,11 +257,7 @@ unsafe extern "C" fn log_enabled(context: *mut c_void, level: u32) -> u32 {
 unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Bytes, message: Bytes) -> Outcome {
     // SAFETY: the context is this table's; the plugin lends the texts for this call.
     let (mut state, target, message) = unsafe { (log_of(context).state(), text(target), text(message)) };
-    state.logs.push(LogLine {
-        level,
-        target: target.to_owned(),
-        message: message.to_owned(),
-    });
+    state.logs.push(LogLine { level, target: target.to_owned(), message: message.to_owned() });
     Outcome::OK
 }
 
@@ -307,16 +282,9 @@ unsafe extern "C" fn wait(context: *mut c_void, until_ns: i64) -> Outcome {
         return Outcome::OK;
     }
     while !state.cancelled && state.now_ns < until_ns {
-        state = host
-            .changed
-            .wait(state)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        state = host.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
     }
-    if state.cancelled {
-        Outcome::CANCELLED
-    } else {
-        Outcome::OK
-    }
+    if state.cancelled { Outcome::CANCELLED } else { Outcome::OK }
 }
 
 unsafe extern "C" fn state_directory(context: *mut c_void, out: *mut Writer) -> Outcome {
@@ -326,10 +294,7 @@ unsafe extern "C" fn state_directory(context: *mut c_void, out: *mut Writer) -> 
     match (path, unsafe { &*out }.write) {
         (Some(path), Some(write)) => {
             let path = path.as_os_str().as_bytes();
-            let bytes = Bytes {
-                ptr: path.as_ptr(),
-                len: path.len(),
-            };
+            let bytes = Bytes { ptr: path.as_ptr(), len: path.len() };
             // SAFETY: the writer's function takes its own context and bytes that are valid for the call.
             unsafe { write((*out).context, bytes) }
         }

@@ -44,10 +44,7 @@ impl Row {
     }
 
     const fn zero_hundredths(self, zero_hundredths: f64) -> Self {
-        Self {
-            zero_hundredths,
-            ..self
-        }
+        Self { zero_hundredths, ..self }
     }
 }
 
@@ -93,16 +90,7 @@ const fn row(
     over: f64,
     under: f64,
 ) -> Row {
-    Row {
-        dimension,
-        code,
-        symbols,
-        words: &[],
-        prefixes: &[],
-        over,
-        under,
-        zero_hundredths: 0.0,
-    }
+    Row { dimension, code, symbols, words: &[], prefixes: &[], over, under, zero_hundredths: 0.0 }
 }
 
 use Dimension as D;

@@ -49,11 +49,7 @@ fn known_values_are_exact() {
         (1.0, "gal", "L", 3.785_411_784),
     ] {
         let found = convert(value, from, to);
-        assert_eq!(
-            found.to_bits(),
-            expected.to_bits(),
-            "{value} {from} is {found} {to}"
-        );
+        assert_eq!(found.to_bits(), expected.to_bits(), "{value} {from} is {found} {to}");
     }
 }
 
@@ -91,14 +87,7 @@ fn everyday_names_mean_their_codes() {
 
 #[test]
 fn units_of_different_dimensions_are_not_converted() {
-    for (from, to) in [
-        ("degC", "Pa"),
-        ("N.m", "J"),
-        ("Hz", "rpm"),
-        ("%", "rad"),
-        ("A", "As"),
-        ("W", "VA"),
-    ] {
+    for (from, to) in [("degC", "Pa"), ("N.m", "J"), ("Hz", "rpm"), ("%", "rad"), ("A", "As"), ("W", "VA")] {
         assert_eq!(unit(from).to(unit(to)), None, "{from} to {to}");
     }
 }
@@ -106,39 +95,17 @@ fn units_of_different_dimensions_are_not_converted() {
 /// Dividing takes four times as long as multiplying, so it is for where it makes a difference.
 #[test]
 fn conversions_divide_only_where_a_product_would_be_inexact() {
-    for (from, to) in [
-        ("cm", "mm"),
-        ("km", "m"),
-        ("kWh", "MJ"),
-        ("KiB", "MiB"),
-        ("K", "degC"),
-        ("bit", "B"),
-    ] {
+    for (from, to) in [("cm", "mm"), ("km", "m"), ("kWh", "MJ"), ("KiB", "MiB"), ("K", "degC"), ("bit", "B")]
+    {
         let conversion = unit(from).to(unit(to));
         let product = conversion.is_some_and(Conversion::is_product);
-        assert_eq!(
-            product,
-            (from, to) != ("kWh", "MJ"),
-            "{from} to {to}: {conversion:?}"
-        );
+        assert_eq!(product, (from, to) != ("kWh", "MJ"), "{from} to {to}: {conversion:?}");
     }
 }
 
 #[test]
 fn what_is_no_unit_is_none() {
-    for code in [
-        "",
-        "furlong",
-        "kCel",
-        "F",
-        "degrees C",
-        "m³³",
-        "kk",
-        "KB",
-        "MM",
-        "GiHz",
-        "%%",
-    ] {
+    for code in ["", "furlong", "kCel", "F", "degrees C", "m³³", "kk", "KB", "MM", "GiHz", "%%"] {
         assert_eq!(parse(code), None, "`{code}`");
     }
 }
@@ -149,10 +116,7 @@ fn no_name_means_two_units() {
     let mut seen = BTreeMap::new();
     for row in ROWS {
         let plain = row.symbols().chain(row.words.iter().copied()).map(str::to_owned);
-        let prefixed = row
-            .prefixes
-            .iter()
-            .flat_map(|p| row.symbols().map(move |s| format!("{p}{s}")));
+        let prefixed = row.prefixes.iter().flat_map(|p| row.symbols().map(move |s| format!("{p}{s}")));
         for name in plain.chain(prefixed) {
             let before = seen.insert(name.clone(), row.code);
             assert_eq!(before, None, "`{name}` is also {}", row.code);
@@ -173,11 +137,7 @@ fn every_name_is_read_as_its_own_row() {
 fn every_dimension_has_a_unit_and_a_name() {
     for dimension in Dimension::ALL {
         assert_eq!(Dimension::from_name(dimension.name()), Some(dimension));
-        assert!(
-            ROWS.iter().any(|row| row.dimension == dimension),
-            "{}",
-            dimension.name()
-        );
+        assert!(ROWS.iter().any(|row| row.dimension == dimension), "{}", dimension.name());
     }
 }
 

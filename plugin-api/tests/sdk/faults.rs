@@ -70,10 +70,9 @@ fn failure(settings: serde_json::Value) -> Result<Failure, Failure> {
     let mut stage = StageHarness::<Faulty>::open(settings)?;
     match stage.process(&[record(1.0), record(2.0)]) {
         Err(failure) => Ok(failure),
-        Ok(out) => Err(Failure {
-            outcome: Outcome::OK,
-            message: format!("a failure was expected, not {out:?}"),
-        }),
+        Ok(out) => {
+            Err(Failure { outcome: Outcome::OK, message: format!("a failure was expected, not {out:?}") })
+        }
     }
 }
 
@@ -91,10 +90,7 @@ fn panics_with_odd_payloads_are_caught_too() -> Result<(), Failure> {
     for fault in ["panic_with_number", "panic_in_drop"] {
         let failure = failure(json!({ "fault": fault }))?;
         assert!(failure.panicked());
-        assert!(
-            failure.message.starts_with("a panic without a message at "),
-            "{failure}"
-        );
+        assert!(failure.message.starts_with("a panic without a message at "), "{failure}");
     }
     Ok(())
 }
@@ -113,10 +109,7 @@ fn after_a_panic_an_instance_is_only_closed() -> Result<(), Failure> {
 fn an_error_after_a_panic_on_the_same_thread_has_its_own_message() -> Result<(), Failure> {
     failure(json!({ "fault": "panic", "message": "first" }))?;
     let error = failure(json!({ "fault": "error", "message": "second" }))?;
-    assert_eq!(
-        (error.outcome, error.message.as_str()),
-        (Outcome::FAILED, "second")
-    );
+    assert_eq!((error.outcome, error.message.as_str()), (Outcome::FAILED, "second"));
     Ok(())
 }
 
@@ -170,10 +163,7 @@ fn a_panic_in_describe_is_a_failure_of_describe() {
 fn settings_that_do_not_fit_are_refused_without_a_line_number() {
     let failure = StageHarness::<Faulty>::describe(json!({ "fault": "error", "message": 5 })).err();
     let message = failure.map(|failure| failure.message).unwrap_or_default();
-    assert!(
-        message.contains("invalid type: integer `5`, expected a string"),
-        "{message}"
-    );
+    assert!(message.contains("invalid type: integer `5`, expected a string"), "{message}");
     assert!(!message.contains("line"), "{message}");
 }
 

@@ -74,9 +74,7 @@ impl Sink for Busy {
     fn commit(&mut self, _: u64) -> Result<Commit, PluginError> {
         Ok(match self.rang.recv() {
             Ok(_) => Commit::Committed,
-            Err(gone) => Commit::Permanent {
-                why: gone.to_string(),
-            },
+            Err(gone) => Commit::Permanent { why: gone.to_string() },
         })
     }
     fn close(self) -> Result<(), PluginError> {
@@ -156,11 +154,7 @@ fn a_thread_that_fails_or_panics_is_logged_and_told_by_close() -> Result<(), Fai
     assert!(closed.is_err_and(|failure| failure.message == "a thread failed"));
 
     let (messages, closed) = after_the_alarm("panic")?;
-    assert!(
-        messages[1].starts_with("a thread panicked: the bell fell off at "),
-        "{}",
-        messages[1]
-    );
+    assert!(messages[1].starts_with("a thread panicked: the bell fell off at "), "{}", messages[1]);
     assert!(closed.is_err_and(|failure| failure.message == "a thread panicked"));
     Ok(())
 }
@@ -186,21 +180,14 @@ fn a_sensor_is_its_name_and_its_tags_in_any_order() -> Result<(), DictionaryFull
     let tagged = host.tagged_sensor("t", &[("site", "b"), ("line", "a")])?;
     assert_eq!(tagged, host.tagged_sensor("t", &[("line", "a"), ("site", "b")])?);
     assert_ne!(plain, tagged);
-    let tags: Vec<_> = host
-        .sensor_entry(tagged)
-        .into_iter()
-        .flat_map(|sensor| sensor.tags())
-        .collect();
+    let tags: Vec<_> = host.sensor_entry(tagged).into_iter().flat_map(|sensor| sensor.tags()).collect();
     assert_eq!(tags, [("line", "a"), ("site", "b")]);
     assert_eq!(host.sensor("u"), Err(DictionaryFull));
     assert!(host.sensor_entry(SensorId(2)).is_none());
 
     assert_eq!(host.unit("")?, UnitId::NONE);
     let kelvin = host.unit("K")?;
-    assert_eq!(
-        (host.unit_code(kelvin), host.unit_code(UnitId::NONE)),
-        (Some("K"), Some(""))
-    );
+    assert_eq!((host.unit_code(kelvin), host.unit_code(UnitId::NONE)), (Some("K"), Some("")));
     assert_eq!(host.unit("V"), Err(DictionaryFull));
     assert_eq!(host.unit_code(UnitId(9)), None);
 
@@ -215,14 +202,10 @@ fn a_sensor_is_its_name_and_its_tags_in_any_order() -> Result<(), DictionaryFull
 fn a_folder_and_a_socket_are_handed_over() -> Result<(), PluginError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let host = TestHost::new()
-        .with_state_directory("/var/lib/x")
-        .with_listener("http", listener.into())
-        .host();
+    let host =
+        TestHost::new().with_state_directory("/var/lib/x").with_listener("http", listener.into()).host();
     assert_eq!(host.state_directory(), Some("/var/lib/x".into()));
-    let taken = host
-        .listener("http")
-        .ok_or_else(|| PluginError::new("no listener"))?;
+    let taken = host.listener("http").ok_or_else(|| PluginError::new("no listener"))?;
     assert_eq!(TcpListener::from(taken).local_addr()?, address);
     assert!(host.listener("http").is_none(), "it has one owner");
     assert!(TestHost::new().host().state_directory().is_none());

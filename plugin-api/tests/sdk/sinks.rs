@@ -19,25 +19,16 @@ impl Sink for Picky {
         Ok(Self { seen: 0 })
     }
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
-        let unfit = batch
-            .records()
-            .iter()
-            .filter(|record| record.value.is_nan())
-            .count();
+        let unfit = batch.records().iter().filter(|record| record.value.is_nan()).count();
         batch.reject("not_a_number", unfit as u64);
         self.seen += batch.records().len();
         Ok(())
     }
     fn commit(&mut self, epoch: u64) -> Result<Commit, PluginError> {
         Ok(match epoch {
-            0 => Commit::Permanent {
-                why: format!("{} records are lost", self.seen),
-            },
+            0 => Commit::Permanent { why: format!("{} records are lost", self.seen) },
             odd if odd % 2 == 1 => Commit::Committed,
-            _ => Commit::Retry {
-                after: Duration::from_millis(250),
-                why: "the disk is busy".to_owned(),
-            },
+            _ => Commit::Retry { after: Duration::from_millis(250), why: "the disk is busy".to_owned() },
         })
     }
     fn close(self) -> Result<(), PluginError> {
@@ -59,14 +50,9 @@ fn a_commit_is_done_put_off_or_given_up_with_its_reason() -> Result<(), Failure>
     let mut sink = SinkHarness::<Picky>::open(json!({}))?;
     sink.write(&[record(1.0)])?;
     assert_eq!(sink.commit(1)?, Commit::Committed);
-    let retry = Commit::Retry {
-        after: Duration::from_millis(250),
-        why: "the disk is busy".to_owned(),
-    };
+    let retry = Commit::Retry { after: Duration::from_millis(250), why: "the disk is busy".to_owned() };
     assert_eq!(sink.commit(2)?, retry);
-    let permanent = Commit::Permanent {
-        why: "1 records are lost".to_owned(),
-    };
+    let permanent = Commit::Permanent { why: "1 records are lost".to_owned() };
     assert_eq!(sink.commit(0)?, permanent);
     Ok(())
 }

@@ -24,19 +24,10 @@ struct NumbersSettings {
 impl Source for Numbers {
     type Settings = NumbersSettings;
     fn describe(_: &NumbersSettings) -> Description {
-        Description::source()
-            .rejects("not_a_number")
-            .does(Capability::Finite)
-            .does(Capability::Acknowledged)
+        Description::source().rejects("not_a_number").does(Capability::Finite).does(Capability::Acknowledged)
     }
     fn open(settings: NumbersSettings, host: &Host) -> Result<Self, PluginError> {
-        Ok(Self {
-            lines: settings.lines,
-            next: 0,
-            due_ns: host.now_ns(),
-            safe: 0,
-            host: host.clone(),
-        })
+        Ok(Self { lines: settings.lines, next: 0, due_ns: host.now_ns(), safe: 0, host: host.clone() })
     }
     fn fill(&mut self, out: &mut Batch<'_>, _: i64) -> Result<Fill, PluginError> {
         if out.now_ns() < self.due_ns {
@@ -90,11 +81,7 @@ fn a_source_produces_idles_and_finishes_by_the_hosts_clock() -> Result<(), Failu
 
 #[test]
 fn positions_are_acknowledged_and_a_wrong_one_is_an_error_with_words() -> Result<(), Failure> {
-    let at = |stream, position| StreamPosition {
-        stream,
-        reserved: 0,
-        position,
-    };
+    let at = |stream, position| StreamPosition { stream, reserved: 0, position };
     let mut source = SourceHarness::<Numbers>::open(json!({ "lines": [] }))?;
     source.acknowledge(&[])?;
     source.acknowledge(&[at(4, 2), at(4, 3)])?;

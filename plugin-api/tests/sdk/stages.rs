@@ -16,11 +16,7 @@ struct Split;
 impl Stage for Split {
     type Settings = NoSettings;
     fn describe(_: &NoSettings) -> Description {
-        Description::stage()
-            .drops("negative")
-            .drops("large")
-            .port("negatives")
-            .port("larges")
+        Description::stage().drops("negative").drops("large").port("negatives").port("larges")
     }
     fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
         Ok(Self)
@@ -87,9 +83,7 @@ fn more_goes_on_until_the_whole_input_is_through() -> Result<(), Failure> {
     // Two copies of each, two records at a time, then the input itself.
     assert_eq!(
         values(&out.main),
-        [
-            1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0, 1.0, 2.0, 3.0, 4.0, 5.0
-        ]
+        [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     );
     assert_eq!((out.created, out.calls), (10, 3));
     Ok(())
@@ -117,8 +111,7 @@ impl Stage for Hold {
         Ok(Flow::Done)
     }
     fn tick(&mut self, now_ns: i64, out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
-        self.records
-            .retain(|record| now_ns - record.timestamp_ns < 1_000_000_000 || !out.forward(*record));
+        self.records.retain(|record| now_ns - record.timestamp_ns < 1_000_000_000 || !out.forward(*record));
         Ok(Flow::Done)
     }
     fn finish(&mut self, out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
@@ -164,10 +157,7 @@ fn held_records_stay_in_the_books_until_a_tick_or_the_end_lets_them_go() -> Resu
 
     stage.process(&[3.0, 4.0, 5.0].map(record))?;
     let out = stage.finish()?;
-    assert_eq!(
-        (values(&out.main), out.held, out.calls),
-        (vec![3.0, 4.0, 5.0], 0, 2)
-    );
+    assert_eq!((values(&out.main), out.held, out.calls), (vec![3.0, 4.0, 5.0], 0, 2));
     Ok(())
 }
 
@@ -188,11 +178,7 @@ fn state_goes_through_its_group_with_its_version() -> Result<(), Failure> {
 
     let mut second = StageHarness::<Hold>::open(json!({}))?;
     second.restore(version, &saved)?;
-    assert!(
-        second
-            .restore(2, &saved)
-            .is_err_and(|failure| failure.message.contains("version 2"))
-    );
+    assert!(second.restore(2, &saved).is_err_and(|failure| failure.message.contains("version 2")));
     Ok(())
 }
 
@@ -208,13 +194,7 @@ impl Stage for Look {
         Ok(Self)
     }
     fn process(&mut self, batch: &mut Batch<'_>, out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
-        let seen = (
-            batch.now_ns(),
-            out.now_ns(),
-            batch.len(),
-            batch.capacity(),
-            batch.remaining(),
-        );
+        let seen = (batch.now_ns(), out.now_ns(), batch.len(), batch.capacity(), batch.remaining());
         if seen != (START_NS, START_NS, 3, 5, 2) {
             return Err(PluginError::new(format!("{seen:?}")));
         }
@@ -244,9 +224,6 @@ fn a_component_without_settings_takes_none_and_its_schema_says_so() -> Result<()
     assert!(failure.is_some_and(|failure| {
         failure.outcome == Outcome::FAILED && failure.message.contains("unknown field `x`")
     }));
-    assert_eq!(
-        StageHarness::<Look>::schema()?["additionalProperties"],
-        json!(false)
-    );
+    assert_eq!(StageHarness::<Look>::schema()?["additionalProperties"], json!(false));
     Ok(())
 }

@@ -1,10 +1,7 @@
 //! How long a record takes to parse and to print: `cargo run --release --example ndjson_speed [LINES]`.
 
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "numbers of lines and nanoseconds, shown with one decimal"
-)]
+#![expect(clippy::cast_precision_loss, reason = "numbers of lines and nanoseconds, shown with one decimal")]
 
 use cardcage_codec::ndjson::{Reader, Step, Writer};
 use cardcage_codec::{Dictionary, ReadSettings};
@@ -26,14 +23,10 @@ impl Names {
 
 impl Dictionary for Names {
     fn sensor_id(&self, name: &str, _: &[(&str, &str)]) -> Result<SensorId, DictionaryFull> {
-        u32::try_from(self.id(name))
-            .map(SensorId)
-            .map_err(|_| DictionaryFull)
+        u32::try_from(self.id(name)).map(SensorId).map_err(|_| DictionaryFull)
     }
     fn unit_id(&self, code: &str) -> Result<UnitId, DictionaryFull> {
-        u16::try_from(self.id(code))
-            .map(UnitId)
-            .map_err(|_| DictionaryFull)
+        u16::try_from(self.id(code)).map(UnitId).map_err(|_| DictionaryFull)
     }
     fn with_sensor<R>(&self, id: SensorId, with: impl FnOnce(&str, &[(&str, &str)]) -> R) -> Option<R> {
         self.0.borrow().get(id.0 as usize).map(|name| with(name, &[]))
@@ -44,15 +37,9 @@ impl Dictionary for Names {
 }
 
 fn main() {
-    let lines: usize = std::env::args()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1_000_000);
+    let lines: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
     let text = made_up(lines);
-    println!(
-        "{lines} lines, {:.1} bytes a line",
-        text.len() as f64 / lines as f64
-    );
+    println!("{lines} lines, {:.1} bytes a line", text.len() as f64 / lines as f64);
     let names = Names::default();
     let mut records: Vec<Record> = Vec::with_capacity(4096);
     let (mut parse_ns, mut print_ns, mut scan_ns) = (f64::MAX, f64::MAX, f64::MAX);
@@ -102,9 +89,7 @@ fn made_up(lines: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(lines * 104);
     let mut state: u64 = 7;
     let mut below = |bound: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
     let mut timestamp = 1_700_000_000_000_000_000_u64;

@@ -71,11 +71,7 @@ impl Interned {
                 &self.key
             }
         };
-        let guess = self
-            .slots
-            .get(slot_of(text, self.slots.len()))
-            .copied()
-            .unwrap_or(NO_SENSOR);
+        let guess = self.slots.get(slot_of(text, self.slots.len())).copied().unwrap_or(NO_SENSOR);
         if let Some(known) = self.sensors.get(guess as usize)
             && equal(&known.text, text)
             && let Some((unit_text, unit_id)) = self.unit_texts.get(known.unit as usize)
@@ -129,13 +125,9 @@ impl Interned {
             return Err(Reason::NoSensor);
         }
         let sensor_tags = tags.map_or(Ok(Vec::new()), parse_tags)?;
-        let borrowed: Vec<(&str, &str)> = sensor_tags
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
-        let id = dictionary
-            .sensor_id(&sensor_name, &borrowed)
-            .map_err(|_| Reason::SensorLimit)?;
+        let borrowed: Vec<(&str, &str)> =
+            sensor_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let id = dictionary.sensor_id(&sensor_name, &borrowed).map_err(|_| Reason::SensorLimit)?;
         let text: Arc<[u8]> = text.into();
         if self.sensors.len() >= TEXTS_MAX || self.bytes + text.len() > TEXT_BYTES_MAX {
             self.sensors.clear();
@@ -153,9 +145,7 @@ impl Interned {
 
     /// Keeps the slots some times as many as the texts. They are few calls, each twice as far apart as the one before.
     fn grow_slots(&mut self) {
-        let wanted = (self.sensors.len() * SLOTS_PER_TEXT)
-            .next_power_of_two()
-            .min(SLOTS_MAX);
+        let wanted = (self.sensors.len() * SLOTS_PER_TEXT).next_power_of_two().min(SLOTS_MAX);
         if wanted > self.slots.len() {
             self.slots = vec![NO_SENSOR; wanted];
             for (number, known) in (0..).zip(&self.sensors) {
@@ -185,23 +175,18 @@ impl Interned {
 /// A slot below `slots`, which is 0 or a power of two: from the text's ends and its length, where names differ.
 #[inline]
 fn slot_of(text: &[u8], slots: usize) -> usize {
-    let mixed = match (
-        text.first_chunk::<8>(),
-        text.last_chunk::<8>(),
-        text[text.len() / 2..].first_chunk::<8>(),
-    ) {
-        (Some(first), Some(last), middle) => {
-            u64::from_le_bytes(*first).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                ^ u64::from_le_bytes(*last).wrapping_mul(0xC2B2_AE3D_27D4_EB4F)
-                ^ u64::from_le_bytes(*middle.unwrap_or(last)).wrapping_mul(0x1656_67B1_9E37_79F9)
-        }
-        _ => text
-            .iter()
-            .fold(text.len() as u64, |mixed, byte| {
-                mixed.rotate_left(8) ^ u64::from(*byte)
-            })
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15),
-    };
+    let mixed =
+        match (text.first_chunk::<8>(), text.last_chunk::<8>(), text[text.len() / 2..].first_chunk::<8>()) {
+            (Some(first), Some(last), middle) => {
+                u64::from_le_bytes(*first).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                    ^ u64::from_le_bytes(*last).wrapping_mul(0xC2B2_AE3D_27D4_EB4F)
+                    ^ u64::from_le_bytes(*middle.unwrap_or(last)).wrapping_mul(0x1656_67B1_9E37_79F9)
+            }
+            _ => text
+                .iter()
+                .fold(text.len() as u64, |mixed, byte| mixed.rotate_left(8) ^ u64::from(*byte))
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        };
     // The high bits of a product depend on all bits of its factors.
     let folded = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32;
     folded as usize & slots.wrapping_sub(1)

@@ -34,11 +34,7 @@ pub(crate) struct NotJson(pub(crate) usize);
 pub(crate) fn whole_object(text: &[u8], mut member: impl FnMut(Range<usize>, Token)) -> Result<(), NotJson> {
     let start = skip_space(text, 0);
     let end = skip_space(text, object(text, start, 0, &mut member)?);
-    if end == text.len() {
-        Ok(())
-    } else {
-        Err(NotJson(end))
-    }
+    if end == text.len() { Ok(()) } else { Err(NotJson(end)) }
 }
 
 fn object(
@@ -90,13 +86,7 @@ fn value(text: &[u8], at: usize, depth: u32) -> Result<(Token, usize), NotJson> 
         Some(b'"') => {
             let end = string_end(text, at + 1)?;
             let span = at + 1..end;
-            return Ok((
-                Token {
-                    kind: TokenKind::Text,
-                    span,
-                },
-                end + 1,
-            ));
+            return Ok((Token { kind: TokenKind::Text, span }, end + 1));
         }
         Some(b'{') => (TokenKind::Object, object(text, at, depth + 1, &mut |_, _| ())?),
         Some(b'[') => (TokenKind::Array, array(text, at, depth + 1)?),
@@ -112,19 +102,11 @@ fn value(text: &[u8], at: usize, depth: u32) -> Result<(Token, usize), NotJson> 
 }
 
 fn expect(text: &[u8], at: usize, byte: u8) -> Result<usize, NotJson> {
-    if text.get(at) == Some(&byte) {
-        Ok(at + 1)
-    } else {
-        Err(NotJson(at))
-    }
+    if text.get(at) == Some(&byte) { Ok(at + 1) } else { Err(NotJson(at)) }
 }
 
 fn word(text: &[u8], at: usize, word: &[u8]) -> Result<usize, NotJson> {
-    if text[at..].starts_with(word) {
-        Ok(at + word.len())
-    } else {
-        Err(NotJson(at))
-    }
+    if text[at..].starts_with(word) { Ok(at + word.len()) } else { Err(NotJson(at)) }
 }
 
 fn skip_space(text: &[u8], mut at: usize) -> usize {
@@ -175,19 +157,15 @@ fn escape(text: &[u8]) -> Option<(char, usize)> {
 /// The number of `\u1234` at the start of `text`.
 fn code_unit(text: &[u8]) -> Option<u32> {
     let digits = text.get(..6)?.strip_prefix(b"\\u")?;
-    digits.iter().try_fold(0, |code, digit| {
-        Some(code << 4 | char::from(*digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?))
 }
 
 /// Appends what the contents of a string mean to `into`; `None` if they are no whole contents of one string.
 pub(crate) fn unescape(contents: &[u8], into: &mut String) -> Option<()> {
     let mut rest = std::str::from_utf8(contents).ok()?;
     loop {
-        let plain_len = rest
-            .bytes()
-            .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-            .unwrap_or(rest.len());
+        let plain_len =
+            rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(rest.len());
         into.push_str(&rest[..plain_len]);
         rest = &rest[plain_len..];
         if rest.is_empty() {
@@ -240,12 +218,9 @@ mod tests {
 
     #[test]
     fn a_lone_surrogate_is_no_string() {
-        for text in [
-            "{\"a\":\"\\ud800\"}",
-            "{\"a\":\"\\ud800\\u0041\"}",
-            "{\"a\":\"\\udc00\"}",
-            "{\"a\":\"\\u12\"}",
-        ] {
+        for text in
+            ["{\"a\":\"\\ud800\"}", "{\"a\":\"\\ud800\\u0041\"}", "{\"a\":\"\\udc00\"}", "{\"a\":\"\\u12\"}"]
+        {
             assert!(!is_object(text.as_bytes()), "{text}");
         }
         let mut text = String::new();

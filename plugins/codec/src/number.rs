@@ -83,10 +83,7 @@ fn rounded(text: &[u8], len: usize) -> Option<Scanned> {
 /// The bytes of `e-12` at the start of `text`.
 fn exponent_len(text: &[u8]) -> Option<usize> {
     let sign = usize::from(matches!(text.get(1), Some(b'+' | b'-')));
-    let count = text[1 + sign..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let count = text[1 + sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     (count > 0).then_some(1 + sign + count)
 }
 
@@ -97,10 +94,7 @@ fn exponent_len(text: &[u8]) -> Option<usize> {
 #[inline]
 pub(crate) fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     let mut at = 0;
-    while let Some(chunk) = text
-        .get(at..at + 8)
-        .and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())
-    {
+    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
         // Digits become 0 to 9, everything else becomes larger.
         let values = u64::from_le_bytes(chunk) ^ 0x3030_3030_3030_3030;
         let beyond = ((values & 0x7F7F_7F7F_7F7F_7F7F) + 0x7676_7676_7676_7676) | values;
@@ -126,17 +120,7 @@ pub(crate) fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
 }
 
 /// The powers of ten by which up to eight digits move what is in front of them.
-const POWERS: [u64; 9] = [
-    1,
-    10,
-    100,
-    1_000,
-    10_000,
-    100_000,
-    1_000_000,
-    10_000_000,
-    100_000_000,
-];
+const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The number that eight digits write, given as values from 0 to 9, the first digit in the lowest byte: neighbours are
 /// joined to pairs, pairs to fours, fours to eight.
@@ -154,22 +138,17 @@ mod tests {
 
     #[test]
     fn what_json_forbids_is_no_number() {
-        for text in [
-            "", "-", "+1", ".5", "5.", "01", "-01", "1e", "1e+", "1.e3", "inf", "nan", "NaN", "-.1",
-        ] {
+        for text in ["", "-", "+1", ".5", "5.", "01", "-01", "1e", "1e+", "1.e3", "inf", "nan", "NaN", "-.1"]
+        {
             assert_eq!(scan(text.as_bytes()), None, "{text}");
         }
     }
 
     #[test]
     fn a_number_ends_where_its_grammar_does() {
-        for (text, len) in [
-            ("0,", 1),
-            ("1.5}", 3),
-            ("-0.25e-3 ", 8),
-            ("12345678901234567890]", 20),
-            ("10", 2),
-        ] {
+        for (text, len) in
+            [("0,", 1), ("1.5}", 3), ("-0.25e-3 ", 8), ("12345678901234567890]", 20), ("10", 2)]
+        {
             assert_eq!(scan(text.as_bytes()).map(|s| s.len), Some(len), "{text}");
         }
     }

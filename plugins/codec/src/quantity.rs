@@ -80,9 +80,7 @@ impl FromStr for ByteSize {
 /// A decimal number, perhaps spaces, and a unit; the result in the smallest unit, cut to a whole.
 fn parse(text: &str, units: &[(&str, u64)], example: &'static str) -> Result<u64, QuantityError> {
     let trimmed = text.trim();
-    let end = trimmed
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(trimmed.len());
+    let end = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
     let (number, unit) = (&trimmed[..end], trimmed[end..].trim_start());
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || fraction.contains('.') || (number.contains('.') && fraction.is_empty()) {
@@ -103,10 +101,7 @@ fn parse(text: &str, units: &[(&str, u64)], example: &'static str) -> Result<u64
         let decimals = &fraction[..fraction.len().min(FRACTION_DIGITS_MAX)];
         let numerator: u128 = decimals.parse().map_err(|_| too_large())?;
         let part = numerator * u128::from(*factor) / 10_u128.pow(u32::try_from(decimals.len()).unwrap_or(0));
-        total = u64::try_from(part)
-            .ok()
-            .and_then(|part| total.checked_add(part))
-            .ok_or_else(too_large)?;
+        total = u64::try_from(part).ok().and_then(|part| total.checked_add(part)).ok_or_else(too_large)?;
     }
     Ok(total)
 }
@@ -230,10 +225,7 @@ mod tests {
     #[test]
     fn a_missing_unit_is_named_with_a_way_out() {
         let error = "250".parse::<Interval>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`250` has no known unit; use one of ns, us, ms, s, m, h, d, as in `250ms`"
-        );
+        assert_eq!(error, "`250` has no known unit; use one of ns, us, ms, s, m, h, d, as in `250ms`");
         for text in ["", "s", ".5s", "1.s", "1.2.3s", "-1s", "1 sec"] {
             assert!(text.parse::<Interval>().is_err(), "{text}");
         }

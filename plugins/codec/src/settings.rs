@@ -107,10 +107,7 @@ mod tests {
 
     #[test]
     fn two_parts_cannot_share_a_key() {
-        let names = FieldNames {
-            sensor: "value".to_owned(),
-            ..FieldNames::default()
-        };
+        let names = FieldNames { sensor: "value".to_owned(), ..FieldNames::default() };
         let (part, message) = names.problem().unwrap();
         assert_eq!(part, "value");
         assert!(message.contains("`sensor`"), "{message}");

@@ -88,9 +88,7 @@ impl TimestampForm {
     }
 
     fn quoted_number_to_ns(self, text: &[u8]) -> Option<i64> {
-        (number::scan(text)?.len == text.len())
-            .then(|| self.number_to_ns(text))
-            .flatten()
+        (number::scan(text)?.len == text.len()).then(|| self.number_to_ns(text)).flatten()
     }
 
     #[inline]
@@ -238,11 +236,7 @@ mod tests {
             "1.7e9",
             "1700000000.0",
         ] {
-            assert_eq!(
-                TimestampForm::Auto.number_to_ns(text.as_bytes()),
-                Some(T),
-                "{text}"
-            );
+            assert_eq!(TimestampForm::Auto.number_to_ns(text.as_bytes()), Some(T), "{text}");
         }
         assert_eq!(TimestampForm::Auto.text_to_ns(b"2023-11-14T22:13:20Z"), Some(T));
         assert_eq!(TimestampForm::Auto.text_to_ns(b"1700000000"), Some(T));
@@ -257,25 +251,13 @@ mod tests {
         assert_eq!(form.number_to_ns(b"0.1e-8"), Some(1));
         assert_eq!(form.number_to_ns(b"1e-400"), Some(0));
         assert_eq!(TimestampForm::Milliseconds.number_to_ns(b"1.5"), Some(1_500_000));
-        assert_eq!(
-            TimestampForm::Nanoseconds.number_to_ns(b"9223372036854775807"),
-            Some(i64::MAX)
-        );
+        assert_eq!(TimestampForm::Nanoseconds.number_to_ns(b"9223372036854775807"), Some(i64::MAX));
     }
 
     #[test]
     fn what_no_i64_holds_is_no_timestamp() {
-        for text in [
-            "9223372036854775808",
-            "1e300",
-            "1e99999999999",
-            "92233720368547758070",
-        ] {
-            assert_eq!(
-                TimestampForm::Nanoseconds.number_to_ns(text.as_bytes()),
-                None,
-                "{text}"
-            );
+        for text in ["9223372036854775808", "1e300", "1e99999999999", "92233720368547758070"] {
+            assert_eq!(TimestampForm::Nanoseconds.number_to_ns(text.as_bytes()), None, "{text}");
         }
         assert_eq!(TimestampForm::Seconds.number_to_ns(b"17000000000000"), None);
         assert_eq!(TimestampForm::Rfc3339.number_to_ns(b"1700000000"), None);
@@ -296,10 +278,7 @@ mod tests {
         ] {
             assert_eq!(rfc3339_to_ns(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(
-            rfc3339_to_ns(b"2016-12-31T23:59:60Z"),
-            rfc3339_to_ns(b"2016-12-31 23:59:59z")
-        );
+        assert_eq!(rfc3339_to_ns(b"2016-12-31T23:59:60Z"), rfc3339_to_ns(b"2016-12-31 23:59:59z"));
     }
 
     #[test]

@@ -20,10 +20,8 @@ struct Names {
 
 impl Dictionary for Names {
     fn sensor_id(&self, name: &str, tags: &[(&str, &str)]) -> Result<SensorId, DictionaryFull> {
-        let mut tags: Vec<(String, String)> = tags
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let mut tags: Vec<(String, String)> =
+            tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         tags.sort();
         let entry = (name.to_owned(), tags);
         let mut sensors = self.sensors.borrow_mut();
@@ -61,10 +59,7 @@ impl Dictionary for Names {
         if id == UnitId::NONE {
             return Some(with(""));
         }
-        self.units
-            .borrow()
-            .get(usize::from(id.0) - 1)
-            .map(|code| with(code))
+        self.units.borrow().get(usize::from(id.0) - 1).map(|code| with(code))
     }
 }
 
@@ -88,9 +83,7 @@ fn a_whole_line_becomes_a_record() {
     assert_eq!(record.timestamp_ns, 1_700_000_000_000_000_000);
     assert_eq!(record.value.to_bits(), (-15.0_f64).to_bits());
     assert_eq!(record.quality, Quality::CLAMPED.with_status(Status::Bad));
-    names
-        .with_unit(record.unit, |code| assert_eq!(code, "Cel"))
-        .unwrap();
+    names.with_unit(record.unit, |code| assert_eq!(code, "Cel")).unwrap();
     names
         .with_sensor(record.sensor, |name, tags| {
             assert_eq!((name, tags), ("a\"b", &[("n", "2"), ("x", "1")][..]));
@@ -112,17 +105,9 @@ fn each_fault_has_its_reason_and_place() {
         (r#"{"sensor":"a","value":null}"#, Reason::MissingValue, 22),
         (r#"{"sensor":"a","value":"1"}"#, Reason::BadNumber, 23),
         (r#"{"sensor":"a","value":1e999}"#, Reason::BadNumber, 22),
-        (
-            r#"{"sensor":"a","value":1,"timestamp":"yesterday"}"#,
-            Reason::BadTimestamp,
-            37,
-        ),
+        (r#"{"sensor":"a","value":1,"timestamp":"yesterday"}"#, Reason::BadTimestamp, 37),
         (r#"{"sensor":"a","value":1,"unit":7}"#, Reason::BadUnit, 31),
-        (
-            r#"{"sensor":"a","value":1,"quality":"fine"}"#,
-            Reason::BadQuality,
-            35,
-        ),
+        (r#"{"sensor":"a","value":1,"quality":"fine"}"#, Reason::BadQuality, 35),
         (r#"{"sensor":"a","value":1,"tags":{"x":[]}}"#, Reason::BadTags, 31),
         (r#"{"sensor":"a","value":1,"tags":"x"}"#, Reason::BadTags, 32),
     ] {
@@ -131,10 +116,7 @@ fn each_fault_has_its_reason_and_place() {
     let long = format!(r#"{{"sensor":"{}","value":1}}"#, "x".repeat(5000));
     assert_eq!(reason(&long), Reason::TooLong);
     assert_eq!(
-        reader()
-            .line(b"{\"sensor\":\"\xff\",\"value\":1}", &Names::default(), 0)
-            .unwrap_err()
-            .offset,
+        reader().line(b"{\"sensor\":\"\xff\",\"value\":1}", &Names::default(), 0).unwrap_err().offset,
         11
     );
 }
@@ -145,10 +127,7 @@ fn sensors_that_look_alike_are_never_taken_for_each_other() {
     let mut reader = reader();
     // Alike at both ends and in the middle, then many short ones of one length: whatever a quick look compares.
     let alike = |n: u32| format!("same-start-{n:04}-same-middle-of-the-name-{n:04}-same-end");
-    let sensors: Vec<String> = (0..300)
-        .map(alike)
-        .chain((0..700).map(|n| format!("s{n:03}")))
-        .collect();
+    let sensors: Vec<String> = (0..300).map(alike).chain((0..700).map(|n| format!("s{n:03}"))).collect();
     for round in 0..3 {
         for sensor in &sensors {
             for unit in ["Cel", "degF"].iter().cycle().skip(round).take(2) {
@@ -156,12 +135,8 @@ fn sensors_that_look_alike_are_never_taken_for_each_other() {
                 let Step::Record(record, _) = reader.step(text.as_bytes(), &names, 0) else {
                     panic!("no record: {text}")
                 };
-                names
-                    .with_sensor(record.sensor, |name, _| assert_eq!(name, sensor))
-                    .unwrap();
-                names
-                    .with_unit(record.unit, |code| assert_eq!(code, *unit))
-                    .unwrap();
+                names.with_sensor(record.sensor, |name, _| assert_eq!(name, sensor)).unwrap();
+                names.with_unit(record.unit, |code| assert_eq!(code, *unit)).unwrap();
             }
         }
     }
@@ -169,17 +144,11 @@ fn sensors_that_look_alike_are_never_taken_for_each_other() {
 
 #[test]
 fn a_full_dictionary_rejects_new_sensors_and_keeps_known_ones() {
-    let names = Names {
-        room: Some(1),
-        ..Names::default()
-    };
+    let names = Names { room: Some(1), ..Names::default() };
     let mut reader = reader();
     let text = |name: &str| format!("{{\"sensor\":\"{name}\",\"value\":1}}\n");
     for _ in 0..3 {
-        assert!(matches!(
-            reader.step(text("a").as_bytes(), &names, 0),
-            Step::Record(..)
-        ));
+        assert!(matches!(reader.step(text("a").as_bytes(), &names, 0), Step::Record(..)));
         let Step::Rejected(rejection, _) = reader.step(text("b").as_bytes(), &names, 0) else {
             panic!("one sensor too many was taken");
         };
@@ -202,29 +171,17 @@ fn keys_and_defaults_can_be_told() {
             value: "v\u{e4}lue".to_owned(),
             ..FieldNames::default()
         },
-        defaults: Defaults {
-            sensor: Some("press \"7\"".to_owned()),
-            unit: Some("degF".to_owned()),
-        },
+        defaults: Defaults { sensor: Some("press \"7\"".to_owned()), unit: Some("degF".to_owned()) },
         timestamp: TimestampForm::Milliseconds,
     };
     let names = Names::default();
     let mut reader = Reader::new(settings);
     let text = "{\"v\\u00e4lue\": 2, \"timestamp\": 1700000000123, \"sensor\": {}}\n".repeat(2);
-    let Step::Record(first, len) = reader.step(text.as_bytes(), &names, NOW_NS) else {
-        panic!("no record")
-    };
-    assert_eq!(
-        reader.step(&text.as_bytes()[len..], &names, NOW_NS),
-        Step::Record(first, len)
-    );
+    let Step::Record(first, len) = reader.step(text.as_bytes(), &names, NOW_NS) else { panic!("no record") };
+    assert_eq!(reader.step(&text.as_bytes()[len..], &names, NOW_NS), Step::Record(first, len));
     assert_eq!(first.timestamp_ns, 1_700_000_000_123_000_000);
-    names
-        .with_sensor(first.sensor, |name, _| assert_eq!(name, "press \"7\""))
-        .unwrap();
-    names
-        .with_unit(first.unit, |code| assert_eq!(code, "degF"))
-        .unwrap();
+    names.with_sensor(first.sensor, |name, _| assert_eq!(name, "press \"7\"")).unwrap();
+    names.with_unit(first.unit, |code| assert_eq!(code, "degF")).unwrap();
 }
 
 #[test]
@@ -254,26 +211,16 @@ fn what_json_cannot_say_is_written_as_null() {
     let sensor = names.sensor_id("s", &[]).unwrap();
     let mut text = Vec::new();
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let record = Record {
-            value,
-            sensor,
-            ..Record::default()
-        };
+        let record = Record { value, sensor, ..Record::default() };
         assert_eq!(Writer::new().lines(&[record], &names, &mut text), 0);
     }
-    assert_eq!(
-        text,
-        b"{\"timestamp\":0,\"sensor\":\"s\",\"value\":null}\n".repeat(3)
-    );
+    assert_eq!(text, b"{\"timestamp\":0,\"sensor\":\"s\",\"value\":null}\n".repeat(3));
 }
 
 #[test]
 fn a_sensor_that_nobody_knows_is_left_out_and_counted() {
     let mut text = Vec::new();
-    let unknown = Record {
-        sensor: SensorId(7),
-        ..Record::default()
-    };
+    let unknown = Record { sensor: SensorId(7), ..Record::default() };
     assert_eq!(Writer::new().lines(&[unknown], &Names::default(), &mut text), 1);
     assert!(text.is_empty());
 }
@@ -308,12 +255,8 @@ fn timestamp() -> impl Strategy<Value = String> {
 }
 
 fn member() -> impl Strategy<Value = String> {
-    let tags = proptest::collection::vec((json_text(), json_text()), 0..3).prop_map(|tags| {
-        tags.iter()
-            .map(|(k, v)| format!("{k}:{v}"))
-            .collect::<Vec<_>>()
-            .join(",")
-    });
+    let tags = proptest::collection::vec((json_text(), json_text()), 0..3)
+        .prop_map(|tags| tags.iter().map(|(k, v)| format!("{k}:{v}")).collect::<Vec<_>>().join(","));
     prop_oneof![
         6 => json_text().prop_map(|text| format!("\"sensor\":{text}")),
         6 => json_number().prop_map(|number| format!("\"value\":{number}")),
@@ -342,11 +285,7 @@ fn oracle(text: &str) -> Option<(f64, String, String)> {
         Some(value) => value.as_str().map(str::to_owned),
     };
     let value = object.get("value")?.as_f64()?;
-    Some((
-        value,
-        text_of("sensor").filter(|name| !name.is_empty())?,
-        text_of("unit")?,
-    ))
+    Some((value, text_of("sensor").filter(|name| !name.is_empty())?, text_of("unit")?))
 }
 
 proptest! {

@@ -72,10 +72,7 @@ impl Sink for FileSink {
         match (settings.format, Format::of_path(&settings.path)) {
             (None, None) => description.problem(
                 "format",
-                format!(
-                    "the ending of `{}` tells no format; set `format: ndjson`",
-                    settings.path.display()
-                ),
+                format!("the ending of `{}` tells no format; set `format: ndjson`", settings.path.display()),
             ),
             _ => description,
         }
@@ -126,9 +123,7 @@ impl Sink for FileSink {
         if due {
             // The kernel drops what it could not write, so asking again would only look like success.
             if let Err(error) = self.target.sync() {
-                return Ok(Commit::Permanent {
-                    why: PluginError::from(error).to_string(),
-                });
+                return Ok(Commit::Permanent { why: PluginError::from(error).to_string() });
             }
             self.synced_ns = now_ns;
         }

@@ -46,18 +46,9 @@ pub(crate) enum TargetError {
     #[error("cannot look for the last whole line of `{path}`")]
     Tail { path: PathBuf, source: io::Error },
     #[error("cannot write {bytes} bytes to `{path}` (at byte {at})")]
-    Write {
-        path: PathBuf,
-        at: u64,
-        bytes: usize,
-        source: io::Error,
-    },
+    Write { path: PathBuf, at: u64, bytes: usize, source: io::Error },
     #[error("cannot cut `{path}` back to {len} bytes, its last whole line; it may end in half a line")]
-    Cut {
-        path: PathBuf,
-        len: u64,
-        source: io::Error,
-    },
+    Cut { path: PathBuf, len: u64, source: io::Error },
     #[error("cannot make `{path}` safe on disk")]
     Sync { path: PathBuf, source: io::Error },
 }
@@ -76,41 +67,26 @@ impl Target<File> {
     /// Opens or makes the file and the folders on its way; half a line at its end is cut off. `safe` makes the new
     /// name itself survive a power cut.
     pub(crate) fn open(path: &Path, safe: bool) -> Result<Self, TargetError> {
-        let failed = |source| TargetError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| TargetError::Open { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
-            fs::create_dir_all(folder).map_err(|source| TargetError::Folder {
-                path: folder.to_owned(),
-                source,
-            })?;
+            fs::create_dir_all(folder)
+                .map_err(|source| TargetError::Folder { path: folder.to_owned(), source })?;
         }
         let existing = path.metadata().ok().map(|metadata| metadata.file_type());
         // Opening a FIFO would wait for a reader.
         if existing.is_some_and(|kind| kind.is_fifo() || kind.is_socket()) {
-            return Err(TargetError::NotAFile {
-                path: path.to_owned(),
-            });
+            return Err(TargetError::NotAFile { path: path.to_owned() });
         }
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(failed)?;
+        let file = OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if safe && existing.is_none() {
             File::open(folder.unwrap_or(Path::new(".")))
                 .and_then(|folder| folder.sync_all())
                 .map_err(failed)?;
         }
-        let mut target = Self {
-            path: path.to_owned(),
-            medium: file,
-            len: metadata.len(),
-            is_regular: metadata.is_file(),
-        };
+        let mut target =
+            Self { path: path.to_owned(), medium: file, len: metadata.len(), is_regular: metadata.is_file() };
         target.cut_torn_line()?;
         Ok(target)
     }
@@ -120,10 +96,8 @@ impl Target<File> {
         if !self.is_regular {
             return Ok(());
         }
-        let whole = whole_lines_len(&self.path, self.len).map_err(|source| TargetError::Tail {
-            path: self.path.clone(),
-            source,
-        })?;
+        let whole = whole_lines_len(&self.path, self.len)
+            .map_err(|source| TargetError::Tail { path: self.path.clone(), source })?;
         if whole < self.len {
             tracing::warn!(
                 file = %self.path.display(), bytes = self.len - whole,
@@ -140,10 +114,10 @@ impl<M: Medium> Target<M> {
     /// and someone may have emptied it.
     pub(crate) fn look(&mut self) -> Result<u64, TargetError> {
         if self.is_regular {
-            self.len = self.medium.current_len().map_err(|source| TargetError::Open {
-                path: self.path.clone(),
-                source,
-            })?;
+            self.len = self
+                .medium
+                .current_len()
+                .map_err(|source| TargetError::Open { path: self.path.clone(), source })?;
         }
         Ok(self.len)
     }
@@ -188,10 +162,7 @@ impl<M: Medium> Target<M> {
         if !self.is_regular {
             return Ok(());
         }
-        self.medium.sync_data().map_err(|source| TargetError::Sync {
-            path: self.path.clone(),
-            source,
-        })
+        self.medium.sync_data().map_err(|source| TargetError::Sync { path: self.path.clone(), source })
     }
 }
 
@@ -230,11 +201,7 @@ mod tests {
             let mut held = self.bytes.borrow_mut();
             let fits = bytes.len().min(self.room - held.len());
             held.extend_from_slice(&bytes[..fits]);
-            if fits == 0 {
-                Err(io::ErrorKind::StorageFull.into())
-            } else {
-                Ok(fits)
-            }
+            if fits == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(fits) }
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
@@ -257,10 +224,7 @@ mod tests {
     fn small(room: usize) -> Target<SmallDisk> {
         Target {
             path: PathBuf::from("small"),
-            medium: SmallDisk {
-                room,
-                bytes: std::cell::RefCell::default(),
-            },
+            medium: SmallDisk { room, bytes: std::cell::RefCell::default() },
             len: 0,
             is_regular: true,
         }
@@ -292,25 +256,15 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("a");
         let tail = usize::try_from(TAIL_BYTES).unwrap();
-        for (whole, torn) in [
-            (0, 0),
-            (0, 10),
-            (10, 0),
-            (10, 3 * tail),
-            (tail, 1),
-            (tail - 1, tail),
-            (2 * tail, tail + 1),
-        ] {
+        for (whole, torn) in
+            [(0, 0), (0, 10), (10, 0), (10, 3 * tail), (tail, 1), (tail - 1, tail), (2 * tail, tail + 1)]
+        {
             let mut text = "x".repeat(whole + torn);
             if whole > 0 {
                 text.replace_range(whole - 1..whole, "\n");
             }
             fs::write(&path, &text).unwrap();
-            assert_eq!(
-                whole_lines_len(&path, text.len() as u64).unwrap(),
-                whole as u64,
-                "{whole} {torn}"
-            );
+            assert_eq!(whole_lines_len(&path, text.len() as u64).unwrap(), whole as u64, "{whole} {torn}");
         }
     }
 }

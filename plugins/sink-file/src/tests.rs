@@ -15,13 +15,7 @@ fn sink(settings: Value) -> SinkHarness<FileSink> {
 fn records(host: TestHost, count: u32) -> Vec<Record> {
     let (sensor, unit) = (host.sensor("a"), host.unit("Cel"));
     (0..count)
-        .map(|number| Record {
-            timestamp_ns: 1,
-            value: f64::from(number),
-            sensor,
-            unit,
-            ..Record::default()
-        })
+        .map(|number| Record { timestamp_ns: 1, value: f64::from(number), sensor, unit, ..Record::default() })
         .collect()
 }
 
@@ -71,12 +65,7 @@ fn half_a_line_of_a_crash_is_cut_off_with_a_warning() {
     let mut sink = sink(json!({ "path": path }));
     sink.write(&records(sink.host(), 1)).unwrap();
     assert_eq!(text(&path), line(7) + &line(0));
-    assert!(
-        sink.host()
-            .logs()
-            .iter()
-            .any(|line| line.message.contains("half a line"))
-    );
+    assert!(sink.host().logs().iter().any(|line| line.message.contains("half a line")));
 }
 
 #[test]
@@ -85,10 +74,7 @@ fn a_failed_write_names_the_path_and_the_cause_and_the_sink_goes_on() {
     let batch = records(sink.host(), 3);
     for _ in 0..2 {
         let message = sink.write(&batch).unwrap_err().message;
-        assert!(
-            message.contains("/dev/full") && message.contains("No space left"),
-            "{message}"
-        );
+        assert!(message.contains("/dev/full") && message.contains("No space left"), "{message}");
     }
     assert_eq!(sink.commit(1).unwrap(), Commit::Committed);
     sink.close().unwrap();
@@ -127,18 +113,10 @@ fn a_path_that_cannot_be_opened_is_named() {
         let settings = json!({ "path": path, "format": "ndjson" });
         SinkHarness::<FileSink>::open(settings).err().unwrap().message
     };
-    assert!(
-        refused(folder.path()).contains("cannot open"),
-        "{}",
-        refused(folder.path())
-    );
+    assert!(refused(folder.path()).contains("cannot open"), "{}", refused(folder.path()));
     let below_a_file = folder.path().join("file/a.ndjson");
     fs::write(folder.path().join("file"), "").unwrap();
-    assert!(
-        refused(&below_a_file).contains("cannot make the folder"),
-        "{}",
-        refused(&below_a_file)
-    );
+    assert!(refused(&below_a_file).contains("cannot make the folder"), "{}", refused(&below_a_file));
 }
 
 #[test]

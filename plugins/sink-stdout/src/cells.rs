@@ -15,9 +15,7 @@ const BYTE_STEPS: [(f64, &str); 5] = [
 
 /// A value and its unit for people: four digits or more, bytes in steps of 1024.
 pub(crate) fn value_and_unit(value: f64, unit: &str) -> (String, String) {
-    let bytes = unit
-        .strip_prefix("By")
-        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let bytes = unit.strip_prefix("By").filter(|rest| rest.is_empty() || rest.starts_with('/'));
     if let Some(rest) = bytes
         && let Some((step, prefix)) = BYTE_STEPS.iter().find(|(step, _)| value.abs() >= *step)
     {
@@ -70,30 +68,14 @@ fn utc(timestamp_ns: i64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}",
-        second / 3_600,
-        second / 60 % 60
-    )
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", second / 3_600, second / 60 % 60)
 }
 
 /// Text whose control characters cannot reach the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// The order in which people look for names: numbers in them count as numbers, so that `core=2` comes before `core=10`.
@@ -113,10 +95,7 @@ pub(crate) fn natural_order(a: &str, b: &str) -> Ordering {
         } else {
             // Without zeros in front the longer number is the larger one, however many digits there are.
             let (digits_a, digits_b) = (number_a.trim_start_matches('0'), number_b.trim_start_matches('0'));
-            let order = digits_a
-                .len()
-                .cmp(&digits_b.len())
-                .then_with(|| digits_a.cmp(digits_b));
+            let order = digits_a.len().cmp(&digits_b.len()).then_with(|| digits_a.cmp(digits_b));
             match order.then_with(|| number_a.len().cmp(&number_b.len())) {
                 Ordering::Equal => (a, b) = (rest_a, rest_b),
                 unequal => return unequal,
@@ -209,13 +188,7 @@ mod tests {
 
     #[test]
     fn text_takes_exactly_its_columns() {
-        for text in [
-            "",
-            "abc",
-            "temperature",
-            "温度温度温度",
-            "e\u{301}e\u{301}e\u{301}abcdefg",
-        ] {
+        for text in ["", "abc", "temperature", "温度温度温度", "e\u{301}e\u{301}e\u{301}abcdefg"] {
             for width in 0..9 {
                 let mut cell = String::new();
                 push_left(text, width, &mut cell);

@@ -70,16 +70,9 @@ impl Sink for StdoutSink {
         let view = if table {
             View::Table(Box::new(Table::new(Output::style(), host.now_ns())))
         } else {
-            View::Lines {
-                writer: Box::new(Writer::new()),
-                text: Vec::with_capacity(WRITE_BYTES * 2),
-            }
+            View::Lines { writer: Box::new(Writer::new()), text: Vec::with_capacity(WRITE_BYTES * 2) }
         };
-        Ok(Self {
-            host: host.clone(),
-            output,
-            view,
-        })
+        Ok(Self { host: host.clone(), output, view })
     }
 
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
@@ -88,8 +81,7 @@ impl Sink for StdoutSink {
             View::Table(table) => {
                 let unknown = table.update(batch.records(), &self.host);
                 if batch.now_ns() - table.drawn_ns() >= DRAW_INTERVAL_NS {
-                    self.output
-                        .write(table.draw(batch.now_ns(), self.output.size()))?;
+                    self.output.write(table.draw(batch.now_ns(), self.output.size()))?;
                 }
                 unknown
             }
@@ -101,8 +93,7 @@ impl Sink for StdoutSink {
     /// Lines are with the kernel already; the table shows the last state, and how old it is.
     fn commit(&mut self, _epoch: u64) -> Result<Commit, PluginError> {
         if let View::Table(table) = &mut self.view {
-            self.output
-                .write(table.draw(self.host.now_ns(), self.output.size()))?;
+            self.output.write(table.draw(self.host.now_ns(), self.output.size()))?;
         }
         Ok(Commit::Committed)
     }
@@ -110,8 +101,7 @@ impl Sink for StdoutSink {
     /// Leaves the last table where it is, with the cursor behind it.
     fn close(mut self) -> Result<(), PluginError> {
         if let View::Table(table) = &mut self.view {
-            self.output
-                .write(table.draw_last(self.host.now_ns(), self.output.size()))?;
+            self.output.write(table.draw_last(self.host.now_ns(), self.output.size()))?;
         }
         Ok(())
     }

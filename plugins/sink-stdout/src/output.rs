@@ -8,10 +8,7 @@ use std::os::fd::AsFd as _;
 use thiserror::Error;
 
 /// Where a terminal does not say its size: the size of a terminal for sixty years.
-const SIZE_UNKNOWN: Size = Size {
-    columns: 80,
-    rows: 24,
-};
+const SIZE_UNKNOWN: Size = Size { columns: 80, rows: 24 };
 
 /// Why nothing can be shown.
 #[derive(Debug, Error)]
@@ -48,10 +45,8 @@ pub(crate) struct Output {
 impl Output {
     /// The process's standard output.
     pub(crate) fn standard() -> Result<Self, OutputError> {
-        let descriptor = io::stdout()
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(|source| OutputError::NotOpen { source })?;
+        let descriptor =
+            io::stdout().as_fd().try_clone_to_owned().map_err(|source| OutputError::NotOpen { source })?;
         Ok(Self::to(File::from(descriptor)))
     }
 
@@ -80,10 +75,9 @@ impl Output {
 
     pub(crate) fn size(&self) -> Size {
         match tcgetwinsize(&self.file) {
-            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Size {
-                columns: usize::from(size.ws_col),
-                rows: usize::from(size.ws_row),
-            },
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                Size { columns: usize::from(size.ws_col), rows: usize::from(size.ws_row) }
+            }
             _ => SIZE_UNKNOWN,
         }
     }

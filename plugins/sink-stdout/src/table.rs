@@ -157,11 +157,7 @@ impl Table {
         self.sort();
         let room = size.rows.saturating_sub(OTHER_LINES).max(1);
         // The line that says how many more there are takes the place of a row.
-        let shown = if self.order.len() > room {
-            room.saturating_sub(1)
-        } else {
-            self.order.len()
-        };
+        let shown = if self.order.len() > room { room.saturating_sub(1) } else { self.order.len() };
         let rows: Vec<Cells<'_>> = self.order[..shown]
             .iter()
             .filter_map(|id| self.rows.get(*id as usize)?.as_ref())
@@ -238,17 +234,7 @@ impl<'a> Cells<'a> {
     }
 
     fn line(&self, widths: &Widths) -> String {
-        line(
-            widths,
-            [
-                &self.row.label,
-                &self.value,
-                &self.unit,
-                &self.quality,
-                &self.age,
-                &self.rate,
-            ],
-        )
+        line(widths, [&self.row.label, &self.value, &self.unit, &self.quality, &self.age, &self.rate])
     }
 }
 
@@ -262,11 +248,7 @@ impl Widths {
         let others = VALUE_COLUMNS + 1 + UNIT_COLUMNS + quality + age + RATE_COLUMNS + 4 * GAP.len();
         let name = widest(|cells| columns(&cells.row.label), "sensor");
         let room = size.columns.saturating_sub(others).max(NAME_COLUMNS_MIN);
-        Self {
-            name: name.min(room),
-            quality,
-            age,
-        }
+        Self { name: name.min(room), quality, age }
     }
 }
 
@@ -305,11 +287,7 @@ fn push_line(line: &str, size: Size, style: &str, into: &mut String) {
 }
 
 fn rate_text(rate: f64) -> String {
-    if rate < 100.0 {
-        format!("{rate:.1}")
-    } else {
-        format!("{rate:.0}")
-    }
+    if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
 }
 
 /// `name{tag=value,…}`.

@@ -16,10 +16,7 @@ fn the_plugin_keeps_its_contract() {
 #[test]
 fn an_unknown_shape_is_refused_with_the_known_ones() {
     let failure = SinkHarness::<StdoutSink>::describe(json!({ "format": "csv" })).unwrap_err();
-    assert!(
-        failure.message.contains("`ndjson`") && failure.message.contains("`table`"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("`ndjson`") && failure.message.contains("`table`"), "{failure}");
 }
 
 #[test]
@@ -29,10 +26,7 @@ fn a_reader_that_went_away_is_an_error_in_words() {
     let mut output = Output::to(File::from(OwnedFd::from(writer)));
     let error = output.write(b"x\n").unwrap_err();
     assert!(matches!(error, OutputError::ReaderGone));
-    assert_eq!(
-        error.to_string(),
-        "the reader of standard output went away (broken pipe)"
-    );
+    assert_eq!(error.to_string(), "the reader of standard output went away (broken pipe)");
     assert!(!output.is_terminal() && !output.can_show_table());
 }
 

@@ -38,13 +38,7 @@ pub(crate) struct Skipped {
 impl Buffer {
     /// An empty buffer for lines of at most `line_max` bytes, line end included.
     pub(crate) fn new(line_max: usize) -> Self {
-        Self {
-            bytes: vec![0; READ_BYTES],
-            start: 0,
-            end: 0,
-            line_max,
-            skipping: false,
-        }
+        Self { bytes: vec![0; READ_BYTES], start: 0, end: 0, line_max, skipping: false }
     }
 
     /// What was read and not yet consumed.
@@ -93,10 +87,6 @@ impl Buffer {
         let len = line_end.map_or(self.unread().len(), |end| end + 1);
         self.consume(len);
         self.skipping = line_end.is_none();
-        Some(Skipped {
-            is_start,
-            ended: line_end.is_some(),
-            bytes: len as u64,
-        })
+        Some(Skipped { is_start, ended: line_end.is_some(), bytes: len as u64 })
     }
 }

@@ -81,10 +81,7 @@ impl FileSettings {
         }
         let unclear = self.paths().iter().find(|path| Format::of_path(path).is_none());
         if let (None, Some(path)) = (self.format, unclear) {
-            let message = format!(
-                "the ending of `{}` tells no format; set `format: ndjson`",
-                path.display()
-            );
+            let message = format!("the ending of `{}` tells no format; set `format: ndjson`", path.display());
             description = description.problem("format", message);
         }
         if let Some((part, message)) = self.fields.problem() {
@@ -112,11 +109,7 @@ enum FileError {
     #[error("`{path}` is no regular file; give the path of one")]
     NotRegular { path: PathBuf },
     #[error("cannot read `{path}` at byte {position}")]
-    Read {
-        path: PathBuf,
-        position: u64,
-        source: io::Error,
-    },
+    Read { path: PathBuf, position: u64, source: io::Error },
 }
 
 /// The source.
@@ -136,9 +129,7 @@ impl Source for FileSource {
     fn describe(settings: &FileSettings) -> Description {
         let description = Reason::ALL
             .iter()
-            .fold(Description::source(), |description, reason| {
-                description.rejects(reason.name())
-            })
+            .fold(Description::source(), |description, reason| description.rejects(reason.name()))
             .does(Capability::Finite)
             .does(Capability::Replayable)
             .does(Capability::State);
@@ -204,24 +195,12 @@ impl FileSource {
             self.progress.finish();
             self.file = None;
         }
-        Ok(if self.progress.current().is_none() {
-            Fill::Finished
-        } else {
-            Fill::Produced
-        })
+        Ok(if self.progress.current().is_none() { Fill::Finished } else { Fill::Produced })
     }
 
     /// Turns the whole lines in the buffer into records, as far as `out` has room.
     fn take_lines(&mut self, out: &mut Batch<'_>, now_ns: i64) {
-        let Self {
-            host,
-            reader,
-            buffer,
-            line_max,
-            progress,
-            rejections,
-            ..
-        } = self;
+        let Self { host, reader, buffer, line_max, progress, rejections, .. } = self;
         let file = progress.file();
         out.fill_with(|room| {
             let mut written = 0;
@@ -268,8 +247,7 @@ impl FileSource {
         })?;
         if let Some(line) = self.buffer.skip_long_line() {
             if line.is_start {
-                self.rejections
-                    .add(TOO_LONG, &file.path, file.line + 1, file.position);
+                self.rejections.add(TOO_LONG, &file.path, file.line + 1, file.position);
             }
             file.position += line.bytes;
             file.line += u64::from(line.ended);
@@ -286,9 +264,7 @@ impl FileSource {
                 out.push(record);
             }
             Ok(None) => {}
-            Err(rejection) => self
-                .rejections
-                .add(rejection, &file.path, file.line + 1, file.position),
+            Err(rejection) => self.rejections.add(rejection, &file.path, file.line + 1, file.position),
         }
         let len = line.len();
         file.position += len as u64;
@@ -297,36 +273,22 @@ impl FileSource {
     }
 }
 
-const TOO_LONG: Rejection = Rejection {
-    reason: Reason::TooLong,
-    offset: 0,
-};
+const TOO_LONG: Rejection = Rejection { reason: Reason::TooLong, offset: 0 };
 
 fn open_regular(path: &Path) -> Result<File, FileError> {
-    let failed = |source| FileError::Open {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| FileError::Open { path: path.to_owned(), source };
     // Looked at before it is opened: opening a FIFO would wait for a writer.
     if !path.metadata().map_err(failed)?.is_file() {
-        return Err(FileError::NotRegular {
-            path: path.to_owned(),
-        });
+        return Err(FileError::NotRegular { path: path.to_owned() });
     }
     File::open(path).map_err(failed)
 }
 
 /// Opens a file where the source left off. A file that is shorter than that was replaced: it is read from its start.
 fn open_at(stream: usize, progress: &mut FileProgress) -> Result<File, FileError> {
-    let failed = |path: &Path, source| FileError::Open {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |path: &Path, source| FileError::Open { path: path.to_owned(), source };
     let mut file = open_regular(&progress.path)?;
-    let len = file
-        .metadata()
-        .map_err(|error| failed(&progress.path, error))?
-        .len();
+    let len = file.metadata().map_err(|error| failed(&progress.path, error))?.len();
     if progress.position > len {
         tracing::warn!(
             file = %progress.path.display(), stream, position = progress.position, len,
@@ -334,8 +296,7 @@ fn open_at(stream: usize, progress: &mut FileProgress) -> Result<File, FileError
         );
         (progress.position, progress.line) = (0, 0);
     }
-    file.seek(SeekFrom::Start(progress.position))
-        .map_err(|error| failed(&progress.path, error))?;
+    file.seek(SeekFrom::Start(progress.position)).map_err(|error| failed(&progress.path, error))?;
     Ok(file)
 }
 

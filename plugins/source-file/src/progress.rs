@@ -32,15 +32,8 @@ struct Saved {
 impl Progress {
     /// Nothing read of any file.
     pub(crate) fn new(paths: &[PathBuf]) -> Self {
-        let start = |path: &PathBuf| FileProgress {
-            path: path.clone(),
-            position: 0,
-            line: 0,
-        };
-        Self {
-            files: paths.iter().map(start).collect(),
-            current: 0,
-        }
+        let start = |path: &PathBuf| FileProgress { path: path.clone(), position: 0, line: 0 };
+        Self { files: paths.iter().map(start).collect(), current: 0 }
     }
 
     /// The index of the file being read; `None` when all are finished.
@@ -61,21 +54,15 @@ impl Progress {
 
     pub(crate) fn snapshot(&self, version: u32) -> Result<Vec<u8>, PluginError> {
         if version != VERSION {
-            return Err(PluginError::new(format!(
-                "state version {version} is not written; {VERSION} is"
-            )));
+            return Err(PluginError::new(format!("state version {version} is not written; {VERSION} is")));
         }
-        Ok(serde_json::to_vec(&Saved {
-            files: self.files.clone(),
-        })?)
+        Ok(serde_json::to_vec(&Saved { files: self.files.clone() })?)
     }
 
     /// Takes up the positions of the files that are still named; others start at their beginning.
     pub(crate) fn restore(&mut self, version: u32, state: &[u8]) -> Result<(), PluginError> {
         if version != VERSION {
-            return Err(PluginError::new(format!(
-                "state version {version} is not known; {VERSION} is"
-            )));
+            return Err(PluginError::new(format!("state version {version} is not known; {VERSION} is")));
         }
         let saved: Saved = serde_json::from_slice(state)?;
         for file in &mut self.files {

@@ -37,26 +37,18 @@ impl Rejections {
     /// The counts that are not 0, and starts counting anew.
     pub(crate) fn take_counts(&mut self) -> impl Iterator<Item = (Reason, u64)> + use<> {
         let counts = std::mem::take(&mut self.counts);
-        Reason::ALL
-            .into_iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
+        Reason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0)
     }
 
     /// Says once, at the end, how many there were, if not all were logged.
     pub(crate) fn summarize(&mut self) {
         if self.total > LOGGED_FIRST && !self.summarized {
-            tracing::warn!(
-                rejected = self.total,
-                "lines rejected in all; the summary has them by reason"
-            );
+            tracing::warn!(rejected = self.total, "lines rejected in all; the summary has them by reason");
             self.summarized = true;
         }
     }
 }
 
 fn is_power_of_ten(number: u64) -> bool {
-    number
-        .checked_ilog10()
-        .is_some_and(|digits| 10_u64.pow(digits) == number)
+    number.checked_ilog10().is_some_and(|digits| 10_u64.pow(digits) == number)
 }

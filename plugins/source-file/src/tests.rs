@@ -14,10 +14,7 @@ fn file(folder: &TempDir, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
 }
 
 fn line(number: u32) -> String {
-    format!(
-        "{{\"timestamp\":1700000000,\"sensor\":\"s{}\",\"value\":{number}}}\n",
-        number % 7
-    )
+    format!("{{\"timestamp\":1700000000,\"sensor\":\"s{}\",\"value\":{number}}}\n", number % 7)
 }
 
 fn lines(count: u32) -> String {
@@ -29,10 +26,7 @@ fn open(settings: Value) -> SourceHarness<FileSource> {
 }
 
 fn values(records: &[cardcage_plugin_api::Record]) -> Vec<u32> {
-    records
-        .iter()
-        .map(|record| format!("{}", record.value).parse().unwrap())
-        .collect()
+    records.iter().map(|record| format!("{}", record.value).parse().unwrap()).collect()
 }
 
 #[test]
@@ -60,10 +54,7 @@ fn a_position_is_behind_the_last_line_taken() {
     let path = file(&folder, "a.ndjson", lines(10));
     let mut source = open(json!({ "path": path })).with_capacity(4);
     let filled = source.fill().unwrap();
-    assert_eq!(
-        (filled.header.stream, filled.header.position),
-        (0, lines(4).len() as u64)
-    );
+    assert_eq!((filled.header.stream, filled.header.position), (0, lines(4).len() as u64));
 }
 
 #[test]
@@ -82,13 +73,7 @@ fn a_restored_source_goes_on_where_the_snapshot_was() {
     let (version, state) = source.snapshot().unwrap();
     let mut other = open(settings);
     other.restore(version, &state).unwrap();
-    assert!(
-        other
-            .host()
-            .logs()
-            .iter()
-            .any(|line| line.message.contains("nothing new"))
-    );
+    assert!(other.host().logs().iter().any(|line| line.message.contains("nothing new")));
 }
 
 #[test]
@@ -100,16 +85,9 @@ fn files_are_streams_and_no_batch_mixes_them() {
         file(&folder, "c.json", lines(2)),
     ];
     let mut source = open(json!({ "path": paths }));
-    for (stream, count, fill) in [
-        (0, 3, Fill::Produced),
-        (1, 0, Fill::Produced),
-        (2, 2, Fill::Finished),
-    ] {
+    for (stream, count, fill) in [(0, 3, Fill::Produced), (1, 0, Fill::Produced), (2, 2, Fill::Finished)] {
         let filled = source.fill().unwrap();
-        assert_eq!(
-            (filled.header.stream, filled.records.len(), filled.fill),
-            (stream, count, fill)
-        );
+        assert_eq!((filled.header.stream, filled.records.len(), filled.fill), (stream, count, fill));
     }
     assert_eq!(source.fill().unwrap().fill, Fill::Finished);
 }
@@ -122,34 +100,13 @@ fn bad_lines_are_counted_by_reason_and_logged_with_their_place() {
     let mut source = open(json!({ "path": path }));
     let filled = source.fill().unwrap();
     assert_eq!(values(&filled.records), [0, 1]);
-    assert_eq!(
-        (
-            filled.rejected("bad_json"),
-            filled.rejected("missing_value"),
-            filled.undeclared
-        ),
-        (1, 1, 0)
-    );
+    assert_eq!((filled.rejected("bad_json"), filled.rejected("missing_value"), filled.undeclared), (1, 1, 0));
     let logs = source.host().logs();
-    let message = &logs
-        .iter()
-        .find(|line| line.message.contains("missing_value"))
-        .unwrap()
-        .message;
-    assert!(
-        message.contains("line=4") && message.contains("a.ndjson"),
-        "{message}"
-    );
+    let message = &logs.iter().find(|line| line.message.contains("missing_value")).unwrap().message;
+    assert!(message.contains("line=4") && message.contains("a.ndjson"), "{message}");
     let second = line(0).len();
-    let message = &logs
-        .iter()
-        .find(|line| line.message.contains("bad_json"))
-        .unwrap()
-        .message;
-    assert!(
-        message.contains("line=2") && message.contains(&format!("byte={second} ")),
-        "{message}"
-    );
+    let message = &logs.iter().find(|line| line.message.contains("bad_json")).unwrap().message;
+    assert!(message.contains("line=2") && message.contains(&format!("byte={second} ")), "{message}");
 }
 
 #[test]
@@ -159,12 +116,7 @@ fn a_file_of_nonsense_is_logged_in_samples() {
     let mut source = open(json!({ "path": path }));
     let filled = source.fill().unwrap();
     assert_eq!(filled.rejected("bad_json"), 1234);
-    let logged = source
-        .host()
-        .logs()
-        .iter()
-        .filter(|line| line.message.contains("line rejected"))
-        .count();
+    let logged = source.host().logs().iter().filter(|line| line.message.contains("line rejected")).count();
     assert_eq!(logged, 5 + 3);
 }
 
@@ -172,12 +124,8 @@ fn a_file_of_nonsense_is_logged_in_samples() {
 fn a_line_that_is_too_long_is_rejected_without_being_held() {
     let folder = TempDir::new().unwrap();
     for long_bytes in [200, 3 << 20, 9 << 20] {
-        let text = format!(
-            "{}{{\"sensor\":\"{}\",\"value\":1}}\n{}",
-            line(0),
-            "x".repeat(long_bytes),
-            line(1)
-        );
+        let text =
+            format!("{}{{\"sensor\":\"{}\",\"value\":1}}\n{}", line(0), "x".repeat(long_bytes), line(1));
         let path = file(&folder, "a.ndjson", &text);
         let mut source = open(json!({ "path": path, "max_line": "128B" }));
         let (mut records, mut rejected) = (Vec::new(), 0);
@@ -197,16 +145,9 @@ fn a_line_that_is_too_long_is_rejected_without_being_held() {
 #[test]
 fn a_line_longer_than_the_buffer_is_taken_if_allowed() {
     let folder = TempDir::new().unwrap();
-    let text = format!(
-        "{{\"note\":\"{}\",\"sensor\":\"a\",\"value\":1}}\n{}",
-        "x".repeat(700_000),
-        line(2)
-    );
+    let text = format!("{{\"note\":\"{}\",\"sensor\":\"a\",\"value\":1}}\n{}", "x".repeat(700_000), line(2));
     let path = file(&folder, "a.ndjson", text);
-    assert_eq!(
-        values(&open(json!({ "path": path })).until_finished().unwrap()),
-        [1, 2]
-    );
+    assert_eq!(values(&open(json!({ "path": path })).until_finished().unwrap()), [1, 2]);
 }
 
 #[test]
@@ -217,10 +158,7 @@ fn a_missing_file_and_a_folder_are_refused_by_name() {
         SourceHarness::<FileSource>::open(settings).err().unwrap().message
     };
     let message = refused(folder.path().join("missing.ndjson"));
-    assert!(
-        message.contains("missing.ndjson") && message.contains("No such file"),
-        "{message}"
-    );
+    assert!(message.contains("missing.ndjson") && message.contains("No such file"), "{message}");
     assert!(refused(folder.path().to_owned()).contains("no regular file"));
 }
 
@@ -229,16 +167,10 @@ fn settings_that_cannot_work_are_problems_not_surprises() {
     for (settings, setting) in [
         (json!({ "path": [] }), "path"),
         (json!({ "path": "a.csv" }), "format"),
-        (
-            json!({ "path": "a.json", "fields": { "value": "sensor" } }),
-            "fields.value",
-        ),
+        (json!({ "path": "a.json", "fields": { "value": "sensor" } }), "fields.value"),
         (json!({ "path": "a.json", "timestamp": "%Y" }), "timestamp"),
         (json!({ "path": "a.json", "max_line": "1B" }), "max_line"),
-        (
-            json!({ "path": "a.json", "defaults": { "sensor": "" } }),
-            "defaults.sensor",
-        ),
+        (json!({ "path": "a.json", "defaults": { "sensor": "" } }), "defaults.sensor"),
     ] {
         let description = SourceHarness::<FileSource>::describe(settings.clone()).unwrap();
         let named: Vec<&str> = description.problems.iter().map(|p| p.setting.as_str()).collect();

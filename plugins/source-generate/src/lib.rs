@@ -24,9 +24,7 @@ impl Source for Generate {
     type Settings = GenerateSettings;
 
     fn describe(settings: &GenerateSettings) -> Description {
-        let mut description = Description::source()
-            .does(Capability::Replayable)
-            .does(Capability::State);
+        let mut description = Description::source().does(Capability::Replayable).does(Capability::State);
         if settings.count.is_some() {
             description = description.does(Capability::Finite);
         }
@@ -38,10 +36,7 @@ impl Source for Generate {
             description = description.problem(setting, message);
         }
         let unit = settings.unit.clone().into_iter().filter(|unit| !unit.is_empty());
-        description.units(UnitRules {
-            gives: Some(unit.collect()),
-            ..UnitRules::default()
-        })
+        description.units(UnitRules { gives: Some(unit.collect()), ..UnitRules::default() })
     }
 
     fn open(settings: GenerateSettings, host: &Host) -> Result<Self, PluginError> {
@@ -76,11 +71,7 @@ impl Source for Generate {
         });
         self.made += written as u64;
         out.set_position(0, self.made);
-        Ok(if self.made == self.count {
-            Fill::Finished
-        } else {
-            Fill::Produced
-        })
+        Ok(if self.made == self.count { Fill::Finished } else { Fill::Produced })
     }
 }
 
@@ -116,10 +107,7 @@ impl State for Generate {
     fn restore(&mut self, version: u32, state: &[u8]) -> Result<(), PluginError> {
         supported(version)?;
         let made = <[u8; 8]>::try_from(state).map_err(|_| {
-            PluginError::new(format!(
-                "the saved position has {} bytes; 8 are expected",
-                state.len()
-            ))
+            PluginError::new(format!("the saved position has {} bytes; 8 are expected", state.len()))
         })?;
         // `count` may be smaller than when the state was saved: then everything is made.
         self.made = u64::from_le_bytes(made).min(self.count);

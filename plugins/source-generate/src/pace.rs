@@ -83,13 +83,10 @@ impl Pace {
     pub(crate) fn stamps(&mut self, made: u64, count: u64) -> Stamps {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         match (self.step_ns, self.start_ns) {
-            (Some(step_ns), start_ns) => Stamps::Scheduled {
-                zero_ns: start_ns.or(self.due_0_ns).unwrap_or_default(),
-                step_ns,
-            },
-            (None, Some(start_ns)) => Stamps::Dense {
-                first_ns: start_ns.saturating_add(signed(made)),
-            },
+            (Some(step_ns), start_ns) => {
+                Stamps::Scheduled { zero_ns: start_ns.or(self.due_0_ns).unwrap_or_default(), step_ns }
+            }
+            (None, Some(start_ns)) => Stamps::Dense { first_ns: start_ns.saturating_add(signed(made)) },
             (None, None) => {
                 let first_ns = self.stamp_ns;
                 self.stamp_ns = first_ns.saturating_add(signed(count));
@@ -100,10 +97,7 @@ impl Pace {
 }
 
 /// A duration as a whole number of nanoseconds; `as` keeps it within the type.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a fraction of a nanosecond is nothing"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a fraction of a nanosecond is nothing")]
 pub(crate) fn nanoseconds(duration_ns: f64) -> i64 {
     duration_ns as i64
 }

@@ -76,16 +76,10 @@ impl GenerateSettings {
             problems.push(("rate", message));
         }
         if self.sensors == 0 || self.sensors > SENSORS_MAX {
-            problems.push((
-                "sensors",
-                format!("{} sensors; 1 to {SENSORS_MAX} are expected", self.sensors),
-            ));
+            problems.push(("sensors", format!("{} sensors; 1 to {SENSORS_MAX} are expected", self.sensors)));
         }
         if !(self.period.is_finite() && self.period > 0.0) {
-            let message = format!(
-                "{} is no period; a number of readings above 0 is expected",
-                self.period
-            );
+            let message = format!("{} is no period; a number of readings above 0 is expected", self.period);
             problems.push(("period", message));
         }
         for (setting, value) in [("amplitude", self.amplitude), ("offset", self.offset)] {

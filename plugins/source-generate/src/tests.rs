@@ -29,12 +29,9 @@ fn the_plugin_keeps_its_contract() {
 fn a_count_ends_the_source_and_positions_are_records_made() -> Result<(), Failure> {
     let mut source = open(json!({ "count": 10, "waveform": "count" }))?.with_capacity(4);
     let mut seen = Vec::new();
-    for (expected, position) in [
-        (Fill::Produced, 4),
-        (Fill::Produced, 8),
-        (Fill::Finished, 10),
-        (Fill::Finished, 0),
-    ] {
+    for (expected, position) in
+        [(Fill::Produced, 4), (Fill::Produced, 8), (Fill::Finished, 10), (Fill::Finished, 0)]
+    {
         let filled = source.fill()?;
         assert_eq!((filled.fill, filled.header.position), (expected, position));
         seen.extend(filled.records.iter().map(|record| record.value));
@@ -49,20 +46,8 @@ fn sensors_take_turns_under_their_names() -> Result<(), Failure> {
     host.sensor("taken before");
     let settings = json!({ "count": 5, "sensors": 2, "unit": "degC" });
     let records = SourceHarness::<Generate>::open_on(host, settings)?.until_finished()?;
-    let names: Vec<&str> = records
-        .iter()
-        .map(|record| host.sensor_name(record.sensor))
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "generate-0",
-            "generate-1",
-            "generate-0",
-            "generate-1",
-            "generate-0"
-        ]
-    );
+    let names: Vec<&str> = records.iter().map(|record| host.sensor_name(record.sensor)).collect();
+    assert_eq!(names, ["generate-0", "generate-1", "generate-0", "generate-1", "generate-0"]);
     assert!(records.iter().all(|record| host.unit_code(record.unit) == "degC"));
     Ok(())
 }
@@ -92,19 +77,7 @@ fn each_waveform_has_its_shape() -> Result<(), Failure> {
         )
     };
     let root = 2.0_f64.sqrt();
-    close_to(
-        &wave("sine")?,
-        &[
-            1.0,
-            1.0 + root,
-            3.0,
-            1.0 + root,
-            1.0,
-            1.0 - root,
-            -1.0,
-            1.0 - root,
-        ],
-    );
+    close_to(&wave("sine")?, &[1.0, 1.0 + root, 3.0, 1.0 + root, 1.0, 1.0 - root, -1.0, 1.0 - root]);
     close_to(&wave("triangle")?, &[1.0, 2.0, 3.0, 2.0, 1.0, 0.0, -1.0, 0.0]);
     close_to(&wave("square")?, &[3.0, 3.0, 3.0, 3.0, -1.0, -1.0, -1.0, -1.0]);
     close_to(&wave("sawtooth")?, &[-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5]);
@@ -123,14 +96,8 @@ fn noise_fills_its_band_evenly_and_follows_its_seed() -> Result<(), Failure> {
     assert_ne!(first, noise(2)?);
     assert!(first.iter().all(|value| (3.0..7.0).contains(value)));
     for quarter in [3.0, 4.0, 5.0, 6.0] {
-        let inside = first
-            .iter()
-            .filter(|value| (quarter..quarter + 1.0).contains(*value))
-            .count();
-        assert!(
-            (2_200..2_800).contains(&inside),
-            "{inside} of 10000 from {quarter}"
-        );
+        let inside = first.iter().filter(|value| (quarter..quarter + 1.0).contains(*value)).count();
+        assert!((2_200..2_800).contains(&inside), "{inside} of 10000 from {quarter}");
     }
     Ok(())
 }
@@ -178,10 +145,7 @@ fn a_rate_is_kept_without_a_wake_up_for_every_reading() -> Result<(), Failure> {
 fn slow_rates_give_one_reading_at_its_time() -> Result<(), Failure> {
     let mut source = open(json!({ "rate": 0.5, "count": 3 }))?;
     let records = source.until_finished()?;
-    let times: Vec<i64> = records
-        .iter()
-        .map(|record| record.timestamp_ns - START_NS)
-        .collect();
+    let times: Vec<i64> = records.iter().map(|record| record.timestamp_ns - START_NS).collect();
     assert_eq!(times, [0, 2_000 * MS, 4_000 * MS]);
     assert_eq!(source.host().now_ns(), START_NS + 4_000 * MS);
     Ok(())
@@ -246,10 +210,8 @@ fn a_restored_rate_goes_on_from_now() -> Result<(), Failure> {
     second.restore(version, &state)?;
     second.host().set_now_ns(START_NS + 3_600_000 * MS);
     let records = second.until_finished()?;
-    let times: Vec<i64> = records
-        .iter()
-        .map(|record| record.timestamp_ns - START_NS - 3_600_000 * MS)
-        .collect();
+    let times: Vec<i64> =
+        records.iter().map(|record| record.timestamp_ns - START_NS - 3_600_000 * MS).collect();
     assert_eq!(times, [0, 1_000 * MS]);
     Ok(())
 }
@@ -258,10 +220,7 @@ fn a_restored_rate_goes_on_from_now() -> Result<(), Failure> {
 fn what_it_will_do_is_described() -> Result<(), Failure> {
     let described = SourceHarness::<Generate>::describe(json!({ "count": 1, "unit": "kPa" }))?;
     assert!(described.capabilities.has(Capability::Finite));
-    assert!(
-        !described.capabilities.has(Capability::Deterministic),
-        "the clock gives the times"
-    );
+    assert!(!described.capabilities.has(Capability::Deterministic), "the clock gives the times");
     assert_eq!(described.units.gives, Some(vec!["kPa".to_owned()]));
     let described = SourceHarness::<Generate>::describe(json!({ "start": 0 }))?;
     assert!(!described.capabilities.has(Capability::Finite));

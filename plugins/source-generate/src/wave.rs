@@ -48,36 +48,27 @@ impl Wave {
     #[inline]
     pub(crate) fn write(&self, room: &mut [Record], first: u64, stamp: impl Fn(u32) -> i64) {
         // One loop for each waveform: what does not change is decided outside of it.
-        let Self {
-            amplitude,
-            offset,
-            seed,
-            ..
-        } = *self;
+        let Self { amplitude, offset, seed, .. } = *self;
         match self.waveform {
             Waveform::Constant => self.each_number(room, first, stamp, |_| amplitude + offset),
             Waveform::Count => self.each_number(room, first, stamp, |number| number * amplitude + offset),
-            Waveform::Noise => self.each_number(room, first, stamp, |number| {
-                noise(seed, number) * amplitude + offset
-            }),
-            Waveform::Sine => self.each(room, first, stamp, |at| {
-                (self.phase(at) * TAU).sin() * amplitude + offset
-            }),
+            Waveform::Noise => {
+                self.each_number(room, first, stamp, |number| noise(seed, number) * amplitude + offset)
+            }
+            Waveform::Sine => {
+                self.each(room, first, stamp, |at| (self.phase(at) * TAU).sin() * amplitude + offset)
+            }
             Waveform::Square => self.each(room, first, stamp, |at| {
-                if self.phase(at) < 0.5 {
-                    offset + amplitude
-                } else {
-                    offset - amplitude
-                }
+                if self.phase(at) < 0.5 { offset + amplitude } else { offset - amplitude }
             }),
             // From 0 up to 1, down to -1 and up to 0: in step with the sine.
             Waveform::Triangle => self.each(room, first, stamp, |at| {
                 let shifted = fraction(self.phase(at) + 0.75);
                 ((shifted - 0.5).abs() * 4.0 - 1.0) * amplitude + offset
             }),
-            Waveform::Sawtooth => self.each(room, first, stamp, |at| {
-                (self.phase(at) * 2.0 - 1.0) * amplitude + offset
-            }),
+            Waveform::Sawtooth => {
+                self.each(room, first, stamp, |at| (self.phase(at) * 2.0 - 1.0) * amplitude + offset)
+            }
         }
     }
 
@@ -115,10 +106,7 @@ impl Wave {
     #[inline]
     fn each(&self, room: &mut [Record], first: u64, stamp: impl Fn(u32) -> i64, value: impl Fn(At) -> f64) {
         let count = self.sensors as u64;
-        let mut at = At {
-            turn: float(first / count),
-            place: usize::try_from(first % count).unwrap_or(0),
-        };
+        let mut at = At { turn: float(first / count), place: usize::try_from(first % count).unwrap_or(0) };
         for (index, record) in (0_u32..).zip(room) {
             *record = Record {
                 timestamp_ns: stamp(index),

@@ -35,15 +35,8 @@ pub enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 7] = [
-        Self::Cpu,
-        Self::Load,
-        Self::Memory,
-        Self::Disks,
-        Self::Network,
-        Self::Temperatures,
-        Self::Uptime,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Cpu, Self::Load, Self::Memory, Self::Disks, Self::Network, Self::Temperatures, Self::Uptime];
 
     const fn unit(self) -> &'static str {
         match self {
@@ -95,10 +88,9 @@ impl Source for HostSource {
 
     fn describe(settings: &HostSettings) -> Description {
         let units = settings.groups.iter().map(|group| group.unit().to_owned());
-        let mut description = Description::source().rejects("sensor_limit").units(UnitRules {
-            gives: Some(units.collect()),
-            ..UnitRules::default()
-        });
+        let mut description = Description::source()
+            .rejects("sensor_limit")
+            .units(UnitRules { gives: Some(units.collect()), ..UnitRules::default() });
         if settings.every.0 < EVERY_MIN {
             let message = format!(
                 "{} is shorter than {}, the shortest that can be read",
@@ -112,10 +104,8 @@ impl Source for HostSource {
         }
         let mut groups = settings.groups.iter().enumerate();
         if groups.any(|(index, group)| settings.groups[..index].contains(group)) {
-            description = description.problem(
-                "groups",
-                "a group is named twice, so its readings would come twice",
-            );
+            description =
+                description.problem("groups", "a group is named twice, so its readings would come twice");
         }
         description
     }

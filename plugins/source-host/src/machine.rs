@@ -65,20 +65,10 @@ impl Machine {
         if self.system.cpus().is_empty() {
             return;
         }
-        into.take(
-            "cpu.usage",
-            &[],
-            Unit::Percent,
-            f64::from(self.system.global_cpu_usage()),
-        );
+        into.take("cpu.usage", &[], Unit::Percent, f64::from(self.system.global_cpu_usage()));
         for cpu in self.system.cpus() {
             let core = cpu.name().trim_start_matches("cpu");
-            into.take(
-                "cpu.core.usage",
-                &[("core", core)],
-                Unit::Percent,
-                f64::from(cpu.usage()),
-            );
+            into.take("cpu.core.usage", &[("core", core)], Unit::Percent, f64::from(cpu.usage()));
         }
     }
 
@@ -95,13 +85,9 @@ impl Machine {
     }
 
     fn read_disks(&mut self, into: &mut Taking<'_>) {
-        self.disks
-            .refresh_specifics(true, DiskRefreshKind::nothing().with_storage());
+        self.disks.refresh_specifics(true, DiskRefreshKind::nothing().with_storage());
         for disk in &self.disks {
-            let (mount, device) = (
-                disk.mount_point().to_string_lossy(),
-                disk.name().to_string_lossy(),
-            );
+            let (mount, device) = (disk.mount_point().to_string_lossy(), disk.name().to_string_lossy());
             let tags = [("mount", &*mount), ("device", &*device)];
             let used = disk.total_space().saturating_sub(disk.available_space());
             into.take_bytes("disk.used", &tags, used);
@@ -123,10 +109,9 @@ impl Machine {
         for (name, interface) in &self.networks {
             let name = name.to_string_lossy();
             let tags = [("interface", &*name)];
-            for (what, bytes) in [
-                ("network.received", interface.received()),
-                ("network.transmitted", interface.transmitted()),
-            ] {
+            for (what, bytes) in
+                [("network.received", interface.received()), ("network.transmitted", interface.transmitted())]
+            {
                 #[expect(clippy::cast_precision_loss, reason = "bytes of one interval, far below 2^53")]
                 into.take(what, &tags, Unit::BytesPerSecond, bytes as f64 / seconds);
             }

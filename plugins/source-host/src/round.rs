@@ -82,9 +82,7 @@ impl Round {
                 self.key.push_str(part);
             }
         }
-        self.sensors
-            .id_by(&self.key, |host| host.tagged_sensor(name, tags))
-            .ok()
+        self.sensors.id_by(&self.key, |host| host.tagged_sensor(name, tags)).ok()
     }
 }
 
@@ -111,10 +109,7 @@ impl Taking<'_> {
 
     /// Takes a reading of a count of bytes.
     pub(crate) fn take_bytes(&mut self, name: &str, tags: &[(&str, &str)], bytes: u64) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "exact up to 8 PiB, and to 16 digits beyond"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB, and to 16 digits beyond")]
         self.take(name, tags, Unit::Bytes, bytes as f64);
     }
 }

@@ -12,9 +12,7 @@ fn open(settings: cardcage_plugin_api::serde_json::Value) -> SourceHarness<HostS
 }
 
 fn value(host: TestHost, records: &[Record], name: &str) -> Option<(f64, &'static str)> {
-    let found = records
-        .iter()
-        .find(|record| host.sensor_name(record.sensor) == name)?;
+    let found = records.iter().find(|record| host.sensor_name(record.sensor) == name)?;
     Some((found.value, host.unit_code(found.unit)))
 }
 

@@ -67,18 +67,14 @@ impl Actions {
         let Some(unit) = units::parse(code) else {
             return Action::Unknown;
         };
-        let wanted = self
-            .targets
-            .iter()
-            .find_map(|(target, target_id)| Some((unit.to(target.unit)?, *target_id)));
+        let wanted =
+            self.targets.iter().find_map(|(target, target_id)| Some((unit.to(target.unit)?, *target_id)));
         match wanted {
             None => Action::Pass,
             Some((_, target)) if target == id => Action::Pass,
-            Some((conversion, target)) if conversion.is_product() => Action::Scale {
-                multiply: conversion.multiply,
-                add: conversion.add,
-                unit: target,
-            },
+            Some((conversion, target)) if conversion.is_product() => {
+                Action::Scale { multiply: conversion.multiply, add: conversion.add, unit: target }
+            }
             Some((conversion, target)) => Action::Convert(conversion, target),
         }
     }

@@ -48,10 +48,7 @@ impl Stage for Convert {
         if let Some((setting, message)) = problems.into_iter().next() {
             return Err(PluginError::new(message).context(setting));
         }
-        Ok(Self {
-            on_unknown: settings.on_unknown,
-            actions: Actions::new(targets, host)?,
-        })
+        Ok(Self { on_unknown: settings.on_unknown, actions: Actions::new(targets, host)? })
     }
 
     fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
@@ -61,9 +58,7 @@ impl Stage for Convert {
         }
         if unknown && self.on_unknown == OnUnknown::Reject {
             let actions = &mut self.actions;
-            batch.retain("unknown_unit", |record| {
-                !matches!(actions.of(record.unit), Action::Unknown)
-            });
+            batch.retain("unknown_unit", |record| !matches!(actions.of(record.unit), Action::Unknown));
         }
         Ok(Flow::Done)
     }
@@ -77,9 +72,7 @@ impl Convert {
             return false;
         };
         // Without an early end, so that the comparison has no branch in it.
-        let differing_bits = chunk
-            .iter()
-            .fold(0, |bits, record| bits | (record.unit.0 ^ unit.0));
+        let differing_bits = chunk.iter().fold(0, |bits, record| bits | (record.unit.0 ^ unit.0));
         if differing_bits == 0 {
             let action = self.actions.of(unit);
             return self.apply(action, chunk);

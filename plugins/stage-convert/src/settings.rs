@@ -62,18 +62,12 @@ impl ConvertSettings {
                 .collect(),
         };
         if wanted.is_empty() {
-            problems.push((
-                "to".to_owned(),
-                "no unit is given, so nothing would be converted".to_owned(),
-            ));
+            problems.push(("to".to_owned(), "no unit is given, so nothing would be converted".to_owned()));
         }
         for (setting, dimension, code) in wanted {
             match target(dimension, code) {
                 Err(message) => problems.push((setting, message)),
-                Ok(new) => match targets
-                    .iter()
-                    .find(|t| t.unit.dimension() == new.unit.dimension())
-                {
+                Ok(new) => match targets.iter().find(|t| t.unit.dimension() == new.unit.dimension()) {
                     Some(other) => {
                         let dimension = new.unit.dimension().name();
                         let message = format!(
@@ -100,15 +94,10 @@ fn target(dimension: Option<&str>, code: &str) -> Result<Target, String> {
         format!("`{code}` is not a known unit{hint}")
     })?;
     match dimension {
-        Some(wanted) if wanted != unit.dimension() => Err(format!(
-            "`{code}` measures {}, not {}",
-            unit.dimension().name(),
-            wanted.name()
-        )),
-        _ => Ok(Target {
-            code: code.trim().to_owned(),
-            unit,
-        }),
+        Some(wanted) if wanted != unit.dimension() => {
+            Err(format!("`{code}` measures {}, not {}", unit.dimension().name(), wanted.name()))
+        }
+        _ => Ok(Target { code: code.trim().to_owned(), unit }),
     }
 }
 

@@ -3,27 +3,17 @@ use cardcage_plugin_api::serde_json::{Value, json};
 use cardcage_plugin_api::testing::{Failure, StageHarness, TestHost, contract, record};
 
 fn reading(host: TestHost, value: f64, unit: &str) -> Record {
-    Record {
-        unit: host.unit(unit),
-        ..record(value)
-    }
+    Record { unit: host.unit(unit), ..record(value) }
 }
 
 /// Each reading's value with its unit's code.
 fn shown(host: TestHost, records: &[Record]) -> Vec<(f64, &'static str)> {
-    records
-        .iter()
-        .map(|record| (record.value, host.unit_code(record.unit)))
-        .collect()
+    records.iter().map(|record| (record.value, host.unit_code(record.unit))).collect()
 }
 
 fn problems(settings: Value) -> Result<Vec<(String, String)>, Failure> {
     let description = StageHarness::<Convert>::describe(settings)?;
-    Ok(description
-        .problems
-        .into_iter()
-        .map(|problem| (problem.setting, problem.message))
-        .collect())
+    Ok(description.problems.into_iter().map(|problem| (problem.setting, problem.message)).collect())
 }
 
 fn only_problem(settings: Value) -> Result<String, Failure> {
@@ -52,13 +42,7 @@ fn readings_of_the_targets_dimension_are_converted_and_others_pass() -> Result<(
     let out = stage.process(&input)?;
     assert_eq!(
         shown(host, &out.main),
-        [
-            (98.6, "degF"),
-            (32.0, "degF"),
-            (98.6, "degF"),
-            (98.6, "degF"),
-            (1013.0, "hPa")
-        ],
+        [(98.6, "degF"), (32.0, "degF"), (98.6, "degF"), (98.6, "degF"), (1013.0, "hPa")],
     );
     Ok(())
 }
@@ -68,16 +52,9 @@ fn each_dimension_has_a_target_of_its_own() -> Result<(), Failure> {
     let host = TestHost::new();
     let settings = json!({ "to": { "temperature": "°F", "pressure": "kPa", "data": "MiB" } });
     let mut stage = StageHarness::<Convert>::open_on(host, settings)?;
-    let input = [
-        reading(host, 0.0, "Cel"),
-        reading(host, 101_325.0, "Pa"),
-        reading(host, 3_145_728.0, "By"),
-    ];
+    let input = [reading(host, 0.0, "Cel"), reading(host, 101_325.0, "Pa"), reading(host, 3_145_728.0, "By")];
     let out = stage.process(&input)?;
-    assert_eq!(
-        shown(host, &out.main),
-        [(32.0, "°F"), (101.325, "kPa"), (3.0, "MiB")]
-    );
+    assert_eq!(shown(host, &out.main), [(32.0, "°F"), (101.325, "kPa"), (3.0, "MiB")]);
     Ok(())
 }
 
@@ -86,12 +63,8 @@ fn each_dimension_has_a_target_of_its_own() -> Result<(), Failure> {
 fn long_batches_of_one_and_of_mixed_units_convert_alike() -> Result<(), Failure> {
     let host = TestHost::new();
     let (celsius, kelvin) = (host.unit("degC"), host.unit("K"));
-    let one_unit: Vec<Record> = (0..1000)
-        .map(|value| Record {
-            unit: celsius,
-            ..record(f64::from(value))
-        })
-        .collect();
+    let one_unit: Vec<Record> =
+        (0..1000).map(|value| Record { unit: celsius, ..record(f64::from(value)) }).collect();
     let mut mixed = one_unit.clone();
     for record in mixed.iter_mut().step_by(3) {
         record.unit = kelvin;
@@ -100,21 +73,11 @@ fn long_batches_of_one_and_of_mixed_units_convert_alike() -> Result<(), Failure>
     for input in [one_unit, mixed] {
         let out = stage.process(&input)?;
         for (before, after) in input.iter().zip(&out.main) {
-            let celsius = if before.unit == kelvin {
-                before.value - 273.15
-            } else {
-                before.value
-            };
+            let celsius = if before.unit == kelvin { before.value - 273.15 } else { before.value };
             let expected = celsius * 1.8 + 32.0;
-            assert!(
-                (after.value - expected).abs() < 1e-9,
-                "{before:?} became {after:?}"
-            );
+            assert!((after.value - expected).abs() < 1e-9, "{before:?} became {after:?}");
             assert_eq!(host.unit_code(after.unit), "degF");
-            assert_eq!(
-                (after.timestamp_ns, after.quality),
-                (before.timestamp_ns, before.quality)
-            );
+            assert_eq!((after.timestamp_ns, after.quality), (before.timestamp_ns, before.quality));
         }
     }
     Ok(())
@@ -123,20 +86,13 @@ fn long_batches_of_one_and_of_mixed_units_convert_alike() -> Result<(), Failure>
 #[test]
 fn unknown_units_pass_are_rejected_or_are_flagged() -> Result<(), Failure> {
     let host = TestHost::new();
-    let input = [
-        reading(host, 1.0, "furlong"),
-        reading(host, 2.0, ""),
-        reading(host, 0.0, "degC"),
-    ];
+    let input = [reading(host, 1.0, "furlong"), reading(host, 2.0, ""), reading(host, 0.0, "degC")];
     let open = |on_unknown: &str| {
         StageHarness::<Convert>::open_on(host, json!({ "to": "K", "on_unknown": on_unknown }))
     };
 
     let out = open("pass")?.process(&input)?;
-    assert_eq!(
-        shown(host, &out.main),
-        [(1.0, "furlong"), (2.0, ""), (273.15, "K")]
-    );
+    assert_eq!(shown(host, &out.main), [(1.0, "furlong"), (2.0, ""), (273.15, "K")]);
     assert_eq!(out.main[0].quality, Quality::GOOD);
 
     let out = open("reject")?.process(&input)?;
@@ -153,10 +109,7 @@ fn unknown_units_pass_are_rejected_or_are_flagged() -> Result<(), Failure> {
 
 #[test]
 fn flagging_does_not_make_a_bad_reading_better() {
-    assert_eq!(
-        flagged(Quality::GOOD.with_status(Status::Bad)).status(),
-        Status::Bad
-    );
+    assert_eq!(flagged(Quality::GOOD.with_status(Status::Bad)).status(), Status::Bad);
 }
 
 #[test]
@@ -164,10 +117,7 @@ fn a_unit_that_appears_later_is_learned_then() -> Result<(), Failure> {
     let host = TestHost::new();
     let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": "kPa" }))?;
     // An id that no code has yet must not be remembered as unknown.
-    let early = Record {
-        unit: UnitId(2),
-        ..record(5.0)
-    };
+    let early = Record { unit: UnitId(2), ..record(5.0) };
     assert_eq!(stage.process(&[early])?.main, [early]);
     let bar = host.unit("bar");
     assert_eq!(bar, UnitId(2));
@@ -180,10 +130,7 @@ fn a_unit_that_appears_later_is_learned_then() -> Result<(), Failure> {
 fn nan_and_infinities_stay_what_they_are() -> Result<(), Failure> {
     let host = TestHost::new();
     let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": "degF" }))?;
-    let input = [
-        reading(host, f64::NAN, "degC"),
-        reading(host, f64::INFINITY, "degC"),
-    ];
+    let input = [reading(host, f64::NAN, "degC"), reading(host, f64::INFINITY, "degC")];
     let out = stage.process(&input)?;
     assert!(out.main[0].value.is_nan());
     assert!(out.main[1].value.is_infinite());
@@ -230,10 +177,7 @@ fn two_targets_for_one_dimension_are_a_problem() -> Result<(), Failure> {
             })?;
     let (targets, problems) = settings.targets();
     assert_eq!(targets.len(), 1);
-    assert_eq!(
-        problems[0].1,
-        "`bar` is a second unit for pressure, after `kPa`; keep one"
-    );
+    assert_eq!(problems[0].1, "`bar` is a second unit for pressure, after `kPa`; keep one");
     Ok(())
 }
 

@@ -46,19 +46,15 @@ impl Stage for Range {
             OnViolation::Flag => Description::stage().writes(Field::Quality),
         };
         if settings.min.is_none() && settings.max.is_none() {
-            description = description.problem(
-                "",
-                "neither `min` nor `max` is given, so nothing would be checked",
-            );
+            description =
+                description.problem("", "neither `min` nor `max` is given, so nothing would be checked");
         }
         if let (Some(min), Some(max)) = (settings.min, settings.max)
             && min > max
         {
             description = description.problem("min", format!("`min` ({min}) is above `max` ({max})"));
         }
-        description
-            .does(Capability::Deterministic)
-            .does(Capability::ParallelBySensor)
+        description.does(Capability::Deterministic).does(Capability::ParallelBySensor)
     }
 
     fn open(settings: RangeSettings, _: &Host) -> Result<Self, PluginError> {
@@ -90,9 +86,7 @@ impl Range {
     }
 
     fn holds_all(&self, records: &[Record]) -> bool {
-        records
-            .iter()
-            .fold(true, |all, record| all & self.holds(record.value))
+        records.iter().fold(true, |all, record| all & self.holds(record.value))
     }
 
     fn drop_outside(&self, batch: &mut Batch<'_>, mut port: Port<'_>) {
@@ -127,10 +121,7 @@ impl Range {
                 continue;
             }
             for record in chunk.iter_mut().filter(|record| !self.holds(record.value)) {
-                record.quality = record
-                    .quality
-                    .with(Quality::OUT_OF_RANGE)
-                    .with_status(Status::Bad);
+                record.quality = record.quality.with(Quality::OUT_OF_RANGE).with_status(Status::Bad);
             }
         }
     }

@@ -12,11 +12,7 @@ fn values(records: &[Record]) -> Vec<f64> {
 
 fn problems(settings: Value) -> Result<Vec<String>, Failure> {
     let description = StageHarness::<Range>::describe(settings)?;
-    Ok(description
-        .problems
-        .into_iter()
-        .map(|problem| problem.message)
-        .collect())
+    Ok(description.problems.into_iter().map(|problem| problem.message).collect())
 }
 
 #[test]
@@ -66,30 +62,13 @@ fn nan_is_outside_and_infinity_is_inside_an_open_end() -> Result<(), Failure> {
 /// Violations at every place of a chunk, and chunks of all kinds one after the other.
 #[test]
 fn whatever_the_pattern_order_and_counts_are_those_of_a_plain_filter() -> Result<(), Failure> {
-    for (length, step) in [
-        (1, 1),
-        (63, 7),
-        (64, 64),
-        (65, 64),
-        (200, 3),
-        (4096, 130),
-        (500, 499),
-        (300, 1000),
-    ] {
+    for (length, step) in
+        [(1, 1), (63, 7), (64, 64), (65, 64), (200, 3), (4096, 130), (500, 499), (300, 1000)]
+    {
         let input: Vec<Record> = (0..length)
-            .map(|index| {
-                record(if index % step == step - 1 {
-                    -1.0
-                } else {
-                    f64::from(index)
-                })
-            })
+            .map(|index| record(if index % step == step - 1 { -1.0 } else { f64::from(index) }))
             .collect();
-        let expected: Vec<Record> = input
-            .iter()
-            .copied()
-            .filter(|record| record.value >= 0.0)
-            .collect();
+        let expected: Vec<Record> = input.iter().copied().filter(|record| record.value >= 0.0).collect();
         let mut stage = StageHarness::<Range>::open(json!({ "min": 0 }))?.without_consumer("dropped");
         let out = stage.process(&input)?;
         assert_eq!(out.main, expected, "{length} records, every {step}th outside");

@@ -33,20 +33,14 @@ impl Stage for Sample {
             .does(Capability::ParallelBySensor)
             .does(Capability::State);
         if settings.every == 0 {
-            return description.problem(
-                "every",
-                "0 would keep nothing; 1 keeps every reading, 10 every tenth",
-            );
+            return description
+                .problem("every", "0 would keep nothing; 1 keeps every reading, 10 every tenth");
         }
         description
     }
 
     fn open(settings: SampleSettings, host: &Host) -> Result<Self, PluginError> {
-        Ok(Self {
-            every: settings.every.max(1),
-            to_skip: Vec::new(),
-            host: host.clone(),
-        })
+        Ok(Self { every: settings.every.max(1), to_skip: Vec::new(), host: host.clone() })
     }
 
     fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {

@@ -33,11 +33,8 @@ impl State for Sample {
         let counters: Vec<Counter> = serde_json::from_slice(state)?;
         self.to_skip.clear();
         for counter in counters {
-            let tags: Vec<(&str, &str)> = counter
-                .tags
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str()))
-                .collect();
+            let tags: Vec<(&str, &str)> =
+                counter.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             let id = self.host.tagged_sensor(&counter.sensor, &tags)?.0 as usize;
             if id >= self.to_skip.len() {
                 self.to_skip.resize(id + 1, 0);
@@ -52,10 +49,7 @@ impl State for Sample {
 fn counter(sensor: &Sensor, skip: u32) -> Counter {
     Counter {
         sensor: sensor.name().to_owned(),
-        tags: sensor
-            .tags()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
+        tags: sensor.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         skip,
     }
 }

@@ -3,10 +3,7 @@ use cardcage_plugin_api::serde_json::json;
 use cardcage_plugin_api::testing::{Failure, StageHarness, TestHost, contract, record};
 
 fn of(sensor: SensorId, values: std::ops::Range<u32>) -> Vec<Record> {
-    let reading = |value| Record {
-        sensor,
-        ..record(f64::from(value))
-    };
+    let reading = |value| Record { sensor, ..record(f64::from(value)) };
     values.map(reading).collect()
 }
 
@@ -25,10 +22,7 @@ fn the_first_and_every_nth_reading_of_a_sensor_is_kept_across_batches() -> Resul
     let sensor = host.sensor("a");
     let mut stage = StageHarness::<Sample>::open_on(host, json!({ "every": 3 }))?;
     let out = stage.process(&of(sensor, 0..4))?;
-    assert_eq!(
-        (values(&out.main), out.dropped("not_sampled")),
-        (vec![0.0, 3.0], 2)
-    );
+    assert_eq!((values(&out.main), out.dropped("not_sampled")), (vec![0.0, 3.0], 2));
     let out = stage.process(&of(sensor, 4..10))?;
     assert_eq!(values(&out.main), [6.0, 9.0]);
     Ok(())
@@ -67,12 +61,10 @@ fn a_made_up_sensor_id_costs_no_memory_and_passes() -> Result<(), Failure> {
 fn state_finds_its_sensors_by_name_and_tags_in_another_run() -> Result<(), Failure> {
     let before = TestHost::new();
     let tagged = |host: TestHost, site| {
-        host.host()
-            .tagged_sensor("t", &[("site", site)])
-            .map_err(|full| Failure {
-                outcome: cardcage_plugin_api::abi::Outcome::FULL,
-                message: full.to_string(),
-            })
+        host.host().tagged_sensor("t", &[("site", site)]).map_err(|full| Failure {
+            outcome: cardcage_plugin_api::abi::Outcome::FULL,
+            message: full.to_string(),
+        })
     };
     let (first, second) = (tagged(before, "one")?, tagged(before, "two")?);
     let mut stage = StageHarness::<Sample>::open_on(before, json!({ "every": 4 }))?;

@@ -53,14 +53,8 @@ const LONG_FILES: &[(&str, &str)] = &[
         "host/runtime/src/instance.rs",
         "the one place that calls plugins: what makes each call's pointers valid is private to it",
     ),
-    (
-        "host/runtime/src/services.rs",
-        "the functions behind one table, whose context nothing else may see",
-    ),
-    (
-        "plugin-api/src/abi.rs",
-        "the whole ABI is one page: what crosses is in it, and nothing else",
-    ),
+    ("host/runtime/src/services.rs", "the functions behind one table, whose context nothing else may see"),
+    ("plugin-api/src/abi.rs", "the whole ABI is one page: what crosses is in it, and nothing else"),
     (
         "plugin-api/src/shim.rs",
         "the plugin's side of every call: one guard, one way to the instance, used by all of them",
@@ -73,10 +67,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cardcage-plugin-api", &["cardcage-plugin-macros"]),
     ("cardcage-core", &["cardcage-plugin-api"]),
     ("cardcage-runtime", &["cardcage-core", "cardcage-plugin-api"]),
-    (
-        "cardcage",
-        &["cardcage-core", "cardcage-plugin-api", "cardcage-runtime"],
-    ),
+    ("cardcage", &["cardcage-core", "cardcage-plugin-api", "cardcage-runtime"]),
 ];
 
 /// What a plugin may depend on among ours.
@@ -114,15 +105,8 @@ fn crates_depend_only_downwards() {
             // Tests and tools stand above everything; nothing may stand on them.
             None => continue,
         };
-        for dependency in package
-            .ours
-            .iter()
-            .filter(|name| !allowed.contains(&name.as_str()))
-        {
-            wrong.push(format!(
-                "{} depends on {dependency}; it may depend on {allowed:?}",
-                package.name
-            ));
+        for dependency in package.ours.iter().filter(|name| !allowed.contains(&name.as_str())) {
+            wrong.push(format!("{} depends on {dependency}; it may depend on {allowed:?}", package.name));
         }
     }
     assert_none("arrows that point the wrong way", &wrong);
@@ -133,9 +117,7 @@ fn replaceable_crates_are_known_in_one_place() {
     let packages = packages();
     let mut wrong = Vec::new();
     for (library, owners, places) in BEHIND_ONE_MODULE {
-        let users = packages
-            .iter()
-            .filter(|package| package.foreign.contains(*library));
+        let users = packages.iter().filter(|package| package.foreign.contains(*library));
         for user in users.filter(|user| !owners.contains(&user.name.as_str())) {
             wrong.push(format!("{} depends on {library}; only {owners:?} may", user.name));
         }
@@ -145,10 +127,7 @@ fn replaceable_crates_are_known_in_one_place() {
             |name: &str| name.contains("/tests/") || places.iter().any(|place| name.starts_with(place));
         for file in sources().iter().filter(|file| !known(&file.name)) {
             for (number, _) in file.code().filter(|(_, line)| line.contains(&named)) {
-                wrong.push(format!(
-                    "{}:{number} names {library}; only {places:?} may",
-                    file.name
-                ));
+                wrong.push(format!("{}:{number} names {library}; only {places:?} may", file.name));
             }
         }
     }
@@ -158,16 +137,10 @@ fn replaceable_crates_are_known_in_one_place() {
 #[test]
 fn the_core_has_no_effects() {
     let mut wrong = Vec::new();
-    for file in sources()
-        .iter()
-        .filter(|file| file.name.starts_with("host/core/src/"))
-    {
+    for file in sources().iter().filter(|file| file.name.starts_with("host/core/src/")) {
         for (number, line) in file.code() {
             if let Some(effect) = IMPURE.iter().find(|effect| line.contains(**effect)) {
-                wrong.push(format!(
-                    "{}:{number} uses {effect}: pass it in as an argument",
-                    file.name
-                ));
+                wrong.push(format!("{}:{number} uses {effect}: pass it in as an argument", file.name));
             }
         }
     }
@@ -178,10 +151,7 @@ fn the_core_has_no_effects() {
 fn unsafe_code_is_in_the_named_files_only() {
     let mut wrong = Vec::new();
     let mut found = BTreeSet::new();
-    for file in sources()
-        .iter()
-        .filter(|file| !file.name.starts_with(HOSTILE_PLUGINS))
-    {
+    for file in sources().iter().filter(|file| !file.name.starts_with(HOSTILE_PLUGINS)) {
         let Some((number, _)) = file.code().find(|(_, line)| has_unsafe(line)) else {
             continue;
         };
@@ -195,9 +165,7 @@ fn unsafe_code_is_in_the_named_files_only() {
         }
     }
     for stale in UNSAFE_FILES.iter().filter(|name| !found.contains(**name)) {
-        wrong.push(format!(
-            "{stale} is named for unsafe code and has none: take it off the list"
-        ));
+        wrong.push(format!("{stale} is named for unsafe code and has none: take it off the list"));
     }
     assert_none("unsafe code", &wrong);
 }
@@ -232,10 +200,7 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
     for file in sources() {
         for (number, line) in file.code() {
             if line.contains(outer) || line.contains(inner) {
-                wrong.push(format!(
-                    "{}:{number}: use #[expect(lint, reason = \"…\")]",
-                    file.name
-                ));
+                wrong.push(format!("{}:{number}: use #[expect(lint, reason = \"…\")]", file.name));
             }
         }
     }
@@ -245,10 +210,7 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
 #[test]
 fn every_workspace_dependency_says_why_it_is_there() {
     let manifest = read("Cargo.toml");
-    let section = manifest
-        .split("[workspace.dependencies]")
-        .nth(1)
-        .unwrap_or_default();
+    let section = manifest.split("[workspace.dependencies]").nth(1).unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
     let mut wrong = Vec::new();
     let mut above = "";
@@ -262,10 +224,7 @@ fn every_workspace_dependency_says_why_it_is_there() {
         }
         above = line;
     }
-    assert!(
-        section.lines().count() > 10,
-        "the section was not found in Cargo.toml"
-    );
+    assert!(section.lines().count() > 10, "the section was not found in Cargo.toml");
     assert_none("dependencies without a reason", &wrong);
 }
 
@@ -276,11 +235,7 @@ fn panics_unwind_in_every_profile() {
         .iter()
         .map(|package| format!("{}/Cargo.toml", package.directory))
         .chain(["Cargo.toml".to_owned()])
-        .filter(|manifest| {
-            read(manifest)
-                .lines()
-                .any(|line| line.trim_start().starts_with("panic ="))
-        })
+        .filter(|manifest| read(manifest).lines().any(|line| line.trim_start().starts_with("panic =")))
         .collect();
     assert_none("manifests that set a panic strategy", &wrong);
 }
@@ -291,22 +246,13 @@ fn files_stay_short() {
     for file in sources() {
         let is_suite = file.name.split('/').any(|part| part == "tests");
         let most = if is_suite { SUITE_LINES_MAX } else { LINES_MAX };
-        let lines = file
-            .text
-            .lines()
-            .take_while(|line| *line != "#[cfg(test)]")
-            .count();
+        let lines = file.text.lines().take_while(|line| *line != "#[cfg(test)]").count();
         let listed = LONG_FILES.iter().any(|(name, _)| *name == file.name);
         if lines > most && !listed {
-            wrong.push(format!(
-                "{} has {lines} lines, more than {most}: split it by what it does",
-                file.name
-            ));
+            wrong
+                .push(format!("{} has {lines} lines, more than {most}: split it by what it does", file.name));
         } else if lines <= most && listed {
-            wrong.push(format!(
-                "{} has only {lines} lines: take it off the list",
-                file.name
-            ));
+            wrong.push(format!("{} has only {lines} lines: take it off the list", file.name));
         }
     }
     for (name, _) in LONG_FILES.iter().filter(|(name, _)| !root().join(name).exists()) {
@@ -317,9 +263,7 @@ fn files_stay_short() {
 
 #[test]
 fn names_say_what_is_inside() {
-    let empty = [
-        "utils", "util", "common", "helpers", "helper", "manager", "misc", "imp",
-    ];
+    let empty = ["utils", "util", "common", "helpers", "helper", "manager", "misc", "imp"];
     let wrong: Vec<String> = sources()
         .iter()
         .filter(|file| {
@@ -335,14 +279,8 @@ fn names_say_what_is_inside() {
 fn tests_wait_for_conditions_and_never_sleep() {
     let sleeps = [concat!("::", "sleep("), concat!(" ", "sleep(")];
     let mut wrong = Vec::new();
-    for file in sources()
-        .iter()
-        .filter(|file| file.name.starts_with("tests/tests/"))
-    {
-        for (number, _) in file
-            .code()
-            .filter(|(_, line)| sleeps.iter().any(|sleep| line.contains(sleep)))
-        {
+    for file in sources().iter().filter(|file| file.name.starts_with("tests/tests/")) {
+        for (number, _) in file.code().filter(|(_, line)| sleeps.iter().any(|sleep| line.contains(sleep))) {
             wrong.push(format!(
                 "{}:{number} sleeps: wait for a condition with a deadline (tests/src)",
                 file.name
@@ -361,16 +299,7 @@ fn has_unsafe(line: &str) -> bool {
     line.match_indices("unsafe").any(|(at, word)| {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].trim_start();
-        let begins = [
-            "{",
-            "(",
-            "fn ",
-            "impl ",
-            "impl<",
-            "extern \"",
-            "extern fn ",
-            "trait ",
-        ];
+        let begins = ["{", "(", "fn ", "impl ", "impl<", "extern \"", "extern fn ", "trait "];
         !before.is_some_and(|c| c.is_alphanumeric() || "_\"`-".contains(c))
             && (after.is_empty() || begins.iter().any(|begin| after.starts_with(begin)))
     })

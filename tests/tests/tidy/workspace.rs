@@ -24,11 +24,7 @@ pub(crate) fn packages() -> Vec<Package> {
         .current_dir(root())
         .output()
         .expect("cargo starts");
-    assert!(
-        output.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
     let packages: Vec<Package> = list(&metadata, "packages").iter().map(package).collect();
     assert!(packages.len() > 5, "the workspace has {} crates", packages.len());
@@ -38,23 +34,14 @@ pub(crate) fn packages() -> Vec<Package> {
 fn package(raw: &serde_json::Value) -> Package {
     let manifest = relative(Path::new(text(raw, "manifest_path")));
     let mut dependencies: BTreeMap<bool, BTreeSet<String>> = BTreeMap::new();
-    for dependency in list(raw, "dependencies")
-        .iter()
-        .filter(|dependency| dependency["kind"] != "dev")
-    {
+    for dependency in list(raw, "dependencies").iter().filter(|dependency| dependency["kind"] != "dev") {
         let ours = dependency["path"].is_string();
-        dependencies
-            .entry(ours)
-            .or_default()
-            .insert(text(dependency, "name").to_owned());
+        dependencies.entry(ours).or_default().insert(text(dependency, "name").to_owned());
     }
     let is_product = |target: &&serde_json::Value| !list(target, "kind").iter().any(|kind| kind == "test");
     Package {
         name: text(raw, "name").to_owned(),
-        directory: manifest
-            .strip_suffix("/Cargo.toml")
-            .unwrap_or_default()
-            .to_owned(),
+        directory: manifest.strip_suffix("/Cargo.toml").unwrap_or_default().to_owned(),
         ours: dependencies.remove(&true).unwrap_or_default(),
         foreign: dependencies.remove(&false).unwrap_or_default(),
         roots: list(raw, "targets")
@@ -111,16 +98,11 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
 }
 
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ is in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace")
 }
 
 fn relative(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .to_string_lossy()
-        .into_owned()
+    path.strip_prefix(root()).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 pub(crate) fn read(name: &str) -> String {

@@ -35,31 +35,14 @@ pub(super) fn files(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let by_cpu = median(daemon.iter().map(|cost| records / cost.cpu.as_secs_f64()));
     let memory = daemon.iter().map(|cost| cost.max_rss).max().map(super::mib);
 
-    report.figure(
-        "files: fused, read and parse only",
-        cpu(&parsed),
-        "CPU-s/M",
-        Target::None,
-    );
+    report.figure("files: fused, read and parse only", cpu(&parsed), "CPU-s/M", Target::None);
     report.figure("files: fused, whole", cpu(&fused), "CPU-s/M", Target::None);
     report.figure("files: daemon, whole", cpu(&daemon), "CPU-s/M", Target::None);
-    report.figure(
-        "files: CPU time, daemon to fused, median of pairs",
-        ratio,
-        "x",
-        RATIO,
-    );
+    report.figure("files: CPU time, daemon to fused, median of pairs", ratio, "x", RATIO);
     report.figure("files: daemon", speed, "records/s", RECORDS_PER_SECOND);
-    report.figure(
-        "files: daemon, by processor time",
-        by_cpu,
-        "records/CPU-s",
-        Target::None,
-    );
+    report.figure("files: daemon, by processor time", by_cpu, "records/CPU-s", Target::None);
     report.figure("files: daemon, most memory of all runs", memory, "MiB", RSS_MIB);
-    note(&format!(
-        "fused took {FUSED_WHEN_MEASURED} CPU-s/M when the targets were set; outputs: {compared}"
-    ));
+    note(&format!("fused took {FUSED_WHEN_MEASURED} CPU-s/M when the targets were set; outputs: {compared}"));
     Ok(())
 }
 

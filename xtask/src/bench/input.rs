@@ -33,11 +33,7 @@ fn write(mut out: impl Write, records: u64) -> io::Result<()> {
         let sensor = random.below(SENSORS);
         // From -28 to 132 in steps of 1/10,000: a tenth is outside of -20 to 124.
         let steps = random.below(1_600_000);
-        let (sign, distance) = if steps < 280_000 {
-            ("-", 280_000 - steps)
-        } else {
-            ("", steps - 280_000)
-        };
+        let (sign, distance) = if steps < 280_000 { ("-", 280_000 - steps) } else { ("", steps - 280_000) };
         writeln!(
             out,
             r#"{{"timestamp":{timestamp_ns},"sensor":"plant-{}/press-{:02}/bearing","value":{sign}{}.{:04},"unit":"degC"}}"#,

@@ -43,33 +43,11 @@ pub(super) fn ladder(bench: &Bench, report: &mut Report) -> Result<(), Failure> 
         start.push(many.run_ms(bench)?);
     }
     let cached = median(with_many).zip(median(with_few));
-    let cached = cached
-        .map(|(many, few)| (many - few) / f64::from(MANY - FEW))
-        .filter(|ms| *ms > 0.0);
-    report.figure(
-        "ladder: one plugin, cold, without the child",
-        median(cold),
-        "ms",
-        COLD_MS,
-    );
-    report.figure(
-        "ladder: start and end of the vetting child",
-        median(child),
-        "ms",
-        Target::None,
-    );
-    report.figure(
-        "ladder: one more plugin, verdict known",
-        cached,
-        "CPU-ms",
-        CACHED_MS,
-    );
-    report.figure(
-        "ladder: `run` of one record, 8 plugins, to its end",
-        median(start),
-        "ms",
-        Target::None,
-    );
+    let cached = cached.map(|(many, few)| (many - few) / f64::from(MANY - FEW)).filter(|ms| *ms > 0.0);
+    report.figure("ladder: one plugin, cold, without the child", median(cold), "ms", COLD_MS);
+    report.figure("ladder: start and end of the vetting child", median(child), "ms", Target::None);
+    report.figure("ladder: one more plugin, verdict known", cached, "CPU-ms", CACHED_MS);
+    report.figure("ladder: `run` of one record, 8 plugins, to its end", median(start), "ms", Target::None);
     note(
         "the last one has a target for 20 plugins, to the first record: 30 ms; this is the whole run, verdicts known",
     );
@@ -85,12 +63,7 @@ struct Rungs {
 }
 
 fn rungs(bench: &Bench, plugin: &Path) -> Result<Rungs, Failure> {
-    let cost = bench.run(
-        bench
-            .daemon()
-            .args(["plugin", "check", "--format", "json"])
-            .arg(plugin),
-    )?;
+    let cost = bench.run(bench.daemon().args(["plugin", "check", "--format", "json"]).arg(plugin))?;
     let mut times = Vec::new();
     // The program's own JSON, one field a line or not: `"micros": 12` behind `"rung": 3`.
     for part in cost.stdout.split("\"rung\":").skip(1) {
@@ -100,26 +73,14 @@ fn rungs(bench: &Bench, plugin: &Path) -> Result<Rungs, Failure> {
         }
     }
     let sum = |wanted: &dyn Fn(f64) -> bool| {
-        times
-            .iter()
-            .filter(|(rung, _)| wanted(*rung))
-            .map(|(_, micros)| micros)
-            .sum::<f64>()
-            / 1e3
+        times.iter().filter(|(rung, _)| wanted(*rung)).map(|(_, micros)| micros).sum::<f64>() / 1e3
     };
     let is = |number: f64| move |rung: f64| (rung - number).abs() < 0.5;
     if times.len() < 10 {
-        let message = format!(
-            "`plugin check` timed {} rungs of 10:\n{}",
-            times.len(),
-            cost.stdout
-        );
+        let message = format!("`plugin check` timed {} rungs of 10:\n{}", times.len(), cost.stdout);
         return Err(Failure::Program(message));
     }
-    Ok(Rungs {
-        own_ms: sum(&|rung| !is(4.0)(rung)),
-        child_ms: sum(&is(4.0)) - sum(&|rung| rung > 4.5),
-    })
+    Ok(Rungs { own_ms: sum(&|rung| !is(4.0)(rung)), child_ms: sum(&is(4.0)) - sum(&|rung| rung > 4.5) })
 }
 
 fn leading_number(text: &str) -> Option<f64> {
@@ -149,10 +110,7 @@ impl Pipeline {
         fs::write(&input, "").map_err(failed(&input))?;
         let head = "version: 1\nplugins: { directories: [plugins] }\nstate_directory: state\n";
         fs::write(&config, format!("{head}{body}")).map_err(failed(&config))?;
-        Ok(Self {
-            config,
-            output: directory.join("output.ndjson"),
-        })
+        Ok(Self { config, output: directory.join("output.ndjson") })
     }
 
     /// Milliseconds of processor time for `check` when all verdicts are known, because it ran before.

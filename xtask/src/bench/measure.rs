@@ -31,17 +31,12 @@ pub(super) fn run_on(core: usize, stderr: &Path, command: &mut Command) -> Resul
     let before = affinity()?;
     pin(&only(core))?;
     let started = Instant::now();
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(said)
-        .spawn();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).spawn();
     pin(&before)?;
     let mut child = child.map_err(Failure::io(format!("start {name}")))?;
     let mut stdout = String::new();
     if let Some(mut pipe) = child.stdout.take() {
-        pipe.read_to_string(&mut stdout)
-            .map_err(Failure::io(format!("read what {name} says")))?;
+        pipe.read_to_string(&mut stdout).map_err(Failure::io(format!("read what {name} says")))?;
     }
     let end = child.wait4().map_err(Failure::io(format!("wait for {name}")))?;
     let wall = started.elapsed();
@@ -50,12 +45,7 @@ pub(super) fn run_on(core: usize, stderr: &Path, command: &mut Command) -> Resul
         return Err(Failure::Program(format!("{name}: {}\n{said}", end.status)));
     }
     let cpu = end.rusage.utime + end.rusage.stime;
-    Ok(Cost {
-        wall,
-        cpu,
-        max_rss: end.rusage.maxrss,
-        stdout,
-    })
+    Ok(Cost { wall, cpu, max_rss: end.rusage.maxrss, stdout })
 }
 
 /// A program that runs beside this one.
@@ -69,44 +59,25 @@ impl Running {
     pub(super) fn start(said: &Path, command: &mut Command) -> Result<Self, Failure> {
         let name = command.get_program().display().to_string();
         let file = File::create(said).map_err(Failure::io(format!("write {}", said.display())))?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file)
-            .spawn();
-        Ok(Self {
-            child: child.map_err(Failure::io(format!("start {name}")))?,
-            name,
-        })
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn();
+        Ok(Self { child: child.map_err(Failure::io(format!("start {name}")))?, name })
     }
 
     /// The memory it has now, in bytes. An error if it has ended.
     pub(super) fn rss(&mut self) -> Result<u64, Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let kib = status.lines().find_map(|line| {
-            line.strip_prefix("VmRSS:")?
-                .split_whitespace()
-                .next()?
-                .parse::<u64>()
-                .ok()
-        });
-        kib.map(|kib| kib * 1024)
-            .ok_or_else(|| Failure::Program(format!("{} ended by itself", self.name)))
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1024).ok_or_else(|| Failure::Program(format!("{} ended by itself", self.name)))
     }
 
     /// Asks it to end and waits for it.
     pub(super) fn stop(mut self) -> Result<(), Failure> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)
             .map_err(|error| Failure::Io(format!("end {}", self.name), error.into()))?;
-        let status = self
-            .child
-            .wait()
-            .map_err(Failure::io(format!("wait for {}", self.name)))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Failure::Program(format!("{}: {status}", self.name)))
-        }
+        let status = self.child.wait().map_err(Failure::io(format!("wait for {}", self.name)))?;
+        if status.success() { Ok(()) } else { Err(Failure::Program(format!("{}: {status}", self.name))) }
     }
 }
 
@@ -157,10 +128,7 @@ mod tests {
     #[test]
     fn a_busy_program_costs_processor_time_and_its_output_is_kept() {
         let mut busy = Command::new("sh");
-        busy.args([
-            "-c",
-            "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done",
-        ]);
+        busy.args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done"]);
         let cost = run_on(last_core().unwrap(), Path::new("/dev/null"), &mut busy).unwrap();
         assert_eq!(cost.stdout, "done\n");
         assert!(cost.cpu.as_micros() > 0 && cost.max_rss > 0);
@@ -168,11 +136,7 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_is_an_error_and_not_a_figure() {
-        let failed = run_on(
-            last_core().unwrap(),
-            Path::new("/dev/null"),
-            &mut Command::new("false"),
-        );
+        let failed = run_on(last_core().unwrap(), Path::new("/dev/null"), &mut Command::new("false"));
         assert!(failed.is_err());
     }
 }

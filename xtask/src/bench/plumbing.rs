@@ -19,11 +19,7 @@ const CALLS: &str = "50000000";
 
 pub(super) fn plumbing(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let linked = build_linked(bench)?;
-    let records: u32 = if bench.options.quick {
-        200_000_000
-    } else {
-        2_000_000_000
-    };
+    let records: u32 = if bench.options.quick { 200_000_000 } else { 2_000_000_000 };
     let whole = config(bench, "plumbing", records)?;
     let start = config(bench, "plumbing-start", 1)?;
     let (mut loaded, mut in_one, mut calls) = (Vec::new(), Vec::new(), Vec::new());
@@ -35,12 +31,7 @@ pub(super) fn plumbing(bench: &Bench, report: &mut Report) -> Result<(), Failure
     let rate = |flows: &[Flow], seconds: fn(&Flow) -> f64| {
         median(flows.iter().map(|flow| f64::from(records) / seconds(flow)))
     };
-    let ratio = median(
-        loaded
-            .iter()
-            .zip(&in_one)
-            .map(|(loaded, linked)| linked.cpu_s / loaded.cpu_s),
-    );
+    let ratio = median(loaded.iter().zip(&in_one).map(|(loaded, linked)| linked.cpu_s / loaded.cpu_s));
     report.figure(
         "plumbing: loaded plugins",
         rate(&loaded, |flow| flow.wall_s),
@@ -59,18 +50,8 @@ pub(super) fn plumbing(bench: &Bench, report: &mut Report) -> Result<(), Failure
         "records/CPU-s",
         Target::None,
     );
-    report.figure(
-        "plumbing: speed, loaded to linked, median of pairs",
-        ratio,
-        "x",
-        LOADED_TO_LINKED,
-    );
-    report.figure(
-        "call: `process` on an empty batch, with its counts",
-        median(calls),
-        "ns",
-        Target::None,
-    );
+    report.figure("plumbing: speed, loaded to linked, median of pairs", ratio, "x", LOADED_TO_LINKED);
+    report.figure("call: `process` on an empty batch, with its counts", median(calls), "ns", Target::None);
     note(&format!(
         "a bare call took {BARE_CALL_NS} ns when the ABI was chosen; the rest is the host's bookkeeping, once a batch"
     ));
@@ -97,17 +78,13 @@ impl Flow {
         };
         let (whole, start) = (run(whole)?, run(start)?);
         let without = |whole: Duration, start: Duration| whole.saturating_sub(start).as_secs_f64();
-        Ok(Self {
-            wall_s: without(whole.wall, start.wall),
-            cpu_s: without(whole.cpu, start.cpu),
-        })
+        Ok(Self { wall_s: without(whole.wall, start.wall), cpu_s: without(whole.cpu, start.cpu) })
     }
 }
 
 fn number(cost: &Cost) -> Result<f64, Failure> {
     let text = cost.stdout.trim();
-    text.parse()
-        .map_err(|_| Failure::Program(format!("`{text}` is no number of nanoseconds")))
+    text.parse().map_err(|_| Failure::Program(format!("`{text}` is no number of nanoseconds")))
 }
 
 fn state(bench: &Bench) -> PathBuf {
@@ -139,16 +116,7 @@ fn build_linked(bench: &Bench) -> Result<PathBuf, Failure> {
     if bench.options.build {
         let mut cargo = workspace::cargo();
         cargo
-            .args([
-                "build",
-                "--release",
-                "--package",
-                "xtask",
-                "--bin",
-                "plumbing",
-                "--features",
-                "static",
-            ])
+            .args(["build", "--release", "--package", "xtask", "--bin", "plumbing", "--features", "static"])
             .env("CARGO_TARGET_DIR", &target)
             .env("RUSTFLAGS", "--cfg cardcage_static");
         workspace::succeed(&mut cargo)?;

@@ -32,10 +32,7 @@ impl Report {
                 "busy: the load average is {busy}, so believe ratios and processor times, not records/s"
             );
         }
-        println!(
-            "\n{:<52} {:>12} {:<14} {:>16} {:>7}",
-            "figure", "measured", "", "target", "ratio"
-        );
+        println!("\n{:<52} {:>12} {:<14} {:>16} {:>7}", "figure", "measured", "", "target", "ratio");
         Self { met: 0, missed: 0 }
     }
 
@@ -55,11 +52,7 @@ impl Report {
         };
         let mark = if met { "met" } else { "MISSED" };
         let aimed = format!("{bound} {}", number(aim));
-        println!(
-            "{name:<52} {:>12} {unit:<14} {aimed:>16} {:>7.2} {mark}",
-            number(value),
-            value / aim
-        );
+        println!("{name:<52} {:>12} {unit:<14} {aimed:>16} {:>7.2} {mark}", number(value), value / aim);
         if met {
             self.met += 1;
         } else {
@@ -105,10 +98,5 @@ fn kernel() -> String {
 
 /// How many programs wanted a processor in the last minute.
 fn load() -> Option<f64> {
-    fs::read_to_string("/proc/loadavg")
-        .ok()?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }

@@ -20,11 +20,9 @@ impl fmt::Display for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.rounded {
             0 => write!(f, "{} lines, the same byte by byte", self.lines),
-            rounded => write!(
-                f,
-                "{} lines, {rounded} of them rounded otherwise in the last place",
-                self.lines
-            ),
+            rounded => {
+                write!(f, "{} lines, {rounded} of them rounded otherwise in the last place", self.lines)
+            }
         }
     }
 }
@@ -36,11 +34,7 @@ pub(super) fn compare(left: &Path, right: &Path) -> Result<Compared, Failure> {
         Ok::<_, Failure>(BufReader::with_capacity(1 << 20, file))
     };
     lines(open(left)?, open(right)?).map_err(|difference| {
-        Failure::Program(format!(
-            "{} and {} differ: {difference}",
-            left.display(),
-            right.display()
-        ))
+        Failure::Program(format!("{} and {} differ: {difference}", left.display(), right.display()))
     })
 }
 
@@ -50,9 +44,7 @@ fn lines(mut left: impl BufRead, mut right: impl BufRead) -> Result<Compared, St
     loop {
         one.clear();
         other.clear();
-        let read = left
-            .read_line(&mut one)
-            .and_then(|a| Ok(a + right.read_line(&mut other)?));
+        let read = left.read_line(&mut one).and_then(|a| Ok(a + right.read_line(&mut other)?));
         if read.map_err(|error| error.to_string())? == 0 {
             return Ok(compared);
         }
@@ -94,14 +86,8 @@ mod tests {
     fn only_rounding_may_differ() {
         let line = |value: &str| format!("{{\"sensor\":\"a\",\"value\":{value},\"unit\":\"degF\"}}\n");
         let both = |one: &str, other: &str| lines(line(one).as_bytes(), line(other).as_bytes());
-        assert_eq!(
-            both("74.22206", "74.22206"),
-            Ok(Compared { lines: 1, rounded: 0 })
-        );
-        assert_eq!(
-            both("74.22206", "74.22206000000001"),
-            Ok(Compared { lines: 1, rounded: 1 })
-        );
+        assert_eq!(both("74.22206", "74.22206"), Ok(Compared { lines: 1, rounded: 0 }));
+        assert_eq!(both("74.22206", "74.22206000000001"), Ok(Compared { lines: 1, rounded: 1 }));
         assert!(both("74.22206", "74.2221").is_err());
         assert!(lines(line("1").as_bytes(), &b""[..]).is_err());
         assert!(lines(line("1").as_bytes(), line("1").replace('a', "b").as_bytes()).is_err());

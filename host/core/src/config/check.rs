@@ -57,10 +57,7 @@ pub(super) fn check(file: &str, text: &str, raw: &Pipeline<'_>, problems: &mut D
         on_bad_config: reader.choice(
             &raw.top,
             "on_bad_config",
-            &[
-                ("refuse", OnBadConfig::Refuse),
-                ("last_good", OnBadConfig::LastGood),
-            ],
+            &[("refuse", OnBadConfig::Refuse), ("last_good", OnBadConfig::LastGood)],
         ),
         components,
         warnings: Diagnostics::new(),
@@ -70,50 +67,28 @@ pub(super) fn check(file: &str, text: &str, raw: &Pipeline<'_>, problems: &mut D
 fn version(reader: &mut Reader<'_>, top: &Section<'_>) {
     let Some(entry) = top.entry("version") else {
         let diagnostic = Diagnostic::error(codes::MISSING_KEY, "`version` is missing");
-        let start = Span {
-            line: 1,
-            column: 1,
-            end_column: 1,
-        };
+        let start = Span { line: 1, column: 1, end_column: 1 };
         let diagnostic = diagnostic.at(start.in_file(reader.file));
-        reader
-            .problems
-            .push(diagnostic.help("add a line `version: 1` at the top"));
+        reader.problems.push(diagnostic.help("add a line `version: 1` at the top"));
         return;
     };
     let Some(scalar) = reader.scalar(&entry.node, "`1`") else {
         return;
     };
     if scalar.typed != Typed::Integer(VERSION) {
-        let message = format!(
-            "`version` is {}; this program knows `{VERSION}`",
-            entry.node.shown()
-        );
-        reader.error(
-            codes::UNKNOWN_VERSION,
-            entry.node.span,
-            message,
-            "is the file for a newer Cardcage?",
-        );
+        let message = format!("`version` is {}; this program knows `{VERSION}`", entry.node.shown());
+        reader.error(codes::UNKNOWN_VERSION, entry.node.span, message, "is the file for a newer Cardcage?");
     }
 }
 
 fn components(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Vec<ComponentConfig> {
     if raw.components.len() > COMPONENTS_MAX {
         let message = format!("{} components; at most {COMPONENTS_MAX}", raw.components.len());
-        reader.error(
-            codes::BAD_VALUE,
-            raw.components[COMPONENTS_MAX].span,
-            message,
-            "split the pipeline",
-        );
+        reader.error(codes::BAD_VALUE, raw.components[COMPONENTS_MAX].span, message, "split the pipeline");
         return Vec::new();
     }
-    let checked: Vec<Checked> = raw
-        .components
-        .iter()
-        .map(|component| component::check(reader, component))
-        .collect();
+    let checked: Vec<Checked> =
+        raw.components.iter().map(|component| component::check(reader, component)).collect();
     let refused: HashSet<&str> = checked
         .iter()
         .zip(&raw.components)
@@ -136,10 +111,8 @@ fn empty(reader: &mut Reader<'_>, raw: &Pipeline<'_>, components: &[ComponentCon
         (false, true) => ("sources", "sources"),
         (true, false) => ("sinks", "sinks"),
     };
-    let diagnostic = Diagnostic::error(
-        codes::EMPTY_PIPELINE,
-        format!("there are no {missing}, so nothing can flow"),
-    );
+    let diagnostic =
+        Diagnostic::error(codes::EMPTY_PIPELINE, format!("there are no {missing}, so nothing can flow"));
     let diagnostic = match raw.top.entry(section) {
         Some(entry) => diagnostic.at(entry.span.in_file(reader.file)),
         None => diagnostic,
@@ -190,27 +163,15 @@ fn control(reader: &mut Reader<'_>, raw: &Section<'_>) -> Control {
         let digits = text.strip_prefix("0o").unwrap_or(&text);
         let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777);
         if mode.is_none() {
-            let message = format!(
-                "`mode` is {}; expected octal digits from 0 to 0777",
-                entry.node.shown()
-            );
-            reader.error(
-                codes::BAD_VALUE,
-                entry.node.span,
-                message,
-                "write `0600`, for example",
-            );
+            let message = format!("`mode` is {}; expected octal digits from 0 to 0777", entry.node.shown());
+            reader.error(codes::BAD_VALUE, entry.node.span, message, "write `0600`, for example");
         }
         if mode.is_some_and(|mode| mode & 0o002 != 0) {
-            let message = format!(
-                "`mode` {} lets everyone on this machine control the daemon",
-                entry.node.shown()
-            );
+            let message =
+                format!("`mode` {} lets everyone on this machine control the daemon", entry.node.shown());
             let warning =
                 Diagnostic::warning(codes::OPEN_SOCKET, message).at(entry.node.span.in_file(reader.file));
-            reader
-                .problems
-                .push(warning.help("write `0660` and name a `group`"));
+            reader.problems.push(warning.help("write `0660` and name a `group`"));
         }
         mode
     });
@@ -223,11 +184,7 @@ fn control(reader: &mut Reader<'_>, raw: &Section<'_>) -> Control {
 
 fn log(reader: &mut Reader<'_>, raw: &Section<'_>) -> Log {
     let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, Some(level)));
-    let formats = [
-        ("auto", LogFormat::Auto),
-        ("human", LogFormat::Human),
-        ("json", LogFormat::Json),
-    ];
+    let formats = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
     let level = reader.choice(raw, "level", &levels);
     Log {
         level: level.map_or_else(|| Log::default().level, str::to_owned),
@@ -246,9 +203,7 @@ fn audit(reader: &mut Reader<'_>, raw: &Section<'_>) -> Audit {
             default.max_entries_per_second,
             &AUDIT_ENTRIES,
         ),
-        rotate_bytes: reader
-            .size(raw, "rotate", &AUDIT_ROTATE_BYTES)
-            .unwrap_or(default.rotate_bytes),
+        rotate_bytes: reader.size(raw, "rotate", &AUDIT_ROTATE_BYTES).unwrap_or(default.rotate_bytes),
         keep: reader.count(raw, "keep", default.keep, &AUDIT_KEEP),
     }
 }

@@ -50,27 +50,14 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checke
         settings.read(reader, entry);
     }
     let batch = BatchConfig {
-        records: reader.count(
-            &raw.batch,
-            "records",
-            BatchConfig::default().records,
-            &BATCH_RECORDS,
-        ),
+        records: reader.count(&raw.batch, "records", BatchConfig::default().records, &BATCH_RECORDS),
         linger: reader.duration(&raw.batch, "linger", BatchConfig::default().linger, &BATCH_LINGER),
     };
     let restarts = Restarts {
         count: reader.count(&raw.restarts, "count", Restarts::default().count, &RESTARTS_COUNT),
-        window: reader.duration(
-            &raw.restarts,
-            "window",
-            Restarts::default().window,
-            &RESTARTS_WINDOW,
-        ),
+        window: reader.duration(&raw.restarts, "window", Restarts::default().window, &RESTARTS_WINDOW),
     };
-    let deliveries = [
-        ("best_effort", Delivery::BestEffort),
-        ("at_least_once", Delivery::AtLeastOnce),
-    ];
+    let deliveries = [("best_effort", Delivery::BestEffort), ("at_least_once", Delivery::AtLeastOnce)];
     let failures = [("isolate", OnFailure::Isolate), ("stop", OnFailure::Stop)];
     let (inputs, inputs_refused) = inputs(reader, raw);
     let config = ComponentConfig {
@@ -81,10 +68,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checke
         settings: settings.value,
         locations: settings.locations,
         substituted: settings.substituted,
-        tags: raw
-            .fields
-            .entry("tags")
-            .map_or_else(BTreeMap::new, |entry| reader.tags(&entry.node)),
+        tags: raw.fields.entry("tags").map_or_else(BTreeMap::new, |entry| reader.tags(&entry.node)),
         buffer_bytes: buffer(reader, raw, batch),
         delivery: reader.choice(&raw.fields, "delivery", &deliveries),
         dead_letter: dead_letter(reader, raw),
@@ -94,18 +78,13 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checke
         batch,
         location,
     };
-    Checked {
-        config,
-        inputs_refused,
-    }
+    Checked { config, inputs_refused }
 }
 
 pub(super) fn is_name(name: &str) -> bool {
     name.len() <= NAME_MAX_BYTES
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// At least one full batch, or nothing would ever fit.
@@ -118,11 +97,7 @@ fn buffer(reader: &mut Reader<'_>, raw: &raw::Component<'_>, batch: BatchConfig)
 
 fn plugin(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> PluginRef {
     const FORM: &str = "write `NAME`, `NAME/TYPE` or `NAME/TYPE@VERSION`, as in `range` or `range@1.2.0`";
-    let nothing = PluginRef {
-        name: String::new(),
-        type_name: None,
-        version: None,
-    };
+    let nothing = PluginRef { name: String::new(), type_name: None, version: None };
     let Some(entry) = raw.fields.entry("plugin") else {
         let message = format!("{} `{}` has no `plugin`", raw.kind, clipped(raw.name));
         reader.error(
@@ -170,14 +145,10 @@ fn is_version(version: &str) -> bool {
     let (numbers, pre) = split(version, '-');
     let parts: Vec<&str> = numbers.split('.').collect();
     parts.len() == 3
-        && parts
-            .iter()
-            .all(|part| (1..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
+        && parts.iter().all(|part| (1..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
         && pre.is_none_or(|pre| {
             (1..=NAME_MAX_BYTES).contains(&pre.len())
-                && pre
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+                && pre.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
         })
 }
 
@@ -212,12 +183,7 @@ fn input(reader: &mut Reader<'_>, node: &Node) -> Option<Input> {
     let (component, port) = split(&text, '.');
     if !is_name(component) || !port.is_none_or(is_name) {
         let message = format!("{} is no input", node.shown());
-        reader.error(
-            codes::BAD_INPUT,
-            node.span,
-            message,
-            "write `COMPONENT` or `COMPONENT.PORT`",
-        );
+        reader.error(codes::BAD_INPUT, node.span, message, "write `COMPONENT` or `COMPONENT.PORT`");
         return None;
     }
     Some(Input {
@@ -254,10 +220,5 @@ pub(super) fn place(file: &str, entry: &Entry) -> Location {
 /// Reports settings that are no mapping.
 pub(super) fn no_mapping(reader: &mut Reader<'_>, node: &Node) {
     let message = format!("found {}, but `settings` is a mapping", node.shown());
-    reader.error(
-        codes::WRONG_TYPE,
-        node.span,
-        message,
-        "write `key: value` lines, indented below it",
-    );
+    reader.error(codes::WRONG_TYPE, node.span, message, "write `key: value` lines, indented below it");
 }

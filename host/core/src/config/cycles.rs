@@ -79,10 +79,7 @@ fn producers(components: &[ComponentConfig], index: &HashMap<&str, usize>) -> Ve
             let inputs = component.inputs.iter();
             producers[at].extend(inputs.filter_map(|input| index.get(input.component.as_str())));
         }
-        let sink = component
-            .dead_letter
-            .as_ref()
-            .and_then(|(sink, _)| index.get(sink.as_str()));
+        let sink = component.dead_letter.as_ref().and_then(|(sink, _)| index.get(sink.as_str()));
         if let Some(&sink) = sink.filter(|sink| **sink != at && components[**sink].kind == Kind::Sink) {
             producers[sink].push(at);
         }

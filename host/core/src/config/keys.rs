@@ -23,30 +23,19 @@ pub struct Table {
 }
 
 const fn key(name: &'static str, shape: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key {
-        name,
-        shape,
-        default,
-        meaning,
-    }
+    Key { name, shape, default, meaning }
 }
 
 /// All mappings with fixed keys, in the order of the reference.
-pub const TABLES: [Table; 11] = [
-    TOP, PLUGINS, TRUST, LIMITS, CONTROL, LOG, AUDIT, CHECKPOINT, COMPONENT, RESTARTS, BATCH,
-];
+pub const TABLES: [Table; 11] =
+    [TOP, PLUGINS, TRUST, LIMITS, CONTROL, LOG, AUDIT, CHECKPOINT, COMPONENT, RESTARTS, BATCH];
 
 /// The top level.
 pub const TOP: Table = Table {
     path: "",
     keys: &[
         key("version", "`1`", "", "The version of this format."),
-        key(
-            "plugins",
-            "mapping",
-            "none",
-            "Where plugins come from and which are trusted.",
-        ),
+        key("plugins", "mapping", "none", "Where plugins come from and which are trusted."),
         key(
             "state_directory",
             "path",
@@ -64,19 +53,9 @@ pub const TOP: Table = Table {
             "`refuse`",
             "What a start does with a config that is refused.",
         ),
-        key(
-            "sources",
-            "components by name",
-            "",
-            "What makes records; at least one.",
-        ),
+        key("sources", "components by name", "", "What makes records; at least one."),
         key("stages", "components by name", "none", "What changes records."),
-        key(
-            "sinks",
-            "components by name",
-            "",
-            "What takes records away; at least one.",
-        ),
+        key("sinks", "components by name", "", "What takes records away; at least one."),
     ],
 };
 
@@ -116,18 +95,8 @@ pub const LIMITS: Table = Table {
             "Sensors in the dictionary; readings of further ones are rejected.",
         ),
         key("units", "count", "`4096`", "Units in the dictionary."),
-        key(
-            "retired_generations",
-            "count",
-            "`64`",
-            "Replaced plugin generations that stay mapped.",
-        ),
-        key(
-            "memory",
-            "size",
-            "the sum of all buffers",
-            "Bytes that batches and queues may take together.",
-        ),
+        key("retired_generations", "count", "`64`", "Replaced plugin generations that stay mapped."),
+        key("memory", "size", "the sum of all buffers", "Bytes that batches and queues may take together."),
     ],
 };
 
@@ -135,12 +104,7 @@ pub const LIMITS: Table = Table {
 pub const CONTROL: Table = Table {
     path: "control",
     keys: &[
-        key(
-            "socket",
-            "path",
-            "in the state directory",
-            "The control socket's path.",
-        ),
+        key("socket", "path", "in the state directory", "The control socket's path."),
         key("mode", "octal digits", "`0600`", "Its permission bits."),
         key("group", "group name", "the process's", "The group that owns it."),
     ],
@@ -175,76 +139,29 @@ pub const AUDIT: Table = Table {
             "`full`",
             "Every write, or one entry a cell between two barriers.",
         ),
-        key(
-            "max_entries_per_second",
-            "count",
-            "`1000000`",
-            "Entries beyond are merged, never lost.",
-        ),
-        key(
-            "rotate",
-            "size",
-            "`64MiB`",
-            "The size at which a new trail file is begun.",
-        ),
+        key("max_entries_per_second", "count", "`1000000`", "Entries beyond are merged, never lost."),
+        key("rotate", "size", "`64MiB`", "The size at which a new trail file is begun."),
         key("keep", "count", "`16`", "Trail files kept."),
     ],
 };
 
 /// `checkpoint`.
-pub const CHECKPOINT: Table = Table {
-    path: "checkpoint",
-    keys: &[key("every", "duration", "`1s`", "The time between barriers.")],
-};
+pub const CHECKPOINT: Table =
+    Table { path: "checkpoint", keys: &[key("every", "duration", "`1s`", "The time between barriers.")] };
 
 /// One component under `sources`, `stages` or `sinks`.
 pub const COMPONENT: Table = Table {
     path: "*",
     keys: &[
-        key(
-            "plugin",
-            "`NAME[/TYPE][@VERSION]`",
-            "",
-            "What it is an instance of.",
-        ),
-        key(
-            "inputs",
-            "list of `COMPONENT` or `COMPONENT.PORT`",
-            "",
-            "What flows in; sources have none.",
-        ),
+        key("plugin", "`NAME[/TYPE][@VERSION]`", "", "What it is an instance of."),
+        key("inputs", "list of `COMPONENT` or `COMPONENT.PORT`", "", "What flows in; sources have none."),
         key("settings", "mapping", "none", "The plugin's own settings."),
-        key(
-            "tags",
-            "mapping of text",
-            "none",
-            "Tags added to each of its sensors.",
-        ),
+        key("tags", "mapping of text", "none", "Tags added to each of its sensors."),
         key("buffer", "size", "16 full batches", "The bound of its inbox."),
-        key(
-            "delivery",
-            "`best_effort` or `at_least_once`",
-            "`best_effort`",
-            "What is promised to it.",
-        ),
-        key(
-            "dead_letter",
-            "name of a sink",
-            "none",
-            "Where records of failed calls go.",
-        ),
-        key(
-            "restarts",
-            "mapping",
-            "none",
-            "How often it is restarted before it has failed for good.",
-        ),
-        key(
-            "deadline",
-            "duration",
-            "`10s`",
-            "The longest that one call may take.",
-        ),
+        key("delivery", "`best_effort` or `at_least_once`", "`best_effort`", "What is promised to it."),
+        key("dead_letter", "name of a sink", "none", "Where records of failed calls go."),
+        key("restarts", "mapping", "none", "How often it is restarted before it has failed for good."),
+        key("deadline", "duration", "`10s`", "The longest that one call may take."),
         key(
             "on_failure",
             "`isolate` or `stop`",
@@ -269,11 +186,6 @@ pub const BATCH: Table = Table {
     path: "*.batch",
     keys: &[
         key("records", "count", "`4096`", "The most records in one batch."),
-        key(
-            "linger",
-            "duration",
-            "`20ms`",
-            "The longest that a batch with room waits for more.",
-        ),
+        key("linger", "duration", "`20ms`", "The longest that a batch with room waits for more."),
     ],
 };

@@ -75,9 +75,7 @@ impl<'a> Links<'a> {
                     let message = format!("source `{name}` has `inputs`, but nothing flows into a source");
                     let help = "remove `inputs`, or move the component to `stages` or `sinks`";
                     problems.push(
-                        Diagnostic::error(codes::SOURCE_WITH_INPUTS, message)
-                            .at(location.clone())
-                            .help(help),
+                        Diagnostic::error(codes::SOURCE_WITH_INPUTS, message).at(location.clone()).help(help),
                     );
                 }
             }
@@ -86,17 +84,11 @@ impl<'a> Links<'a> {
                     other.dead_letter.as_ref().is_some_and(|(sink, _)| sink == name) && other.name != *name
                 });
                 if component.inputs.is_empty() && !dead_letters {
-                    let message = format!(
-                        "{} `{name}` has no inputs, so nothing would ever reach it",
-                        component.kind
-                    );
+                    let message =
+                        format!("{} `{name}` has no inputs, so nothing would ever reach it", component.kind);
                     let help = self.input_example(component);
                     let location = written.unwrap_or(&component.location).clone();
-                    problems.push(
-                        Diagnostic::error(codes::NO_INPUTS, message)
-                            .at(location)
-                            .help(help),
-                    );
+                    problems.push(Diagnostic::error(codes::NO_INPUTS, message).at(location).help(help));
                 }
             }
         }
@@ -127,10 +119,7 @@ impl<'a> Links<'a> {
                     _ => Vec::new(),
                 };
                 misspelt.extend(nearest(name, givers.iter().copied()));
-                let message = format!(
-                    "`{}` takes input from `{name}`, which does not exist",
-                    component.name
-                );
+                let message = format!("`{}` takes input from `{name}`, which does not exist", component.name);
                 Diagnostic::error(codes::UNKNOWN_INPUT, message).maybe_help(suggestion(name, &givers))
             }
             Some(other) if other.kind == Kind::Sink => {
@@ -138,11 +127,7 @@ impl<'a> Links<'a> {
                     "`{}` takes input from sink `{name}`, but nothing comes out of a sink",
                     component.name
                 );
-                let through: Vec<&str> = other
-                    .inputs
-                    .iter()
-                    .map(|input| input.component.as_str())
-                    .collect();
+                let through: Vec<&str> = other.inputs.iter().map(|input| input.component.as_str()).collect();
                 let help = match through.first() {
                     Some(giver) => format!("take what the sink takes: `inputs: [{giver}]`"),
                     None => "name a source or stage".to_owned(),
@@ -165,35 +150,20 @@ impl<'a> Links<'a> {
             Some(_) if *name == component.name => format!("`{name}` cannot take its own dead letters"),
             Some(other) if other.kind == Kind::Sink => return,
             Some(other) => format!("dead letters go to a sink; `{name}` is a {}", other.kind),
-            None => format!(
-                "dead letters of `{}` go to `{name}`, which does not exist",
-                component.name
-            ),
+            None => format!("dead letters of `{}` go to `{name}`, which does not exist", component.name),
         };
         let help = suggestion(name, &sinks).unwrap_or_else(|| "add a sink for them".to_owned());
-        problems.push(
-            Diagnostic::error(codes::BAD_DEAD_LETTER, message)
-                .at(location.clone())
-                .help(help),
-        );
+        problems.push(Diagnostic::error(codes::BAD_DEAD_LETTER, message).at(location.clone()).help(help));
     }
 
     /// `misspelt` are names that an unknown input probably meant: saying that nothing takes them would mislead.
     fn unused(&self, misspelt: &HashSet<&str>, problems: &mut Diagnostics) {
         let inputs = || self.components.iter().flat_map(|component| &component.inputs);
-        let taken: HashSet<&str> = inputs()
-            .filter(|input| input.port.is_none())
-            .map(|input| input.component.as_str())
-            .collect();
-        for component in self
-            .components
-            .iter()
-            .filter(|component| component.kind != Kind::Sink)
-        {
+        let taken: HashSet<&str> =
+            inputs().filter(|input| input.port.is_none()).map(|input| input.component.as_str()).collect();
+        for component in self.components.iter().filter(|component| component.kind != Kind::Sink) {
             let name = component.name.as_str();
-            let second_of_name = self
-                .get(name)
-                .is_some_and(|first| first.location != component.location);
+            let second_of_name = self.get(name).is_some_and(|first| first.location != component.location);
             if taken.contains(name) || misspelt.contains(name) || second_of_name {
                 continue;
             }
@@ -203,16 +173,11 @@ impl<'a> Links<'a> {
                     "main output",
                     format!("its port `{port}` is taken; add `{name}` itself to the `inputs` of a sink, too"),
                 ),
-                None => (
-                    "output",
-                    format!("add `{name}` to the `inputs` of a stage or sink, or remove it"),
-                ),
+                None => ("output", format!("add `{name}` to the `inputs` of a stage or sink, or remove it")),
             };
             let message = format!("nothing takes the {what} of {} `{name}`", component.kind);
             problems.push(
-                Diagnostic::error(codes::UNUSED_OUTPUT, message)
-                    .at(component.location.clone())
-                    .help(help),
+                Diagnostic::error(codes::UNUSED_OUTPUT, message).at(component.location.clone()).help(help),
             );
         }
     }

@@ -81,10 +81,7 @@ pub fn show_size(bytes: u64) -> String {
 }
 
 fn show(count: u64, scales: &[Scale]) -> String {
-    let fitting = scales
-        .iter()
-        .rev()
-        .find(|(_, scale)| count > 0 && count.is_multiple_of(*scale));
+    let fitting = scales.iter().rev().find(|(_, scale)| count > 0 && count.is_multiple_of(*scale));
     match fitting {
         Some((unit, scale)) => format!("{}{unit}", count / scale),
         None => "0".to_owned() + if scales[0].0 == "ns" { "s" } else { scales[0].0 },
@@ -97,9 +94,7 @@ fn quantity(
     likely_unit: &'static str,
     example: &'static str,
 ) -> Result<u64, QuantityError> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
     let number = text[..end].replace('_', "");
     let unit = text[end..].trim_start();
     let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
@@ -108,19 +103,12 @@ fn quantity(
         return Err(QuantityError::NoNumber { example });
     }
     if unit.is_empty() {
-        return Err(QuantityError::NoUnit {
-            number,
-            unit: likely_unit,
-        });
+        return Err(QuantityError::NoUnit { number, unit: likely_unit });
     }
     let Some((_, scale)) = scales.iter().find(|(name, _)| *name == unit) else {
         return Err(QuantityError::UnknownUnit {
             unit: crate::yaml::clipped(unit),
-            known: scales
-                .iter()
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(", "),
+            known: scales.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
         });
     };
     scaled(whole, fraction, *scale).ok_or(QuantityError::TooLarge)
@@ -133,11 +121,7 @@ fn scaled(whole: &str, fraction: &str, scale: u64) -> Option<u64> {
     let fraction = &fraction[..fraction.len().min(FRACTION_MAX_DIGITS)];
     let scale = u128::from(scale);
     let whole: u128 = whole.parse().ok()?;
-    let below: u128 = if fraction.is_empty() {
-        0
-    } else {
-        fraction.parse().ok()?
-    };
+    let below: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
     let divisor = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let count = whole.checked_mul(scale)?.checked_add(below * scale / divisor)?;
     u64::try_from(count).ok()
@@ -172,10 +156,7 @@ mod tests {
             assert!(duration(text).is_err(), "{text}");
         }
         assert!(matches!(size("1mib"), Err(QuantityError::UnknownUnit { .. })));
-        assert_eq!(
-            duration("999999999999999999999999d"),
-            Err(QuantityError::TooLarge)
-        );
+        assert_eq!(duration("999999999999999999999999d"), Err(QuantityError::TooLarge));
         assert_eq!(size("18446744073709551616B"), Err(QuantityError::TooLarge));
     }
 

@@ -57,10 +57,7 @@ pub struct Section<'a> {
 impl<'a> Section<'a> {
     /// The entry of a key.
     pub fn entry(&self, key: &str) -> Option<&'a Entry> {
-        debug_assert!(
-            self.table.keys.iter().any(|known| known.name == key),
-            "`{key}` is in no table"
-        );
+        debug_assert!(self.table.keys.iter().any(|known| known.name == key), "`{key}` is in no table");
         self.entries.iter().copied().find(|entry| entry.key == key)
     }
 
@@ -76,11 +73,8 @@ impl<'a> Section<'a> {
 }
 
 /// The sections of components, in the order in which components are listed.
-pub(super) const KINDS: [(&str, Kind); 3] = [
-    ("sources", Kind::Source),
-    ("stages", Kind::Stage),
-    ("sinks", Kind::Sink),
-];
+pub(super) const KINDS: [(&str, Kind); 3] =
+    [("sources", Kind::Source), ("stages", Kind::Stage), ("sinks", Kind::Sink)];
 
 /// Reads the shape; what does not have it is reported and left out.
 pub fn read<'a>(file: &str, root: &'a Node, problems: &mut Diagnostics) -> Pipeline<'a> {
@@ -100,17 +94,7 @@ pub fn read<'a>(file: &str, root: &'a Node, problems: &mut Diagnostics) -> Pipel
             components.extend(reader.components(section, kind, &entry.node));
         }
     }
-    Pipeline {
-        top,
-        plugins,
-        trust,
-        limits,
-        control,
-        log,
-        audit,
-        checkpoint,
-        components,
-    }
+    Pipeline { top, plugins, trust, limits, control, log, audit, checkpoint, components }
 }
 
 struct Reader<'p> {
@@ -122,9 +106,8 @@ impl Reader<'_> {
     fn section<'a>(&mut self, table: &'static Table, node: Option<&'a Node>) -> Section<'a> {
         let entries = node.map_or(&[][..], |node| self.mapping(node, table.path));
         let known: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
-        let (good, unknown): (Vec<&Entry>, Vec<&Entry>) = entries
-            .iter()
-            .partition(|entry| known.contains(&entry.key.as_str()));
+        let (good, unknown): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().partition(|entry| known.contains(&entry.key.as_str()));
         for entry in unknown {
             self.unknown_key(table, &known, entry);
         }
@@ -138,14 +121,7 @@ impl Reader<'_> {
             let below = |key: &str| fields.entry(key).map(|entry| &entry.node);
             let restarts = self.section(&keys::RESTARTS, below("restarts"));
             let batch = self.section(&keys::BATCH, below("batch"));
-            Component {
-                name: &entry.key,
-                span: entry.span,
-                kind,
-                fields,
-                restarts,
-                batch,
-            }
+            Component { name: &entry.key, span: entry.span, kind, fields, restarts, batch }
         });
         components.collect()
     }
@@ -163,11 +139,8 @@ impl Reader<'_> {
                 };
                 let message = format!("found {}, but {place}", node.shown());
                 let help = "write `key: value` lines, indented below it";
-                self.problems.push(
-                    Diagnostic::error(codes::WRONG_TYPE, message)
-                        .at(self.at(node.span))
-                        .help(help),
-                );
+                self.problems
+                    .push(Diagnostic::error(codes::WRONG_TYPE, message).at(self.at(node.span)).help(help));
                 &[]
             }
         }
@@ -189,8 +162,7 @@ impl Reader<'_> {
             suggestion(&entry.key, known)
         };
         let diagnostic = Diagnostic::error(codes::UNKNOWN_KEY, format!("unknown key `{name}` {place}"));
-        self.problems
-            .push(diagnostic.at(self.at(entry.span)).maybe_help(help));
+        self.problems.push(diagnostic.at(self.at(entry.span)).maybe_help(help));
     }
 
     fn at(&self, span: Span) -> Location {

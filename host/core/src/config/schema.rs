@@ -44,9 +44,7 @@ fn find<'a>(settings: &'a mut Value, path: &str) -> Option<&'a mut Value> {
 
 /// What the schema says of a key or item.
 fn below<'a>(place: &'a Value, part: &str) -> Option<&'a Value> {
-    let named = place
-        .get("properties")
-        .and_then(|properties| properties.get(part));
+    let named = place.get("properties").and_then(|properties| properties.get(part));
     let item = || place.get("items").filter(|_| part.parse::<usize>().is_ok());
     named.or_else(item).or_else(|| place.get("additionalProperties"))
 }
@@ -100,14 +98,8 @@ mod tests {
     #[test]
     fn text_that_looks_like_a_number_stays_text_where_the_schema_wants_text() {
         let schema = json!({"properties": {"pin": {"type": "string"}, "port": {"type": "integer"}}});
-        assert_eq!(
-            retyped(json!({"pin": 123}), "pin", "0x7b", &schema),
-            json!({"pin": "0x7b"})
-        );
-        assert_eq!(
-            retyped(json!({"port": 80}), "port", "80", &schema),
-            json!({"port": 80})
-        );
+        assert_eq!(retyped(json!({"pin": 123}), "pin", "0x7b", &schema), json!({"pin": "0x7b"}));
+        assert_eq!(retyped(json!({"port": 80}), "port", "80", &schema), json!({"port": 80}));
     }
 
     #[test]
@@ -122,14 +114,8 @@ mod tests {
             }
         });
         let at = |settings: Value, path: &str| retyped(settings, path, "1e5", &schema);
-        assert_eq!(
-            at(json!({"auth": {"token": 1e5}}), "auth.token"),
-            json!({"auth": {"token": "1e5"}})
-        );
-        assert_eq!(
-            at(json!({"paths": ["a", 1e5]}), "paths.1"),
-            json!({"paths": ["a", "1e5"]})
-        );
+        assert_eq!(at(json!({"auth": {"token": 1e5}}), "auth.token"), json!({"auth": {"token": "1e5"}}));
+        assert_eq!(at(json!({"paths": ["a", 1e5]}), "paths.1"), json!({"paths": ["a", "1e5"]}));
         assert_eq!(at(json!({"to": {"a": 1e5}}), "to.a"), json!({"to": {"a": "1e5"}}));
         assert_eq!(at(json!({"either": 1e5}), "either"), json!({"either": 1e5}));
     }
@@ -137,9 +123,6 @@ mod tests {
     #[test]
     fn a_schema_that_refers_to_itself_ends() {
         let schema = json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}], "properties": {"a": {"$ref": "#"}}});
-        assert_eq!(
-            retyped(json!({"a": {"a": 1}}), "a.a", "1", &schema),
-            json!({"a": {"a": 1}})
-        );
+        assert_eq!(retyped(json!({"a": {"a": 1}}), "a.a", "1", &schema), json!({"a": {"a": 1}}));
     }
 }

@@ -29,11 +29,7 @@ impl Default for Settings {
 impl Settings {
     /// Keeps the places of the component's own keys: `plugin`, `inputs`, `batch.linger`.
     pub(super) fn locate_fields(&mut self, file: &str, raw: &raw::Component<'_>) {
-        let sections = [
-            ("", &raw.fields),
-            ("restarts", &raw.restarts),
-            ("batch", &raw.batch),
-        ];
+        let sections = [("", &raw.fields), ("restarts", &raw.restarts), ("batch", &raw.batch)];
         for (path, section) in sections {
             for entry in section.entries() {
                 self.locations.insert(join(path, &entry.key), place(file, entry));
@@ -83,10 +79,7 @@ impl Settings {
         path: &str,
     ) -> serde_json::Value {
         if let Some(origin) = scalar.origin.as_ref().filter(|origin| !origin.failed) {
-            let substituted = Substituted {
-                written: origin.written.clone(),
-                text: scalar.text.clone(),
-            };
+            let substituted = Substituted { written: origin.written.clone(), text: scalar.text.clone() };
             self.substituted.insert(path.to_owned(), substituted);
         }
         match scalar.typed {

@@ -22,12 +22,7 @@ pub(super) fn substitute(
     environment: &dyn Environment,
     problems: &mut Diagnostics,
 ) {
-    let mut pass = Pass {
-        file,
-        environment,
-        problems,
-        brought_bytes: 0,
-    };
+    let mut pass = Pass { file, environment, problems, brought_bytes: 0 };
     pass.node(node);
 }
 
@@ -47,10 +42,7 @@ impl Pass<'_> {
             Value::Scalar(scalar) if scalar.text.contains("${") => {
                 if let Err(problem) = self.scalar(scalar) {
                     self.problems.push((*problem).at(span.in_file(self.file)));
-                    scalar.origin = Some(Origin {
-                        written: scalar.text.clone(),
-                        failed: true,
-                    });
+                    scalar.origin = Some(Origin { written: scalar.text.clone(), failed: true });
                 }
             }
             Value::Scalar(_) => {}
@@ -90,10 +82,7 @@ impl Pass<'_> {
             return Err(refused(codes::TOO_MUCH, message, "is this the right file?"));
         }
         scalar.typed = type_of(&text);
-        scalar.origin = Some(Origin {
-            written: std::mem::replace(&mut scalar.text, text),
-            failed: false,
-        });
+        scalar.origin = Some(Origin { written: std::mem::replace(&mut scalar.text, text), failed: false });
         Ok(())
     }
 
@@ -137,11 +126,7 @@ impl Pass<'_> {
 fn content(content: Result<String, String>, what: &str) -> Result<String, Box<Diagnostic>> {
     let content = content.map_err(|reason| {
         let message = format!("{what} cannot be read: {}", clipped(&reason));
-        refused(
-            codes::UNREADABLE,
-            message,
-            "is it there, and may the daemon read it?",
-        )
+        refused(codes::UNREADABLE, message, "is it there, and may the daemon read it?")
     })?;
     // Editors and `echo` end a file with a line end that nobody means as part of a password.
     let text = content.strip_suffix('\n').unwrap_or(&content);
@@ -163,7 +148,5 @@ fn is_credential_name(name: &str) -> bool {
         && name != "."
         && name != ".."
         && name.len() <= 255
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }

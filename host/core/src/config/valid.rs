@@ -13,10 +13,7 @@ use std::time::Duration;
 
 /// A pipeline, checked.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "`on_bad_config` is the key that people write"
-)]
+#[expect(clippy::struct_field_names, reason = "`on_bad_config` is the key that people write")]
 pub struct Config {
     /// The file's name, as the caller gave it.
     pub file: String,
@@ -81,12 +78,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            sensors: 1_000_000,
-            units: 4096,
-            retired_generations: 64,
-            memory: None,
-        }
+        Self { sensors: 1_000_000, units: 4096, retired_generations: 64, memory: None }
     }
 }
 
@@ -103,11 +95,7 @@ pub struct Control {
 
 impl Default for Control {
     fn default() -> Self {
-        Self {
-            socket: None,
-            mode: 0o600,
-            group: None,
-        }
+        Self { socket: None, mode: 0o600, group: None }
     }
 }
 
@@ -122,10 +110,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::Auto,
-        }
+        Self { level: "info".to_owned(), format: LogFormat::Auto }
     }
 }
 

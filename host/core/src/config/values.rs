@@ -53,12 +53,7 @@ impl Reader<'_> {
         let node = &section.entry(key)?.node;
         let text = self.text(node, expected)?;
         if text.is_empty() {
-            self.error(
-                codes::BAD_VALUE,
-                node.span,
-                format!("`{key}` is empty; expected {expected}"),
-                "",
-            );
+            self.error(codes::BAD_VALUE, node.span, format!("`{key}` is empty; expected {expected}"), "");
             return None;
         }
         Some(text)
@@ -148,20 +143,10 @@ impl Reader<'_> {
         default: Duration,
         range: &RangeInclusive<Duration>,
     ) -> Duration {
-        let bounds = format!(
-            "{} to {}",
-            show_duration(*range.start()),
-            show_duration(*range.end())
-        );
+        let bounds = format!("{} to {}", show_duration(*range.start()), show_duration(*range.end()));
         let expected = format!("a duration from {bounds}");
-        self.quantity(
-            section,
-            key,
-            (codes::BAD_DURATION, &expected),
-            range,
-            quantity::duration,
-        )
-        .unwrap_or(default)
+        self.quantity(section, key, (codes::BAD_DURATION, &expected), range, quantity::duration)
+            .unwrap_or(default)
     }
 
     pub(super) fn size(
@@ -226,12 +211,7 @@ impl Reader<'_> {
         }
         let message = format!("`{key}` is {}; expected {expected}", entry.node.shown());
         let help = suggestion(&scalar.text, &names).filter(|text| text.starts_with("did you mean"));
-        self.error(
-            codes::BAD_VALUE,
-            entry.node.span,
-            message,
-            &help.unwrap_or_default(),
-        );
+        self.error(codes::BAD_VALUE, entry.node.span, message, &help.unwrap_or_default());
         T::default()
     }
 

@@ -26,12 +26,8 @@ fn one(text: &mut String, diagnostic: &Diagnostic) {
         text.push_str(&printable(&location.to_string()));
         text.push_str(": ");
     }
-    let head = format!(
-        "{}[{}]: {}",
-        diagnostic.severity.name(),
-        diagnostic.code,
-        printable(&diagnostic.message)
-    );
+    let head =
+        format!("{}[{}]: {}", diagnostic.severity.name(), diagnostic.code, printable(&diagnostic.message));
     line(text, &head);
     if let (Some(location), Some(source)) = (&diagnostic.location, &diagnostic.excerpt) {
         excerpt(text, location, source);
@@ -49,24 +45,15 @@ fn one(text: &mut String, diagnostic: &Diagnostic) {
 fn excerpt(text: &mut String, location: &Location, source: &str) {
     let chars: Vec<char> = source.chars().collect();
     let start = (location.column as usize).saturating_sub(1).min(chars.len());
-    let end = (location.end_column as usize)
-        .saturating_sub(1)
-        .clamp(start, chars.len());
-    let from = if chars.len() > EXCERPT_MAX_CHARS {
-        start.saturating_sub(EXCERPT_LEAD_CHARS)
-    } else {
-        0
-    };
+    let end = (location.end_column as usize).saturating_sub(1).clamp(start, chars.len());
+    let from = if chars.len() > EXCERPT_MAX_CHARS { start.saturating_sub(EXCERPT_LEAD_CHARS) } else { 0 };
     let to = chars.len().min(from + EXCERPT_MAX_CHARS);
     let shown: String = chars[from..to].iter().map(|c| printable_char(*c)).collect();
     let number = location.line.to_string();
     line(text, &format!("  {number} | {}", shown.trim_end()));
     let carets = end.min(to).saturating_sub(start).max(1);
     let indent = " ".repeat(number.len() + start - from);
-    line(
-        text,
-        &format!("  {indent} | {}", "^".repeat(carets)).replacen(" | ", "   ", 1),
-    );
+    line(text, &format!("  {indent} | {}", "^".repeat(carets)).replacen(" | ", "   ", 1));
 }
 
 fn line(text: &mut String, content: &str) {

@@ -27,10 +27,7 @@ pub fn check(config: &Config, descriptions: &[Description]) -> Result<Graph, Dia
         return Err(Diagnostic::error(codes::DESCRIPTION_MISSING, message).into());
     }
     kinds(config, descriptions, &mut problems);
-    let graph = Graph {
-        nodes: nodes(config),
-        edges: edges(config, descriptions, &mut problems),
-    };
+    let graph = Graph { nodes: nodes(config), edges: edges(config, descriptions, &mut problems) };
     delivery(config, descriptions, &graph, &mut problems);
     if problems.has_errors() {
         config.quote(&mut problems);
@@ -42,11 +39,7 @@ pub fn check(config: &Config, descriptions: &[Description]) -> Result<Graph, Dia
 fn nodes(config: &Config) -> Vec<Node> {
     let components = config.components.iter().enumerate();
     components
-        .map(|(index, component)| Node {
-            index,
-            name: component.name.clone(),
-            kind: component.kind,
-        })
+        .map(|(index, component)| Node { index, name: component.name.clone(), kind: component.kind })
         .collect()
 }
 
@@ -84,15 +77,8 @@ fn edges(config: &Config, descriptions: &[Description], problems: &mut Diagnosti
         }
     }
     for (from, component) in config.components.iter().enumerate() {
-        let sink = component
-            .dead_letter
-            .as_ref()
-            .and_then(|(sink, _)| index.get(sink.as_str()));
-        edges.extend(sink.map(|&to| Edge {
-            from,
-            output: Output::DeadLetter,
-            to,
-        }));
+        let sink = component.dead_letter.as_ref().and_then(|(sink, _)| index.get(sink.as_str()));
+        edges.extend(sink.map(|&to| Edge { from, output: Output::DeadLetter, to }));
     }
     edges
 }
@@ -147,10 +133,7 @@ fn delivery(config: &Config, descriptions: &[Description], graph: &Graph, proble
             problems.push(
                 Diagnostic::error(codes::NOT_REPLAYABLE, message)
                     .at(component.key_location("delivery").clone())
-                    .related(
-                        source.location.clone(),
-                        format!("source `{}` is here", source.name),
-                    )
+                    .related(source.location.clone(), format!("source `{}` is here", source.name))
                     .help(help),
             );
         }
@@ -165,7 +148,5 @@ fn upstream_sources(graph: &Graph, node: usize) -> Vec<usize> {
             open.extend(graph.incoming(node).map(|edge| edge.from));
         }
     }
-    (0..seen.len())
-        .filter(|node| seen[*node] && graph.nodes[*node].kind == Kind::Source)
-        .collect()
+    (0..seen.len()).filter(|node| seen[*node] && graph.nodes[*node].kind == Kind::Source).collect()
 }

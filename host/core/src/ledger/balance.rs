@@ -70,36 +70,23 @@ impl fmt::Display for Imbalance {
             1 => "1 record".to_owned(),
             by => format!("{by} records"),
         };
-        let (less, more) = if self.by > 0 {
-            ("missing", "too few")
-        } else {
-            ("too many", "too many")
-        };
+        let (less, more) = if self.by > 0 { ("missing", "too few") } else { ("too many", "too many") };
         match &self.who {
             Who::Component { name } => write!(f, "component `{name}`: {by} {less}"),
             Who::Edge { from, output, to } => {
                 write!(f, "edge `{from}` ({output}) -> `{to}`: {by} {less}")
             }
             Who::Output { name } => {
-                write!(
-                    f,
-                    "component `{name}`: its edges took {by} {more} of what it gave"
-                )
+                write!(f, "component `{name}`: its edges took {by} {more} of what it gave")
             }
             Who::FanOut { name, output } => {
-                write!(
-                    f,
-                    "component `{name}`: consumers of its {output} output differ by {by}"
-                )
+                write!(f, "component `{name}`: consumers of its {output} output differ by {by}")
             }
             Who::DeadLetters { name } => {
                 write!(f, "component `{name}`: its dead-letter edge took {by} {more}")
             }
             Who::Input { name } => {
-                write!(
-                    f,
-                    "component `{name}`: took in {by} {more} of what its edges brought"
-                )
+                write!(f, "component `{name}`: took in {by} {more} of what its edges brought")
             }
             Who::Unknown { name } => write!(f, "an edge names `{name}`, which has no account"),
             Who::Pipeline => write!(f, "the whole pipeline: {by} {less}"),
@@ -179,33 +166,16 @@ pub(super) fn imbalances(books: &Books) -> Vec<Imbalance> {
         }
     };
     for row in &books.components {
-        note(
-            row.account.imbalance(),
-            Who::Component {
-                name: row.name.clone(),
-            },
-        );
+        note(row.account.imbalance(), Who::Component { name: row.name.clone() });
     }
-    for EdgeRow {
-        from,
-        output,
-        to,
-        account,
-    } in &books.edges
-    {
+    for EdgeRow { from, output, to, account } in &books.edges {
         let (from, output, to) = (from.clone(), output.clone(), to.clone());
         note(account.imbalance(), Who::Edge { from, output, to });
     }
     for ((from, output), sent) in outputs(books) {
         for other in &sent[1..] {
             let by = i128::from(sent[0]) - i128::from(*other);
-            note(
-                by,
-                Who::FanOut {
-                    name: from.to_owned(),
-                    output: output.clone(),
-                },
-            );
+            note(by, Who::FanOut { name: from.to_owned(), output: output.clone() });
         }
     }
     let flows = Flows::of(books);
@@ -213,12 +183,7 @@ pub(super) fn imbalances(books: &Books) -> Vec<Imbalance> {
         flows.check(row, &mut note);
     }
     for name in unknown(books) {
-        note(
-            1,
-            Who::Unknown {
-                name: name.to_owned(),
-            },
-        );
+        note(1, Who::Unknown { name: name.to_owned() });
     }
     note(totals(books).imbalance(), Who::Pipeline);
     found
@@ -262,21 +227,12 @@ impl<'a> Flows<'a> {
         let name = || row.name.clone();
         let of = |side: &BTreeMap<&str, i128>| side.get(row.name.as_str()).copied().unwrap_or(0);
         if row.kind != Kind::Sink {
-            note(
-                i128::from(row.account.output) - of(&self.given),
-                Who::Output { name: name() },
-            );
+            note(i128::from(row.account.output) - of(&self.given), Who::Output { name: name() });
         }
         let dead_lettered = i128::from(row.account.dead_lettered);
-        note(
-            dead_lettered - of(&self.dead_lettered),
-            Who::DeadLetters { name: name() },
-        );
+        note(dead_lettered - of(&self.dead_lettered), Who::DeadLetters { name: name() });
         if row.kind != Kind::Source {
-            note(
-                of(&self.brought) - i128::from(row.account.input),
-                Who::Input { name: name() },
-            );
+            note(of(&self.brought) - i128::from(row.account.input), Who::Input { name: name() });
         }
     }
 }

@@ -34,10 +34,8 @@ fn table(books: &Books) -> String {
         .collect();
     let name_width = widest(rows.iter().map(|row| row.name.chars().count()), "component");
     let mut head = format!("{:name_width$}  {:6}", "component", "kind");
-    let mut lines: Vec<String> = rows
-        .iter()
-        .map(|row| format!("{:name_width$}  {:6}", row.name, row.kind.name()))
-        .collect();
+    let mut lines: Vec<String> =
+        rows.iter().map(|row| format!("{:name_width$}  {:6}", row.name, row.kind.name())).collect();
     for (title, count) in columns {
         let cells: Vec<String> = rows.iter().map(|row| grouped(i128::from(count(row)))).collect();
         let width = widest(cells.iter().map(String::len), title);

@@ -32,11 +32,7 @@ pub(super) fn tree(file: &str, text: &str, problems: &mut Diagnostics) -> Option
             }
         }
     }
-    let start = Span {
-        line: 1,
-        column: 1,
-        end_column: 1,
-    };
+    let start = Span { line: 1, column: 1, end_column: 1 };
     Some(builder.root.unwrap_or_else(|| null(start)))
 }
 
@@ -76,12 +72,7 @@ impl Builder<'_> {
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
                 let message = "a second document begins here; a pipeline is one document";
-                self.error(
-                    codes::SECOND_DOCUMENT,
-                    span,
-                    message,
-                    "remove `---` and what follows it",
-                );
+                self.error(codes::SECOND_DOCUMENT, span, message, "remove `---` and what follows it");
                 Go::Finished
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -90,12 +81,7 @@ impl Builder<'_> {
                 }
                 let quoted = style != ScalarStyle::Plain;
                 let typed = if quoted { Typed::Text } else { type_of(&text) };
-                let scalar = Scalar {
-                    text: text.into_owned(),
-                    quoted,
-                    typed,
-                    origin: None,
-                };
+                let scalar = Scalar { text: text.into_owned(), quoted, typed, origin: None };
                 let value = Value::Scalar(scalar);
                 self.complete(Node { value, span }, anchor, 1)
             }
@@ -125,12 +111,7 @@ impl Builder<'_> {
     }
 
     fn end(&mut self, end: Span) -> Go {
-        let Some(Open {
-            mut span,
-            anchor,
-            parts,
-        }) = self.open.pop()
-        else {
+        let Some(Open { mut span, anchor, parts }) = self.open.pop() else {
             return Go::On;
         };
         if end.line == span.line {
@@ -201,14 +182,8 @@ impl Builder<'_> {
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open {
-                parts: Parts::Sequence(items),
-                ..
-            }) => items.push(node),
-            Some(Open {
-                parts: Parts::Mapping(mapping),
-                ..
-            }) => match std::mem::take(&mut mapping.key) {
+            Some(Open { parts: Parts::Sequence(items), .. }) => items.push(node),
+            Some(Open { parts: Parts::Mapping(mapping), .. }) => match std::mem::take(&mut mapping.key) {
                 Key::Awaited => {
                     let key = mapping.accept(&node, self.file, self.problems);
                     mapping.key = key;
@@ -226,12 +201,7 @@ impl Builder<'_> {
             _ => tag.to_string(),
         };
         let message = format!("the tag `{}` means nothing here", clipped(&tag));
-        self.error(
-            codes::TAG,
-            span,
-            &message,
-            "remove it; put quotes around a value that begins with `!`",
-        );
+        self.error(codes::TAG, span, &message, "remove it; put quotes around a value that begins with `!`");
     }
 
     fn too_deep(&mut self, span: Span) {
@@ -252,19 +222,12 @@ impl Builder<'_> {
         let above = self.lines.get((span.line as usize).saturating_sub(2));
         let help = [line, above].into_iter().flatten().find_map(|line| hint(line));
         let info = clipped(error.info());
-        self.problems.push(
-            Diagnostic::error(codes::SYNTAX, info)
-                .at(span.in_file(self.file))
-                .maybe_help(help),
-        );
+        self.problems
+            .push(Diagnostic::error(codes::SYNTAX, info).at(span.in_file(self.file)).maybe_help(help));
     }
 
     fn error(&mut self, code: crate::diagnostic::Code, span: Span, message: &str, help: &str) {
-        self.problems.push(
-            Diagnostic::error(code, message)
-                .at(span.in_file(self.file))
-                .help(help),
-        );
+        self.problems.push(Diagnostic::error(code, message).at(span.in_file(self.file)).help(help));
     }
 
     fn span(&self, span: saphyr_parser::Span) -> Span {
@@ -284,10 +247,7 @@ impl Builder<'_> {
     fn line_end(&self, span: Span) -> u32 {
         let line = self.lines.get((span.line as usize).saturating_sub(1));
         let chars = line.map_or(0, |line| line.trim_end().chars().count());
-        u32::try_from(chars)
-            .unwrap_or(u32::MAX)
-            .saturating_add(1)
-            .max(span.column)
+        u32::try_from(chars).unwrap_or(u32::MAX).saturating_add(1).max(span.column)
     }
 }
 
@@ -305,12 +265,7 @@ fn hint(line: &str) -> Option<String> {
 
 fn null(span: Span) -> Node {
     Node {
-        value: Value::Scalar(Scalar {
-            text: String::new(),
-            quoted: false,
-            typed: Typed::Null,
-            origin: None,
-        }),
+        value: Value::Scalar(Scalar { text: String::new(), quoted: false, typed: Typed::Null, origin: None }),
         span,
     }
 }
@@ -321,10 +276,9 @@ fn weight(node: &Node) -> (usize, usize) {
     match &node.value {
         Value::Scalar(scalar) => (1, scalar.text.len()),
         Value::Sequence(items) => items.iter().map(weight).fold((1, 0), add),
-        Value::Mapping(entries) => entries
-            .iter()
-            .map(|entry| add((1, entry.key.len()), weight(&entry.node)))
-            .fold((1, 0), add),
+        Value::Mapping(entries) => {
+            entries.iter().map(|entry| add((1, entry.key.len()), weight(&entry.node))).fold((1, 0), add)
+        }
     }
 }
 

@@ -55,10 +55,7 @@ impl Mapping {
                 }
             },
             Value::Sequence(_) | Value::Mapping(_) => refuse(
-                Diagnostic::error(
-                    codes::BAD_KEY,
-                    format!("{} stands where a key is expected", node.shown()),
-                ),
+                Diagnostic::error(codes::BAD_KEY, format!("{} stands where a key is expected", node.shown())),
                 "put quotes around it if it is meant as text",
             ),
         };

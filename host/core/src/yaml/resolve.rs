@@ -36,29 +36,19 @@ fn may_be_typed(text: &str) -> bool {
     let word = text.len() <= "false".len();
     (number || word)
         && text.len() <= NUMBER_MAX_BYTES
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_' | b'~'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_' | b'~'))
 }
 
 /// What `serde_yaml` has against a text that the event parser took.
 pub(super) fn refusal(text: &str) -> Option<(Span, String)> {
     let error = serde_yaml::from_str::<Anything>(text).err()?;
     let count = |index: usize| u32::try_from(index).unwrap_or(u32::MAX).max(1);
-    let (line, column) = error
-        .location()
-        .map_or((1, 1), |place| (count(place.line()), count(place.column())));
+    let (line, column) =
+        error.location().map_or((1, 1), |place| (count(place.line()), count(place.column())));
     let message = error.to_string();
     // The place is in the diagnostic; serde_yaml repeats it in its text.
     let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-    Some((
-        Span {
-            line,
-            column,
-            end_column: column,
-        },
-        message,
-    ))
+    Some((Span { line, column, end_column: column }, message))
 }
 
 /// Takes every YAML and keeps nothing. Serde's own `IgnoredAny` refuses whole numbers beyond 64 bits, which are text

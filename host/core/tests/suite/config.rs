@@ -22,31 +22,19 @@ fn what_is_not_written_has_its_documented_default() {
     assert_eq!(config.state_directory, ".cardcage");
     assert_eq!(config.plugins.directories, Vec::<String>::new());
     assert_eq!((config.limits.sensors, config.limits.units), (1_000_000, 4096));
-    assert_eq!(
-        (config.limits.retired_generations, config.limits.memory),
-        (64, None)
-    );
+    assert_eq!((config.limits.retired_generations, config.limits.memory), (64, None));
     assert_eq!(config.control.mode, 0o600);
-    assert_eq!(
-        (config.log.level.as_str(), config.log.format),
-        ("info", LogFormat::Auto)
-    );
+    assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Auto));
     assert_eq!(config.checkpoint_every, Duration::from_secs(1));
     assert_eq!(config.on_bad_config, OnBadConfig::Refuse);
     let archive = config.component("archive").expect("is written");
     assert_eq!(archive.settings, json!({}));
     assert_eq!(archive.buffer_bytes, 16 * 4096 * 24);
     assert_eq!(archive.delivery, Delivery::BestEffort);
-    assert_eq!(
-        (archive.restarts.count, archive.restarts.window),
-        (5, Duration::from_mins(1))
-    );
+    assert_eq!((archive.restarts.count, archive.restarts.window), (5, Duration::from_mins(1)));
     assert_eq!(archive.deadline, Duration::from_secs(10));
     assert_eq!(archive.on_failure, OnFailure::Isolate);
-    assert_eq!(
-        (archive.batch.records, archive.batch.linger),
-        (4096, Duration::from_millis(20))
-    );
+    assert_eq!((archive.batch.records, archive.batch.linger), (4096, Duration::from_millis(20)));
     assert!(config.warnings.is_empty());
 }
 
@@ -88,14 +76,8 @@ sinks:
     assert_eq!(config.limits.memory, Some(1 << 30));
     assert_eq!(config.control.mode, 0o660);
     assert_eq!(config.control.group.as_deref(), Some("wheel"));
-    assert_eq!(
-        (config.log.level.as_str(), config.log.format),
-        ("debug", LogFormat::Json)
-    );
-    assert_eq!(
-        (config.audit.detail, config.audit.rotate_bytes),
-        (AuditDetail::Merged, 1 << 20)
-    );
+    assert_eq!((config.log.level.as_str(), config.log.format), ("debug", LogFormat::Json));
+    assert_eq!((config.audit.detail, config.audit.rotate_bytes), (AuditDetail::Merged, 1 << 20));
     assert_eq!((config.audit.max_entries_per_second, config.audit.keep), (9, 2));
     assert_eq!(config.checkpoint_every, Duration::from_millis(250));
     assert_eq!(config.on_bad_config, OnBadConfig::LastGood);
@@ -104,22 +86,10 @@ sinks:
     assert_eq!((host.batch.records, host.batch.linger), (100, Duration::ZERO));
     let archive = config.component("archive").expect("is written");
     assert_eq!(archive.tags["line"], "007", "as written, no number");
-    assert_eq!(
-        (archive.buffer_bytes, archive.delivery),
-        (2400, Delivery::AtLeastOnce)
-    );
-    assert_eq!(
-        archive.dead_letter.as_ref().map(|(name, _)| name.as_str()),
-        Some("spare")
-    );
-    assert_eq!(
-        (archive.restarts.count, archive.restarts.window),
-        (0, Duration::from_hours(1))
-    );
-    assert_eq!(
-        (archive.deadline, archive.on_failure),
-        (Duration::from_millis(1500), OnFailure::Stop)
-    );
+    assert_eq!((archive.buffer_bytes, archive.delivery), (2400, Delivery::AtLeastOnce));
+    assert_eq!(archive.dead_letter.as_ref().map(|(name, _)| name.as_str()), Some("spare"));
+    assert_eq!((archive.restarts.count, archive.restarts.window), (0, Duration::from_hours(1)));
+    assert_eq!((archive.deadline, archive.on_failure), (Duration::from_millis(1500), OnFailure::Stop));
 }
 
 #[test]
@@ -134,11 +104,7 @@ sources: { y: { plugin: p }, b: { plugin: p } }
     );
     let names: Vec<&str> = config.components.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(names, ["y", "b", "m", "z", "a"]);
-    let ports: Vec<Option<&str>> = config.components[4]
-        .inputs
-        .iter()
-        .map(|i| i.port.as_deref())
-        .collect();
+    let ports: Vec<Option<&str>> = config.components[4].inputs.iter().map(|i| i.port.as_deref()).collect();
     assert_eq!(ports, [Some("x"), None]);
 }
 
@@ -157,31 +123,18 @@ fn settings_have_the_types_and_places_that_were_written() {
     assert_eq!(host.settings, expected);
     let place = |setting: &str| {
         let location = host.setting_location(setting);
-        let line = config
-            .text
-            .lines()
-            .nth(location.line as usize - 1)
-            .expect("is in the text");
+        let line = config.text.lines().nth(location.line as usize - 1).expect("is in the text");
         let chars = line.chars().skip(location.column as usize - 1);
-        chars
-            .take((location.end_column - location.column) as usize)
-            .collect::<String>()
+        chars.take((location.end_column - location.column) as usize).collect::<String>()
     };
     assert_eq!(place("n"), "3");
     assert_eq!(place("t"), "'3'");
     assert_eq!(place("list"), "[1, { deep: x }]");
     assert_eq!(place("list.1.deep"), "x");
-    assert_eq!(
-        place("list.1.absent"),
-        "{ deep: x }",
-        "the nearest thing that is there"
-    );
+    assert_eq!(place("list.1.absent"), "{ deep: x }", "the nearest thing that is there");
     assert_eq!(place("absent"), "settings");
     assert_eq!(host.key_location("plugin").column, 19);
-    assert_eq!(
-        config.components[1].setting_location("path"),
-        &config.components[1].location
-    );
+    assert_eq!(config.components[1].setting_location("path"), &config.components[1].location);
 }
 
 #[test]
@@ -219,17 +172,11 @@ fn secrets_show_neither_in_debug_nor_in_shown_settings_nor_in_errors() {
         "plugin: host, settings: { token: \"${credential:token}\", list: [\"x ${credential:token}\"] } }";
     let config = good(&SMALL.replace("plugin: host }", written));
     let host = &config.components[0];
-    assert_eq!(
-        host.settings,
-        json!({ "token": "hunter2", "list": ["x hunter2"] })
-    );
+    assert_eq!(host.settings, json!({ "token": "hunter2", "list": ["x hunter2"] }));
     let shown = json!({ "token": "${credential:token}", "list": ["x ${credential:token}"] });
     assert_eq!(host.shown_settings(), shown);
     assert!(!format!("{config:?}").contains("hunter2"));
-    let keys = TABLES
-        .iter()
-        .filter(|table| table.path == "*")
-        .flat_map(|table| table.keys);
+    let keys = TABLES.iter().filter(|table| table.path == "*").flat_map(|table| table.keys);
     for (key, before) in keys.flat_map(|key| ["a b ", "5 "].map(|before| (key.name, before))) {
         let spoilt = format!("\"{key}\": \"{before}${{credential:token}}\",");
         let problems =
@@ -268,24 +215,11 @@ fn no_key_in_the_tables_goes_unread() {
             }
             let text = spoilt(table, key.name).replace("{ ? [a] : b }", "[[nonsense]]");
             let problems = parse(&text).expect_err("is nonsense");
-            let line = text
-                .lines()
-                .position(|line| line.contains("nonsense"))
-                .expect("is there")
-                + 1;
-            let column = text
-                .lines()
-                .nth(line - 1)
-                .and_then(|text| text.find("[["))
-                .expect("is there")
-                + 1;
-            let found = problems
-                .iter()
-                .filter_map(|problem| problem.location.as_ref())
-                .any(|location| {
-                    location.line as usize == line
-                        && (column..=column + 1).contains(&(location.column as usize))
-                });
+            let line = text.lines().position(|line| line.contains("nonsense")).expect("is there") + 1;
+            let column = text.lines().nth(line - 1).and_then(|text| text.find("[[")).expect("is there") + 1;
+            let found = problems.iter().filter_map(|problem| problem.location.as_ref()).any(|location| {
+                location.line as usize == line && (column..=column + 1).contains(&(location.column as usize))
+            });
             assert!(found, "`{}` in `{}`:\n{problems}", key.name, table.path);
         }
     }
@@ -296,11 +230,7 @@ fn tags_and_settings_must_be_mappings() {
     for key in ["tags", "settings"] {
         let problems = parse(&SMALL.replace("plugin: host }", &format!("plugin: host, {key}: [a] }}")));
         let problems = problems.expect_err("a list");
-        assert_eq!(
-            problems.iter().next().map(|p| p.code),
-            Some(codes::WRONG_TYPE),
-            "{problems}"
-        );
+        assert_eq!(problems.iter().next().map(|p| p.code), Some(codes::WRONG_TYPE), "{problems}");
     }
 }
 
@@ -330,10 +260,6 @@ fn an_empty_file_says_what_a_pipeline_needs() {
     for text in ["", "\n# nothing\n", "---\n", "~"] {
         let problems = parse(text).expect_err("is empty");
         let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
-        assert_eq!(
-            codes,
-            [codes::MISSING_KEY, codes::EMPTY_PIPELINE],
-            "{text:?}: {problems}"
-        );
+        assert_eq!(codes, [codes::MISSING_KEY, codes::EMPTY_PIPELINE], "{text:?}: {problems}");
     }
 }

@@ -9,11 +9,7 @@ use proptest::prelude::*;
 
 fn lanes_by_name(graph: &Graph) -> Vec<Vec<&str>> {
     let name = |node: usize| graph.nodes[node].name.as_str();
-    graph
-        .lanes()
-        .iter()
-        .map(|lane| lane.nodes().map(name).collect())
-        .collect()
+    graph.lanes().iter().map(|lane| lane.nodes().map(name).collect()).collect()
 }
 
 fn lanes_of(text: &str) -> Vec<Vec<String>> {
@@ -90,11 +86,7 @@ sinks: { out: { plugin: p, inputs: [a.late, a, a.dropped] } }
 ",
     );
     let graph = graph(&config);
-    let edges: Vec<_> = graph
-        .edges
-        .iter()
-        .map(|edge| (edge.from, edge.output, edge.to))
-        .collect();
+    let edges: Vec<_> = graph.edges.iter().map(|edge| (edge.from, edge.output, edge.to)).collect();
     let expected = [
         (0, Output::Main, 1),
         (1, Output::Port(1), 2),
@@ -115,10 +107,7 @@ stages: { a: { plugin: p, inputs: [live] }, b: { plugin: p, inputs: [a, log] } }
 sinks: { out: { plugin: p, inputs: [b], delivery: at_least_once }, other: { plugin: p, inputs: [live] } }
 ",
     );
-    assert!(
-        wiring::check(&config, &descriptions(&config)).is_ok(),
-        "both can replay"
-    );
+    assert!(wiring::check(&config, &descriptions(&config)).is_ok(), "both can replay");
     let mut described = descriptions(&config);
     described[0] = Description::source().does(Capability::Acknowledged);
     let problems = wiring::check(&config, &described).expect_err("live cannot");
@@ -141,10 +130,8 @@ sinks: { out: { plugin: p, inputs: [a, c] } }
     )
     .expect_err("has circles");
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    let expected = [
-        "these feed each other in a circle: a -> b -> a",
-        "these feed each other in a circle: c -> c",
-    ];
+    let expected =
+        ["these feed each other in a circle: a -> b -> a", "these feed each other in a circle: c -> c"];
     assert_eq!(messages, expected);
 }
 
@@ -177,35 +164,15 @@ pub(crate) fn pipeline() -> impl Strategy<Value = String> {
         };
         for (stage, picks) in stages.iter().enumerate() {
             let inputs = inputs(&givers, picks);
-            let dead_letter = if stage % 3 == 0 {
-                ", dead_letter: sink0"
-            } else {
-                ""
-            };
-            components.push((
-                Kind::Stage,
-                format!("stage{stage}"),
-                inputs,
-                dead_letter.to_owned(),
-            ));
+            let dead_letter = if stage % 3 == 0 { ", dead_letter: sink0" } else { "" };
+            components.push((Kind::Stage, format!("stage{stage}"), inputs, dead_letter.to_owned()));
             givers.push(format!("stage{stage}"));
         }
         for (sink, (picks, _)) in sinks.iter().enumerate() {
-            components.push((
-                Kind::Sink,
-                format!("sink{sink}"),
-                inputs(&givers, picks),
-                String::new(),
-            ));
+            components.push((Kind::Sink, format!("sink{sink}"), inputs(&givers, picks), String::new()));
         }
-        let taken: Vec<String> = components
-            .iter()
-            .flat_map(|(_, _, inputs, _)| inputs.clone())
-            .collect();
-        let rest: Vec<String> = givers
-            .into_iter()
-            .filter(|giver| !taken.contains(giver))
-            .collect();
+        let taken: Vec<String> = components.iter().flat_map(|(_, _, inputs, _)| inputs.clone()).collect();
+        let rest: Vec<String> = givers.into_iter().filter(|giver| !taken.contains(giver)).collect();
         if !rest.is_empty() {
             components.push((Kind::Sink, "rest".to_owned(), rest, String::new()));
         }
@@ -216,22 +183,14 @@ pub(crate) fn pipeline() -> impl Strategy<Value = String> {
 fn check_lanes(graph: &Graph, lanes: &[Lane]) -> Result<(), TestCaseError> {
     let mut seen: Vec<usize> = lanes.iter().flat_map(Lane::nodes).collect();
     seen.sort_unstable();
-    prop_assert_eq!(
-        &seen,
-        &(0..graph.nodes.len()).collect::<Vec<_>>(),
-        "each node in exactly one lane"
-    );
+    prop_assert_eq!(&seen, &(0..graph.nodes.len()).collect::<Vec<_>>(), "each node in exactly one lane");
     for lane in lanes {
         let run: Vec<usize> = lane.nodes().collect();
         for pair in run.windows(2) {
             let into: Vec<_> = graph.incoming(pair[1]).collect();
             prop_assert_eq!(into.len(), 1, "a fused stage has one way in");
             prop_assert_eq!((into[0].from, into[0].output), (pair[0], Output::Main));
-            prop_assert_eq!(
-                graph.consumers(pair[0], Output::Main).count(),
-                1,
-                "and nobody else takes it"
-            );
+            prop_assert_eq!(graph.consumers(pair[0], Output::Main).count(), 1, "and nobody else takes it");
             prop_assert_eq!(graph.nodes[pair[1]].kind, Kind::Stage);
         }
         // The head has a reason to be one, and so has the end of the run.

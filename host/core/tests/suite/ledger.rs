@@ -15,10 +15,7 @@ impl Dice {
     /// From 0 to `most`.
     fn up_to(&mut self, most: u64) -> u64 {
         // Knuth's MMIX constants.
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % (most + 1)
     }
 }
@@ -33,11 +30,7 @@ fn history(graph: &Graph, described: &[Description], seed: u64) -> Books {
         let kind = graph.nodes[node].kind;
         let mut account = Account {
             carried: dice.up_to(50),
-            input: if kind == Kind::Source {
-                dice.up_to(10_000)
-            } else {
-                arrived[node]
-            },
+            input: if kind == Kind::Source { dice.up_to(10_000) } else { arrived[node] },
             created: dice.up_to(100),
             ..Account::default()
         };
@@ -47,10 +40,7 @@ fn history(graph: &Graph, described: &[Description], seed: u64) -> Books {
             rest -= taken;
             taken
         };
-        account.dropped = vec![
-            ("a".to_owned(), take(&mut dice, 4)),
-            ("b".to_owned(), take(&mut dice, 4)),
-        ];
+        account.dropped = vec![("a".to_owned(), take(&mut dice, 4)), ("b".to_owned(), take(&mut dice, 4))];
         account.rejected = vec![("unfit".to_owned(), take(&mut dice, 8))];
         account.failed = take(&mut dice, 8);
         account.held = take(&mut dice, 8);
@@ -63,27 +53,11 @@ fn history(graph: &Graph, described: &[Description], seed: u64) -> Books {
                 Output::DeadLetter => account.dead_lettered += given,
                 Output::Main | Output::Port(_) => account.output += given,
             }
-            send(
-                &mut dice,
-                graph,
-                described,
-                (node, *output),
-                given,
-                &mut arrived,
-                &mut books,
-            );
+            send(&mut dice, graph, described, (node, *output), given, &mut arrived, &mut books);
         }
         account.output += rest;
         if outputs.contains(&Output::Main) {
-            send(
-                &mut dice,
-                graph,
-                described,
-                (node, Output::Main),
-                rest,
-                &mut arrived,
-                &mut books,
-            );
+            send(&mut dice, graph, described, (node, Output::Main), rest, &mut arrived, &mut books);
         }
         let name = graph.nodes[node].name.clone();
         rows[node] = Some(ComponentRow { name, kind, account });
@@ -115,12 +89,7 @@ fn send(
             from: graph.nodes[node].name.clone(),
             output,
             to: graph.nodes[to].name.clone(),
-            account: EdgeAccount {
-                sent: given,
-                received,
-                queued,
-                discarded,
-            },
+            account: EdgeAccount { sent: given, received, queued, discarded },
         });
     }
 }
@@ -202,27 +171,14 @@ proptest! {
 
 /// generate -> range -> two sinks, one of which failed on some and has a dead letter.
 fn books() -> Books {
-    let row = |name: &str, kind, account| ComponentRow {
-        name: name.to_owned(),
-        kind,
-        account,
-    };
+    let row = |name: &str, kind, account| ComponentRow { name: name.to_owned(), kind, account };
     let edge = |from: &str, output, to: &str, sent, queued| EdgeRow {
         from: from.to_owned(),
         output,
         to: to.to_owned(),
-        account: EdgeAccount {
-            sent,
-            received: sent - queued,
-            queued,
-            discarded: 0,
-        },
+        account: EdgeAccount { sent, received: sent - queued, queued, discarded: 0 },
     };
-    let account = |input, output| Account {
-        input,
-        output,
-        ..Account::default()
-    };
+    let account = |input, output| Account { input, output, ..Account::default() };
     Books {
         components: vec![
             row("generate", Kind::Source, account(1_234_567, 1_234_567)),
@@ -234,14 +190,7 @@ fn books() -> Books {
                     ..account(1_234_567, 1_200_000)
                 },
             ),
-            row(
-                "archive",
-                Kind::Sink,
-                Account {
-                    dead_lettered: 4096,
-                    ..account(1_200_000, 1_195_904)
-                },
-            ),
+            row("archive", Kind::Sink, Account { dead_lettered: 4096, ..account(1_200_000, 1_195_904) }),
             row("screen", Kind::Sink, account(1_199_990, 1_199_990)),
             row("spare", Kind::Sink, account(4096, 4096)),
         ],
@@ -283,26 +232,13 @@ fn who_is_off_is_named() {
     let mut off = books();
     off.components[1].account.output += 1;
     let expected = [
-        Imbalance {
-            who: Who::Component {
-                name: "plausible".to_owned(),
-            },
-            by: -1,
-        },
-        Imbalance {
-            who: Who::Output {
-                name: "plausible".to_owned(),
-            },
-            by: 1,
-        },
+        Imbalance { who: Who::Component { name: "plausible".to_owned() }, by: -1 },
+        Imbalance { who: Who::Output { name: "plausible".to_owned() }, by: 1 },
     ];
     assert_eq!(off.imbalances(), expected);
     let mut stray = books();
     stray.edges[0].to = "nobody".to_owned();
-    assert!(stray.imbalances().iter().any(|i| i.who
-        == Who::Unknown {
-            name: "nobody".to_owned()
-        }));
+    assert!(stray.imbalances().iter().any(|i| i.who == Who::Unknown { name: "nobody".to_owned() }));
 }
 
 /// Both sides of the component's own equation stay equal; only the other side of an edge tells.
@@ -311,20 +247,14 @@ fn a_shift_inside_one_account_is_found_at_its_edges() {
     let who = |shift: fn(&mut Books)| {
         let mut off = books();
         shift(&mut off);
-        off.imbalances()
-            .into_iter()
-            .map(|imbalance| imbalance.who)
-            .collect::<Vec<_>>()
+        off.imbalances().into_iter().map(|imbalance| imbalance.who).collect::<Vec<_>>()
     };
     let name = || "archive".to_owned();
     let dead_letters = who(|books| {
         books.components[2].account.dead_lettered -= 1;
         books.components[2].account.failed += 1;
     });
-    assert!(
-        dead_letters.contains(&Who::DeadLetters { name: name() }),
-        "{dead_letters:?}"
-    );
+    assert!(dead_letters.contains(&Who::DeadLetters { name: name() }), "{dead_letters:?}");
     let input = who(|books| {
         books.components[2].account.input += 1;
         books.components[2].account.output += 1;
@@ -340,10 +270,7 @@ fn a_shift_inside_one_account_is_found_at_its_edges() {
         books.edges[2].account.sent += 1;
         books.edges[2].account.queued += 1;
     });
-    let expected = [Who::FanOut {
-        name: plausible(),
-        output: OutputName::Main,
-    }];
+    let expected = [Who::FanOut { name: plausible(), output: OutputName::Main }];
     assert_eq!(fan_out, expected);
 }
 

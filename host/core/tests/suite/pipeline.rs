@@ -53,17 +53,10 @@ pub(crate) fn good(text: &str) -> Config {
 pub(crate) fn descriptions(config: &Config) -> Vec<Description> {
     let plain = |kind| match kind {
         Kind::Source => Description::source().does(Capability::Replayable),
-        Kind::Stage => Description::stage()
-            .drops("out_of_range")
-            .port("dropped")
-            .port("late"),
+        Kind::Stage => Description::stage().drops("out_of_range").port("dropped").port("late"),
         Kind::Sink => Description::sink(),
     };
-    config
-        .components
-        .iter()
-        .map(|component| plain(component.kind))
-        .collect()
+    config.components.iter().map(|component| plain(component.kind)).collect()
 }
 
 pub(crate) fn graph(config: &Config) -> Graph {
@@ -74,11 +67,7 @@ pub(crate) fn graph(config: &Config) -> Graph {
 pub(crate) fn config_of(components: &[(Kind, String, Vec<String>, String)]) -> String {
     use std::fmt::Write as _;
     let mut text = String::from("version: 1\n");
-    for (section, kind) in [
-        ("sources", Kind::Source),
-        ("stages", Kind::Stage),
-        ("sinks", Kind::Sink),
-    ] {
+    for (section, kind) in [("sources", Kind::Source), ("stages", Kind::Stage), ("sinks", Kind::Sink)] {
         let _ = writeln!(text, "{section}:");
         for (_, name, inputs, more) in components.iter().filter(|(other, ..)| *other == kind) {
             let inputs = match kind {

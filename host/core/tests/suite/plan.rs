@@ -23,15 +23,10 @@ fn steps(old: Option<&str>, new: &str) -> Vec<String> {
     let old = old.map(good).map(|config| (graph(&config), config));
     let new = good(new);
     let new_graph = graph(&new);
-    let made = plan(
-        old.as_ref().map(|(graph, config)| (config, graph)),
-        (&new, &new_graph),
-    );
+    let made = plan(old.as_ref().map(|(graph, config)| (config, graph)), (&new, &new_graph));
     let name = |node: usize| new_graph.nodes[node].name.clone();
-    let old_name = |node: usize| {
-        old.as_ref()
-            .map_or(String::new(), |(graph, _)| graph.nodes[node].name.clone())
-    };
+    let old_name =
+        |node: usize| old.as_ref().map_or(String::new(), |(graph, _)| graph.nodes[node].name.clone());
     let steps = made.steps.iter().map(|step| match *step {
         Step::Start { node } => format!("start {}", name(node)),
         Step::Keep { node, .. } => format!("keep {}", name(node)),
@@ -44,41 +39,21 @@ fn steps(old: Option<&str>, new: &str) -> Vec<String> {
 
 #[test]
 fn a_start_begins_with_sinks() {
-    let expected = [
-        "start screen",
-        "start archive",
-        "start metric",
-        "start plausible",
-        "start host",
-    ];
+    let expected = ["start screen", "start archive", "start metric", "start plausible", "start host"];
     assert_eq!(steps(None, OLD), expected);
 }
 
 #[test]
 fn the_same_config_keeps_everything_wherever_it_is_written() {
-    let moved = OLD
-        .replace("stages:\n", "\n# moved\nstages:\n")
-        .replace("version: 1\n", "");
-    let expected = [
-        "keep screen",
-        "keep archive",
-        "keep metric",
-        "keep plausible",
-        "keep host",
-    ];
+    let moved = OLD.replace("stages:\n", "\n# moved\nstages:\n").replace("version: 1\n", "");
+    let expected = ["keep screen", "keep archive", "keep metric", "keep plausible", "keep host"];
     assert_eq!(steps(Some(OLD), &format!("version: 1\n{moved}")), expected);
 }
 
 #[test]
 fn a_changed_setting_replaces_one_component_and_no_other() {
     let new = OLD.replace("min: 0", "min: 1");
-    let expected = [
-        "keep screen",
-        "keep archive",
-        "keep metric",
-        "replace plausible",
-        "keep host",
-    ];
+    let expected = ["keep screen", "keep archive", "keep metric", "replace plausible", "keep host"];
     assert_eq!(steps(Some(OLD), &new), expected);
 }
 
@@ -87,13 +62,7 @@ fn a_removed_stage_stops_last_and_its_neighbours_are_rewired() {
     let new = OLD
         .replace("  metric: { plugin: convert, inputs: [plausible] }\n", "")
         .replace("[metric]", "[plausible]");
-    let expected = [
-        "rewire screen",
-        "rewire archive",
-        "rewire plausible",
-        "keep host",
-        "stop metric",
-    ];
+    let expected = ["rewire screen", "rewire archive", "rewire plausible", "keep host", "stop metric"];
     assert_eq!(steps(Some(OLD), &new), expected);
 }
 
@@ -104,14 +73,8 @@ version: 1
 sources: { plausible: { plugin: range } }
 sinks: { archive: { plugin: file, inputs: [plausible] } }
 ";
-    let expected = [
-        "rewire archive",
-        "start plausible",
-        "stop host",
-        "stop plausible",
-        "stop metric",
-        "stop screen",
-    ];
+    let expected =
+        ["rewire archive", "start plausible", "stop host", "stop plausible", "stop metric", "stop screen"];
     assert_eq!(steps(Some(OLD), new), expected);
 }
 

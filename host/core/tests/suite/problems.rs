@@ -27,11 +27,7 @@ struct Case {
 }
 
 fn case(code: Code, text: impl Into<String>) -> Case {
-    Case {
-        code,
-        text: text.into(),
-        descriptions,
-    }
+    Case { code, text: text.into(), descriptions }
 }
 
 fn with(code: Code, from: &str, to: &str) -> Case {
@@ -41,42 +37,18 @@ fn with(code: Code, from: &str, to: &str) -> Case {
 
 fn settings_cases() -> Vec<Case> {
     vec![
-        with(
-            codes::BAD_DURATION,
-            "inputs: [host]",
-            "inputs: [host], deadline: 5 sec",
-        ),
+        with(codes::BAD_DURATION, "inputs: [host]", "inputs: [host], deadline: 5 sec"),
         with(codes::BAD_SIZE, "inputs: [host]", "inputs: [host], buffer: 64"),
-        with(
-            codes::BAD_VALUE,
-            "inputs: [host]",
-            "inputs: [host], on_failure: isolated",
-        ),
-        with(
-            codes::BAD_SUBSTITUTION,
-            "out/readings.ndjson",
-            "\"${OUT DIR}/readings.ndjson\"",
-        ),
-        with(
-            codes::UNSET_VARIABLE,
-            "out/readings.ndjson",
-            "\"${OUT_DIR}/readings.ndjson\"",
-        ),
-        with(
-            codes::UNREADABLE,
-            "out/readings.ndjson",
-            "\"${file:/run/secrets/path}\"",
-        ),
+        with(codes::BAD_VALUE, "inputs: [host]", "inputs: [host], on_failure: isolated"),
+        with(codes::BAD_SUBSTITUTION, "out/readings.ndjson", "\"${OUT DIR}/readings.ndjson\""),
+        with(codes::UNSET_VARIABLE, "out/readings.ndjson", "\"${OUT_DIR}/readings.ndjson\""),
+        with(codes::UNREADABLE, "out/readings.ndjson", "\"${file:/run/secrets/path}\""),
         with(
             codes::TOO_MUCH,
             "path: out/readings.ndjson",
             "a: \"${file:/run/big}\", b: \"${file:/run/big}\"",
         ),
-        with(
-            codes::OPEN_SOCKET,
-            "sources:",
-            "control: { mode: 0o666 }\nsources:\n  spare: {}",
-        ),
+        with(codes::OPEN_SOCKET, "sources:", "control: { mode: 0o666 }\nsources:\n  spare: {}"),
         with(codes::WRONG_TYPE, "inputs: [host]", "inputs: host"),
     ]
 }
@@ -87,17 +59,10 @@ fn shape_cases() -> Vec<Case> {
         with(codes::BAD_INPUT, "[plausible]", "[plausible.]"),
         with(codes::BAD_KEY, "  host: {", "  [host]: {"),
         with(codes::BAD_NAME, "  host: {", "  host.1: {"),
-        with(
-            codes::BAD_PLUGIN,
-            "plugin: range",
-            "plugin: libcardcage_stage_range.so/",
-        ),
+        with(codes::BAD_PLUGIN, "plugin: range", "plugin: libcardcage_stage_range.so/"),
         with(codes::DUPLICATE_KEY, "min: -50", "max: -50"),
         with(codes::DUPLICATE_NAME, "  archive: {", "  host: {"),
-        case(
-            codes::EMPTY_PIPELINE,
-            "version: 1\nsources:\n  host: { plugin: host }\nsinks:\n",
-        ),
+        case(codes::EMPTY_PIPELINE, "version: 1\nsources:\n  host: { plugin: host }\nsinks:\n"),
         with(codes::MISSING_KEY, "plugin: range, ", ""),
         case(
             codes::RECURSIVE_ALIAS,
@@ -115,45 +80,18 @@ fn shape_cases() -> Vec<Case> {
 
 fn wiring_cases() -> Vec<Case> {
     vec![
-        with(
-            codes::BAD_DEAD_LETTER,
-            "inputs: [host]",
-            "inputs: [host], dead_letter: host",
-        ),
+        with(codes::BAD_DEAD_LETTER, "inputs: [host]", "inputs: [host], dead_letter: host"),
         with(codes::CYCLE, "inputs: [host]", "inputs: [host, smooth]").and("sinks:", SMOOTH),
         with(codes::NO_INPUTS, "inputs: [host], ", "").and("sinks:", TAKES_HOST),
-        with(
-            codes::SINK_AS_INPUT,
-            "sinks:",
-            "sinks:\n  screen: { plugin: stdout, inputs: [archive] }",
-        ),
-        with(
-            codes::SOURCE_WITH_INPUTS,
-            "plugin: host,",
-            "plugin: host, inputs: [plausible],",
-        ),
+        with(codes::SINK_AS_INPUT, "sinks:", "sinks:\n  screen: { plugin: stdout, inputs: [archive] }"),
+        with(codes::SOURCE_WITH_INPUTS, "plugin: host,", "plugin: host, inputs: [plausible],"),
         with(codes::UNKNOWN_INPUT, "inputs: [host]", "inputs: [hots]"),
-        with(
-            codes::UNUSED_OUTPUT,
-            "inputs: [plausible]",
-            "inputs: [plausible.dropped]",
-        ),
-        with(
-            codes::UNKNOWN_PORT,
-            "sinks:",
-            "sinks:\n  bad: { plugin: file, inputs: [plausible.droped] }",
-        ),
-        Case {
-            descriptions: |_| vec![],
-            ..case(codes::DESCRIPTION_MISSING, GOOD)
-        },
+        with(codes::UNUSED_OUTPUT, "inputs: [plausible]", "inputs: [plausible.dropped]"),
+        with(codes::UNKNOWN_PORT, "sinks:", "sinks:\n  bad: { plugin: file, inputs: [plausible.droped] }"),
+        Case { descriptions: |_| vec![], ..case(codes::DESCRIPTION_MISSING, GOOD) },
         Case {
             descriptions: |_| vec![Description::source(), Description::stage(), Description::sink()],
-            ..with(
-                codes::NOT_REPLAYABLE,
-                "plugin: file,",
-                "plugin: file, delivery: at_least_once,",
-            )
+            ..with(codes::NOT_REPLAYABLE, "plugin: file,", "plugin: file, delivery: at_least_once,")
         },
         Case {
             descriptions: |_| vec![Description::source(), Description::sink(), Description::sink()],
@@ -184,10 +122,7 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    [settings_cases(), shape_cases(), wiring_cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [settings_cases(), shape_cases(), wiring_cases()].into_iter().flatten().collect()
 }
 
 #[test]
@@ -201,12 +136,7 @@ fn each_code_reads_well() {
     for case in cases() {
         let problems = case.problems();
         let found: Vec<Code> = problems.iter().map(|problem| problem.code).collect();
-        assert!(
-            found.contains(&case.code),
-            "{}: found {found:?}\n{}",
-            case.code,
-            case.text
-        );
+        assert!(found.contains(&case.code), "{}: found {found:?}\n{}", case.code, case.text);
         insta::assert_snapshot!(case.code.0, problems.render());
     }
 }
@@ -226,12 +156,7 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
         .replace("version: 1\n", "");
     let problems = parse(&text).expect_err("has four mistakes");
     let codes: Vec<Code> = problems.iter().map(|problem| problem.code).collect();
-    let expected = [
-        codes::MISSING_KEY,
-        codes::UNKNOWN_KEY,
-        codes::UNKNOWN_INPUT,
-        codes::BAD_SIZE,
-    ];
+    let expected = [codes::MISSING_KEY, codes::UNKNOWN_KEY, codes::UNKNOWN_INPUT, codes::BAD_SIZE];
     assert_eq!(codes, expected, "{problems}");
 }
 
@@ -252,9 +177,7 @@ fn json_has_code_place_and_help() {
 
 #[test]
 fn problems_beyond_the_bound_are_counted() {
-    let many: Diagnostics = (0..1500)
-        .map(|n| Diagnostic::error(codes::BAD_VALUE, format!("{n}")))
-        .collect();
+    let many: Diagnostics = (0..1500).map(|n| Diagnostic::error(codes::BAD_VALUE, format!("{n}"))).collect();
     assert_eq!(many.len(), 1000);
     assert_eq!(many.count(Severity::Error), 1500);
     assert!(many.render().ends_with("... and 500 more\n"));
@@ -262,15 +185,9 @@ fn problems_beyond_the_bound_are_counted() {
 
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
-    let location = Location {
-        file: "a\u{1b}[2J.yaml".to_owned(),
-        line: 1,
-        column: 1,
-        end_column: 2,
-    };
-    let mut problems: Diagnostics = Diagnostic::error(codes::BAD_VALUE, "\u{1b}]0;x\u{7}")
-        .at(location)
-        .into();
+    let location = Location { file: "a\u{1b}[2J.yaml".to_owned(), line: 1, column: 1, end_column: 2 };
+    let mut problems: Diagnostics =
+        Diagnostic::error(codes::BAD_VALUE, "\u{1b}]0;x\u{7}").at(location).into();
     problems.quote("a\u{1b}[2J.yaml", "\u{1b}[31mred\u{9b}");
     let text = problems.render();
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
@@ -279,15 +196,8 @@ fn control_characters_do_not_reach_the_terminal() {
 #[test]
 fn a_long_line_is_cut_around_the_problem() {
     let line = format!("{}: {}", "k".repeat(300), "v".repeat(300));
-    let location = Location {
-        file: "f".to_owned(),
-        line: 1,
-        column: 303,
-        end_column: 603,
-    };
-    let mut problems: Diagnostics = Diagnostic::error(codes::BAD_VALUE, "too long")
-        .at(location)
-        .into();
+    let location = Location { file: "f".to_owned(), line: 1, column: 303, end_column: 603 };
+    let mut problems: Diagnostics = Diagnostic::error(codes::BAD_VALUE, "too long").at(location).into();
     problems.quote("f", &line);
     insta::assert_snapshot!("a-long-line", problems.render());
 }

@@ -114,11 +114,7 @@ fn quoted_and_block_scalars_are_text() {
 #[test]
 fn places_count_characters_from_one() {
     let (node, _) = read("grüße: { 'k€y': wert }\nlist:\n  - a\n  - >\n    folded\n    text\n");
-    let Some(Node {
-        value: Value::Mapping(top),
-        ..
-    }) = node
-    else {
+    let Some(Node { value: Value::Mapping(top), .. }) = node else {
         panic!("a mapping");
     };
     let place = |span: yaml::Span| (span.line, span.column, span.end_column);
@@ -132,11 +128,7 @@ fn places_count_characters_from_one() {
         panic!("a list");
     };
     assert_eq!(place(items[0].span), (3, 5, 6));
-    assert_eq!(
-        (items[1].span.line, items[1].span.column),
-        (5, 5),
-        "a block begins with its text"
-    );
+    assert_eq!((items[1].span.line, items[1].span.column), (5, 5), "a block begins with its text");
 }
 
 #[test]
@@ -157,20 +149,14 @@ fn an_alias_stands_for_its_anchor_and_a_bomb_is_refused() {
     let mut bomb = String::from("a0: &a0 lol\n");
     for level in 1..40 {
         let below = level - 1;
-        let _ = writeln!(
-            bomb,
-            "a{level}: &a{level} [*a{below}, *a{below}, *a{below}, *a{below}]"
-        );
+        let _ = writeln!(bomb, "a{level}: &a{level} [*a{below}, *a{below}, *a{below}, *a{below}]");
     }
     assert_eq!(read(&bomb), (None, vec![codes::TOO_LARGE]));
 }
 
 #[test]
 fn aliases_of_a_long_text_are_refused() {
-    let text = format!(
-        "a: &x {}\nb: [*x, *x, *x]\n",
-        "long ".repeat(yaml::ALIASED_MAX_BYTES / 15)
-    );
+    let text = format!("a: &x {}\nb: [*x, *x, *x]\n", "long ".repeat(yaml::ALIASED_MAX_BYTES / 15));
     assert_eq!(read(&text), (None, vec![codes::TOO_LARGE]));
 }
 
@@ -186,16 +172,10 @@ fn nested_anchors_do_not_multiply_the_tree() {
 
 #[test]
 fn what_is_too_large_or_too_deep_is_refused() {
-    assert_eq!(
-        read(&"x".repeat(yaml::TEXT_MAX_BYTES + 1)),
-        (None, vec![codes::TOO_LARGE])
-    );
+    assert_eq!(read(&"x".repeat(yaml::TEXT_MAX_BYTES + 1)), (None, vec![codes::TOO_LARGE]));
     assert_eq!(read(&"[".repeat(100_000)), (None, vec![codes::TOO_LARGE]));
     assert_eq!(read(&"- ".repeat(100_000)), (None, vec![codes::TOO_LARGE]));
-    assert_eq!(
-        read(&format!("[{}]", "1,".repeat(yaml::NODES_MAX + 1))),
-        (None, vec![codes::TOO_LARGE])
-    );
+    assert_eq!(read(&format!("[{}]", "1,".repeat(yaml::NODES_MAX + 1))), (None, vec![codes::TOO_LARGE]));
 }
 
 #[test]
@@ -203,11 +183,7 @@ fn a_tab_as_indentation_says_so() {
     let mut problems = Diagnostics::new();
     yaml::parse(FILE, "a:\n\tb: 1\n", &mut problems);
     let help = problems.iter().find_map(|problem| problem.help.clone());
-    assert_eq!(
-        help.as_deref(),
-        Some("indent with spaces: YAML takes no tabs there"),
-        "{problems}"
-    );
+    assert_eq!(help.as_deref(), Some("indent with spaces: YAML takes no tabs there"), "{problems}");
 }
 
 const SEED: &str = "
@@ -296,9 +272,7 @@ fn value() -> impl Strategy<Value = serde_yaml::Value> {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(serde_yaml::Value::Sequence),
             proptest::collection::btree_map("[a-z][a-z_]{0,8}", inner, 0..5).prop_map(|entries| {
-                let entries = entries
-                    .into_iter()
-                    .map(|(key, value)| (serde_yaml::Value::from(key), value));
+                let entries = entries.into_iter().map(|(key, value)| (serde_yaml::Value::from(key), value));
                 serde_yaml::Value::Mapping(entries.collect())
             }),
         ]

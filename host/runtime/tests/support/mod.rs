@@ -41,31 +41,19 @@ pub(crate) fn start(yaml: &str, types: &[Type]) -> Result<(Pipeline, Duration), 
         .map(|component| {
             let found = types.iter().find(|of| of.plugin == component.plugin.name);
             let handle = handle(found.unwrap_or_else(|| panic!("no type for `{}`", component.plugin.name)));
-            let description = handle
-                .describe(&component.settings)
-                .unwrap_or_else(|error| panic!("{error}"));
-            Part {
-                config: component.clone(),
-                handle,
-                description,
-            }
+            let description = handle.describe(&component.settings).unwrap_or_else(|error| panic!("{error}"));
+            Part { config: component.clone(), handle, description }
         })
         .collect();
     let descriptions: Vec<_> = parts.iter().map(|part| part.description.clone()).collect();
     let graph = wiring::check(&config, &descriptions).unwrap_or_else(|problems| panic!("{problems}"));
-    let limits = DictionaryLimits {
-        sensors: 1000,
-        units: 100,
-    };
+    let limits = DictionaryLimits { sensors: 1000, units: 100 };
     let environment = Arc::new(Environment::new(
         Arc::new(Dictionary::new(limits)),
         Arc::new(Cancel::default()),
         std::env::temp_dir(),
     ));
-    Ok((
-        Pipeline::start(graph, parts, &environment)?,
-        config.checkpoint_every,
-    ))
+    Ok((Pipeline::start(graph, parts, &environment)?, config.checkpoint_every))
 }
 
 /// Runs the pipeline to its end.
@@ -81,10 +69,7 @@ fn handle(of: &Type) -> ComponentTypeHandle {
         kind: functions.kind(),
         name: of.plugin.to_owned(),
         description: String::new(),
-        capabilities: Capabilities {
-            does: of.does.iter().copied().collect(),
-            ..Capabilities::default()
-        },
+        capabilities: Capabilities { does: of.does.iter().copied().collect(), ..Capabilities::default() },
         permissions: Permissions::default(),
         metrics: Vec::new(),
         probe: Probe::None("a test".to_owned()),

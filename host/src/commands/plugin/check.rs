@@ -22,11 +22,7 @@ pub(super) fn run(file: &Path, deadline: Duration, format: Format) -> Answer {
         Format::Json => text::json(&report),
         Format::Text => render(&report),
     };
-    Answer {
-        text,
-        refused,
-        ..Answer::default()
-    }
+    Answer { text, refused, ..Answer::default() }
 }
 
 #[derive(Serialize)]
@@ -72,10 +68,7 @@ fn climb(file: &Path, deadline: Duration) -> Report {
     let (candidate, vetted) = match looked {
         Ok(candidate) => {
             stopwatch.begin(Rung::Vetting);
-            let vetting = Vetting {
-                cache: None,
-                deadline,
-            };
+            let vetting = Vetting { cache: None, deadline };
             let vetted = vetting.vet(&candidate, &mut libraries);
             (Some(candidate), vetted.map(|vetted| Some(vetted.verdict)))
         }
@@ -127,11 +120,7 @@ fn rungs(
             note: note(rung, result, candidate, verdict, &unprobed),
         }
     };
-    Rung::OF_A_PLUGIN
-        .into_iter()
-        .chain([Rung::Wiring])
-        .map(report)
-        .collect()
+    Rung::OF_A_PLUGIN.into_iter().chain([Rung::Wiring]).map(report).collect()
 }
 
 /// `NAME: reason` for each type that asks not to be probed.
@@ -155,9 +144,9 @@ fn note(
 ) -> String {
     match (rung, result) {
         (_, Outcome::Refused | Outcome::NotReached) => String::new(),
-        (Rung::File, _) => candidate.map_or_else(String::new, |candidate| {
-            format!("blake3 {}", candidate.copy.hash())
-        }),
+        (Rung::File, _) => {
+            candidate.map_or_else(String::new, |candidate| format!("blake3 {}", candidate.copy.hash()))
+        }
         (Rung::Manifest, _) => candidate.map_or_else(String::new, |candidate| {
             let manifest = &candidate.manifest;
             let types: Vec<String> = manifest
@@ -176,11 +165,7 @@ fn note(
                 });
                 calls.sum()
             });
-            let mut parts = if calls > 0 {
-                vec![format!("{calls} calls")]
-            } else {
-                Vec::new()
-            };
+            let mut parts = if calls > 0 { vec![format!("{calls} calls")] } else { Vec::new() };
             parts.extend(unprobed.iter().cloned());
             parts.join("; ")
         }
@@ -199,13 +184,8 @@ fn render(report: &Report) -> String {
             Outcome::NotReached => "not reached",
             Outcome::NotHere => "not here",
         };
-        let time = rung
-            .micros
-            .map_or_else(String::new, |micros| text::millis(Duration::from_micros(micros)));
-        let line = format!(
-            "  {:>2} {:<9} {result:<11} {time:>10}  {}",
-            rung.rung, rung.name, rung.note
-        );
+        let time = rung.micros.map_or_else(String::new, |micros| text::millis(Duration::from_micros(micros)));
+        let line = format!("  {:>2} {:<9} {result:<11} {time:>10}  {}", rung.rung, rung.name, rung.note);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }

@@ -29,11 +29,7 @@ pub(super) fn run(plugin: &Path, directory: Option<PathBuf>, format: Format) -> 
         Format::Json => text::json(&serde_json::json!({ "plugins": shown })),
         Format::Text => shown.iter().map(render).collect::<Vec<_>>().join("\n"),
     };
-    Answer {
-        text,
-        refused,
-        ..Answer::default()
-    }
+    Answer { text, refused, ..Answer::default() }
 }
 
 #[derive(Serialize)]
@@ -58,12 +54,7 @@ fn look(file: PathBuf, libraries: &mut SystemLibraries) -> Shown {
         }
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
-    Shown {
-        file,
-        manifest: looked.ok().map(|candidate| candidate.manifest),
-        schemas,
-        refusal,
-    }
+    Shown { file, manifest: looked.ok().map(|candidate| candidate.manifest), schemas, refusal }
 }
 
 /// A path as it is; for a name, the file of the highest version for each kind (a source and a sink may share a name);
@@ -91,19 +82,10 @@ fn files_of(plugin: &Path, directory: Option<PathBuf>) -> Result<Vec<PathBuf>, S
         files.dedup();
         return Ok(files);
     }
-    let near = nearest(
-        name,
-        catalogue.plugins().map(|(_, manifest)| manifest.name.as_str()),
-    )
-    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    let folders: Vec<String> = directories
-        .iter()
-        .map(|folder| folder.display().to_string())
-        .collect();
-    Err(format!(
-        "there is no file and no plugin `{wanted}` in {}{near}\n",
-        folders.join(", ")
-    ))
+    let near = nearest(name, catalogue.plugins().map(|(_, manifest)| manifest.name.as_str()))
+        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let folders: Vec<String> = directories.iter().map(|folder| folder.display().to_string()).collect();
+    Err(format!("there is no file and no plugin `{wanted}` in {}{near}\n", folders.join(", ")))
 }
 
 fn render(shown: &Shown) -> String {
@@ -111,11 +93,7 @@ fn render(shown: &Shown) -> String {
     if let Some(manifest) = &shown.manifest {
         let build = &manifest.build;
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{} {}  {}",
-            manifest.name, manifest.version, manifest.description
-        );
+        let _ = writeln!(text, "{} {}  {}", manifest.name, manifest.version, manifest.description);
         let mut facts = vec![
             vec!["file".to_owned(), shown.file.display().to_string()],
             vec![
@@ -151,22 +129,8 @@ fn component_text(component: &ComponentManifest, schema: Option<&Value>) -> Stri
             facts.push(vec![name.to_owned(), words.join(", ")]);
         }
     };
-    fact(
-        "does",
-        capabilities
-            .does
-            .iter()
-            .map(|one| one.name().to_owned())
-            .collect(),
-    );
-    fact(
-        "writes",
-        capabilities
-            .writes
-            .iter()
-            .map(|field| format!("{field:?}").to_lowercase())
-            .collect(),
-    );
+    fact("does", capabilities.does.iter().map(|one| one.name().to_owned()).collect());
+    fact("writes", capabilities.writes.iter().map(|field| format!("{field:?}").to_lowercase()).collect());
     if capabilities.threads > 0 {
         fact("threads", vec![capabilities.threads.to_string()]);
     }
@@ -187,12 +151,7 @@ fn component_text(component: &ComponentManifest, schema: Option<&Value>) -> Stri
 
 fn metric_row(metric: &MetricDeclaration) -> Vec<String> {
     let kind = format!("{:?}", metric.kind).to_lowercase();
-    vec![
-        metric.name.clone(),
-        kind,
-        metric.unit.clone(),
-        metric.help.clone(),
-    ]
+    vec![metric.name.clone(), kind, metric.unit.clone(), metric.help.clone()]
 }
 
 fn settings_text(schema: &Value) -> String {
@@ -211,10 +170,7 @@ fn settings_text(schema: &Value) -> String {
                 None | Some(Value::Null) => "optional".to_owned(),
                 Some(default) => format!("default {default}"),
             };
-            let about = property
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
             let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
             vec![name.clone(), type_words(schema, property, 0), default, about]
         })
@@ -234,10 +190,8 @@ fn type_words(root: &Value, schema: &Value, depth: usize) -> String {
     if depth > DEPTH_MAX {
         return "…".to_owned();
     }
-    if let Some(target) = schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|name| root.pointer(name.strip_prefix('#')?))
+    if let Some(target) =
+        schema.get("$ref").and_then(Value::as_str).and_then(|name| root.pointer(name.strip_prefix('#')?))
     {
         return inner(target);
     }
@@ -252,21 +206,15 @@ fn type_words(root: &Value, schema: &Value, depth: usize) -> String {
         return words.join(" | ");
     }
     if let Some(options) = list("oneOf").or_else(|| list("anyOf")) {
-        let mut words: Vec<String> = options
-            .iter()
-            .map(inner)
-            .filter(|word| word != "nothing")
-            .collect();
+        let mut words: Vec<String> = options.iter().map(inner).filter(|word| word != "nothing").collect();
         words.dedup();
         return words.join(" | ");
     }
     let names: Vec<&str> = match schema.get("type") {
         Some(Value::String(name)) => vec![name],
-        Some(Value::Array(names)) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .filter(|name| *name != "null")
-            .collect(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect()
+        }
         _ => return "anything".to_owned(),
     };
     let words: Vec<String> = names

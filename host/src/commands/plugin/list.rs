@@ -21,17 +21,9 @@ pub(super) fn directories(asked: Option<PathBuf>) -> Vec<PathBuf> {
     let Ok(Document { folder, config }) = document::read(None) else {
         return default_directories();
     };
-    let named: Vec<PathBuf> = config
-        .plugins
-        .directories
-        .iter()
-        .map(|directory| folder.join(directory))
-        .collect();
-    if named.is_empty() {
-        default_directories()
-    } else {
-        named
-    }
+    let named: Vec<PathBuf> =
+        config.plugins.directories.iter().map(|directory| folder.join(directory)).collect();
+    if named.is_empty() { default_directories() } else { named }
 }
 
 /// Lists plugins and refused files. A refused file is no failure: nothing uses it.
@@ -39,24 +31,15 @@ pub(super) fn run(directory: Option<PathBuf>, format: Format) -> Answer {
     let directories = directories(directory);
     let catalogue = Catalogue::scan(&directories, Vetting::default());
     let listing = Listing {
-        directories: directories
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect(),
-        plugins: catalogue
-            .plugins()
-            .map(|(file, manifest)| Listed { file, manifest })
-            .collect(),
+        directories: directories.iter().map(|folder| folder.display().to_string()).collect(),
+        plugins: catalogue.plugins().map(|(file, manifest)| Listed { file, manifest }).collect(),
         refused: catalogue.refused(),
     };
     let text = match format {
         Format::Json => text::json(&listing),
         Format::Text => render(&listing),
     };
-    Answer {
-        text,
-        ..Answer::default()
-    }
+    Answer { text, ..Answer::default() }
 }
 
 #[derive(Serialize)]
@@ -74,11 +57,7 @@ struct Listed<'a> {
 }
 
 fn render(listing: &Listing<'_>) -> String {
-    let mut rows = vec![
-        ["PLUGIN", "VERSION", "KIND", "TYPE", "DESCRIPTION"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![["PLUGIN", "VERSION", "KIND", "TYPE", "DESCRIPTION"].map(str::to_owned).to_vec()];
     for Listed { manifest, .. } in &listing.plugins {
         for (at, component) in manifest.components.iter().enumerate() {
             let first = |cell: &str| if at == 0 { cell.to_owned() } else { String::new() };
@@ -109,11 +88,7 @@ fn render(listing: &Listing<'_>) -> String {
             .iter()
             .map(|refusal| {
                 let found = refusal.found.lines().next().unwrap_or_default().to_owned();
-                vec![
-                    refusal.file.display().to_string(),
-                    refusal.code.to_string(),
-                    found,
-                ]
+                vec![refusal.file.display().to_string(), refusal.code.to_string(), found]
             })
             .collect();
         text.push_str(&text::table("  ", &rows));

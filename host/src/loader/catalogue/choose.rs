@@ -25,19 +25,12 @@ pub(super) fn choose(
         return Err(LoadError::unknown(catalogue, wanted));
     }
     // Libraries of different kinds may share a name (the source `file`, the sink `file`): the section says which.
-    let of_kind: Vec<_> = named
-        .iter()
-        .copied()
-        .filter(|(_, plugin)| offers(plugin, kind))
-        .collect();
+    let of_kind: Vec<_> = named.iter().copied().filter(|(_, plugin)| offers(plugin, kind)).collect();
     let named = if of_kind.is_empty() { named } else { of_kind };
     let chosen = named
         .iter()
         .filter(|(_, plugin)| {
-            wanted
-                .version
-                .as_ref()
-                .is_none_or(|version| *version == plugin.manifest.version)
+            wanted.version.as_ref().is_none_or(|version| *version == plugin.manifest.version)
         })
         .max_by_key(|(_, plugin)| version_key(&plugin.manifest.version));
     let Some((index, plugin)) = chosen else {
@@ -47,11 +40,7 @@ pub(super) fn choose(
 }
 
 fn offers(plugin: &Candidate, kind: Kind) -> bool {
-    plugin
-        .manifest
-        .components
-        .iter()
-        .any(|component| component.kind == kind)
+    plugin.manifest.components.iter().any(|component| component.kind == kind)
 }
 
 /// Orders versions; one that is none never got this far.
@@ -62,21 +51,12 @@ pub(super) fn version_key(version: &str) -> [u32; 3] {
 /// The named type, else the one with the plugin's name, else the only one of the kind.
 fn type_of(plugin: &Candidate, kind: Kind, wanted: &PluginRef) -> Result<usize, LoadError> {
     let types = &plugin.manifest.components;
-    let of_kind: Vec<usize> = (0..types.len())
-        .filter(|index| types[*index].kind == kind)
-        .collect();
+    let of_kind: Vec<usize> = (0..types.len()).filter(|index| types[*index].kind == kind).collect();
     let find = |name: &str| of_kind.iter().copied().find(|index| types[*index].name == name);
     let has = || {
-        let all: Vec<String> = types
-            .iter()
-            .map(|component| format!("{} `{}`", component.kind, component.name))
-            .collect();
-        format!(
-            "{} {} has {}",
-            plugin.manifest.name,
-            plugin.manifest.version,
-            all.join(", ")
-        )
+        let all: Vec<String> =
+            types.iter().map(|component| format!("{} `{}`", component.kind, component.name)).collect();
+        format!("{} {} has {}", plugin.manifest.name, plugin.manifest.version, all.join(", "))
     };
     let Some(name) = &wanted.type_name else {
         return match (find(&wanted.name), of_kind.as_slice()) {
@@ -106,10 +86,7 @@ fn type_of(plugin: &Candidate, kind: Kind, wanted: &PluginRef) -> Result<usize, 
 }
 
 fn unknown_version(wanted: &PluginRef, named: &[(usize, &Candidate)]) -> LoadError {
-    let mut versions: Vec<&str> = named
-        .iter()
-        .map(|(_, plugin)| plugin.manifest.version.as_str())
-        .collect();
+    let mut versions: Vec<&str> = named.iter().map(|(_, plugin)| plugin.manifest.version.as_str()).collect();
     versions.sort_by_key(|version| version_key(version));
     LoadError::Unknown {
         code: "plugin.unknown-version",

@@ -29,11 +29,8 @@ pub(crate) enum LoadError {
 impl LoadError {
     /// No plugin of this name.
     pub(super) fn unknown(catalogue: &Catalogue, wanted: &PluginRef) -> Self {
-        let mut names: Vec<&str> = catalogue
-            .plugins
-            .iter()
-            .map(|plugin| plugin.manifest.name.as_str())
-            .collect();
+        let mut names: Vec<&str> =
+            catalogue.plugins.iter().map(|plugin| plugin.manifest.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         let mut help = String::new();
@@ -45,10 +42,6 @@ impl LoadError {
             [] => write!(help, "no plugin at all was found in {}", catalogue.folders()),
             names => write!(help, "found in {}: {}", catalogue.folders(), names.join(", ")),
         };
-        Self::Unknown {
-            code: "plugin.unknown",
-            found: format!("there is no plugin `{}`", wanted.name),
-            help,
-        }
+        Self::Unknown { code: "plugin.unknown", found: format!("there is no plugin `{}`", wanted.name), help }
     }
 }

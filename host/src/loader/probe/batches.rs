@@ -8,25 +8,10 @@ use cardcage_runtime::{Batch, Dictionary};
 /// Every probe batch with its name, the ordinary ones first.
 pub(crate) fn all(dictionary: &Dictionary) -> Vec<(&'static str, Vec<Record>)> {
     let record = maker(dictionary);
-    let plain = |count: u32| {
-        (0..count)
-            .map(|n| record(n, f64::from(n) * 0.25))
-            .collect::<Vec<_>>()
-    };
-    let valued = |values: &[f64]| {
-        (0..)
-            .zip(values)
-            .map(|(n, value)| record(n, *value))
-            .collect::<Vec<_>>()
-    };
+    let plain = |count: u32| (0..count).map(|n| record(n, f64::from(n) * 0.25)).collect::<Vec<_>>();
+    let valued = |values: &[f64]| (0..).zip(values).map(|(n, value)| record(n, *value)).collect::<Vec<_>>();
     let timed = |times: &[i64]| {
-        (0..)
-            .zip(times)
-            .map(|(n, time)| Record {
-                timestamp_ns: *time,
-                ..record(n, 1.0)
-            })
-            .collect::<Vec<_>>()
+        (0..).zip(times).map(|(n, time)| Record { timestamp_ns: *time, ..record(n, 1.0) }).collect::<Vec<_>>()
     };
     let flagged = Quality::FLAGS
         .iter()
@@ -41,18 +26,9 @@ pub(crate) fn all(dictionary: &Dictionary) -> Vec<(&'static str, Vec<Record>)> {
         ("an empty batch", Vec::new()),
         ("one record", plain(1)),
         ("a full batch", plain(super::PROBE_RECORDS)),
-        (
-            "NaN and infinities",
-            valued(&[f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY]),
-        ),
-        (
-            "extreme values",
-            valued(&[f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, f64::EPSILON]),
-        ),
-        (
-            "extreme times",
-            timed(&[i64::MIN, -1, 0, 1, i64::MAX, i64::MAX - 1]),
-        ),
+        ("NaN and infinities", valued(&[f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY])),
+        ("extreme values", valued(&[f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, f64::EPSILON])),
+        ("extreme times", timed(&[i64::MIN, -1, 0, 1, i64::MAX, i64::MAX - 1])),
         ("every quality flag", flagged),
         ("an empty batch after others", Vec::new()),
     ]

@@ -15,13 +15,7 @@ const MORE_MAX: u32 = 1_000;
 /// The fields of a record as bits; those that the stage may write are left out.
 type Kept = [Option<u64>; 5];
 
-const FIELDS: [Field; 5] = [
-    Field::Timestamp,
-    Field::Value,
-    Field::Sensor,
-    Field::Unit,
-    Field::Quality,
-];
+const FIELDS: [Field; 5] = [Field::Timestamp, Field::Value, Field::Sensor, Field::Unit, Field::Quality];
 
 impl Trial<'_> {
     pub(super) fn stage(&mut self) -> Climbed<()> {
@@ -41,12 +35,7 @@ impl Trial<'_> {
         let mut stage = self.open_stage()?;
         let mut outputs = StageOutputs {
             main: Batch::new(PROBE_RECORDS),
-            ports: self
-                .description
-                .ports
-                .iter()
-                .map(|_| Some(Batch::new(PROBE_RECORDS)))
-                .collect(),
+            ports: self.description.ports.iter().map(|_| Some(Batch::new(PROBE_RECORDS))).collect(),
         };
         let mut books = Books::default();
         for (name, records) in batches::all(&self.environment.dictionary) {
@@ -59,32 +48,22 @@ impl Trial<'_> {
             self.balanced(&books, stage.counted().held, name)?;
         }
         if self.description.tick_every_ns.is_some() {
-            self.until_done(
-                &mut stage,
-                &mut outputs,
-                &mut books,
-                "a tick",
-                |stage, outputs| stage.tick(outputs, now_ns()),
-            )?;
+            self.until_done(&mut stage, &mut outputs, &mut books, "a tick", |stage, outputs| {
+                stage.tick(outputs, now_ns())
+            })?;
             self.balanced(&books, stage.counted().held, "a tick")?;
         }
         self.state_round_trip(&mut stage)?;
-        self.until_done(
-            &mut stage,
-            &mut outputs,
-            &mut books,
-            "the end",
-            |stage, outputs| stage.finish(outputs, now_ns()),
-        )?;
+        self.until_done(&mut stage, &mut outputs, &mut books, "the end", |stage, outputs| {
+            stage.finish(outputs, now_ns())
+        })?;
         self.balanced(&books, stage.counted().held, "the end")?;
         if stage.counted().held > 0 {
             let found = format!("it still holds {} records after `finish`", stage.counted().held);
             return Err(self.no("held", found, "nothing held after `finish`"));
         }
         self.only_declared_fields(&books)?;
-        stage
-            .close(now_ns())
-            .map_err(|error| self.call_error(&error, "an open instance"))?;
+        stage.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
         Ok(books.came_out.iter().map(bits).collect())
     }
 
@@ -143,19 +122,13 @@ impl Trial<'_> {
 
     /// A snapshot must be taken up by a fresh instance of the same version.
     fn state_round_trip(&self, stage: &mut StageInstance) -> Climbed<()> {
-        let saved = stage
-            .snapshot()
-            .map_err(|error| self.call_error(&error, "what it has seen"))?;
+        let saved = stage.snapshot().map_err(|error| self.call_error(&error, "what it has seen"))?;
         let Some((version, bytes)) = saved else {
             return Ok(());
         };
         let mut fresh = self.open_stage()?;
-        fresh
-            .restore(version, &bytes)
-            .map_err(|error| self.call_error(&error, "its own snapshot"))?;
-        fresh
-            .close(now_ns())
-            .map_err(|error| self.call_error(&error, "a restored instance"))
+        fresh.restore(version, &bytes).map_err(|error| self.call_error(&error, "its own snapshot"))?;
+        fresh.close(now_ns()).map_err(|error| self.call_error(&error, "a restored instance"))
     }
 
     /// Every record that came out must be one that went in, but for the declared fields. A stage that makes records

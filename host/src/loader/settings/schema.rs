@@ -22,18 +22,10 @@ pub(crate) fn fit(
     settings: &Value,
     text_of: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Value, Vec<SettingProblem>> {
-    let mut check = Check {
-        root: schema,
-        text_of,
-        problems: Vec::new(),
-    };
+    let mut check = Check { root: schema, text_of, problems: Vec::new() };
     let mut fitted = settings.clone();
     check.value(schema, &mut fitted, "", 0);
-    if check.problems.is_empty() {
-        Ok(fitted)
-    } else {
-        Err(check.problems)
-    }
+    if check.problems.is_empty() { Ok(fitted) } else { Err(check.problems) }
 }
 
 struct Check<'a> {
@@ -45,10 +37,7 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn no(&mut self, at: &str, message: impl Into<String>) {
         if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(SettingProblem {
-                setting: at.to_owned(),
-                message: message.into(),
-            });
+            self.problems.push(SettingProblem { setting: at.to_owned(), message: message.into() });
         }
     }
 
@@ -62,11 +51,7 @@ impl<'a> Check<'a> {
         if depth > DEPTH_MAX {
             return;
         }
-        if let Some(target) = rules
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|name| self.resolve(name))
-        {
+        if let Some(target) = rules.get("$ref").and_then(Value::as_str).and_then(|name| self.resolve(name)) {
             self.value(target, value, at, depth + 1);
         }
         for part in list(rules, "allOf") {
@@ -109,19 +94,9 @@ impl<'a> Check<'a> {
             *value = Value::String(text);
             return true;
         }
-        let expected: Vec<&str> = wanted
-            .iter()
-            .filter(|name| **name != "null")
-            .map(|name| in_words(name))
-            .collect();
-        self.no(
-            at,
-            format!(
-                "{} was found; {} is expected",
-                shown(value),
-                expected.join(" or ")
-            ),
-        );
+        let expected: Vec<&str> =
+            wanted.iter().filter(|name| **name != "null").map(|name| in_words(name)).collect();
+        self.no(at, format!("{} was found; {} is expected", shown(value), expected.join(" or ")));
         false
     }
 
@@ -142,11 +117,7 @@ impl<'a> Check<'a> {
     fn one_of(&mut self, options: &'a [Value], value: &mut Value, at: &str, depth: usize) {
         let mut nearest: Option<Vec<SettingProblem>> = None;
         for option in options {
-            let mut trial = Check {
-                root: self.root,
-                text_of: self.text_of,
-                problems: Vec::new(),
-            };
+            let mut trial = Check { root: self.root, text_of: self.text_of, problems: Vec::new() };
             let mut fitted = value.clone();
             trial.value(option, &mut fitted, at, depth);
             if trial.problems.is_empty() {
@@ -176,10 +147,7 @@ impl<'a> Check<'a> {
         } else {
             let mut words: Vec<String> = types.into_iter().map(str::to_owned).collect();
             words.extend(consts.iter().map(|value| format!("`{}`", plain(value))));
-            self.no(
-                at,
-                format!("{} was found; {} is expected", shown(value), words.join(" or ")),
-            );
+            self.no(at, format!("{} was found; {} is expected", shown(value), words.join(" or ")));
         }
     }
 
@@ -194,11 +162,7 @@ impl<'a> Check<'a> {
         if depth > DEPTH_MAX {
             return;
         }
-        if let Some(target) = rules
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|name| self.resolve(name))
-        {
+        if let Some(target) = rules.get("$ref").and_then(Value::as_str).and_then(|name| self.resolve(name)) {
             return self.summarize(target, consts, types, depth + 1);
         }
         match (rules.get("enum"), rules.get("const")) {
@@ -262,34 +226,16 @@ impl<'a> Check<'a> {
     }
 
     fn text(&mut self, rules: &Map<String, Value>, text: &str, at: &str) {
-        self.within(
-            rules,
-            ("minLength", "maxLength"),
-            text.chars().count(),
-            at,
-            "characters",
-        );
+        self.within(rules, ("minLength", "maxLength"), text.chars().count(), at, "characters");
     }
 
     fn within(&mut self, rules: &Map<String, Value>, bounds: (&str, &str), len: usize, at: &str, what: &str) {
         let bound = |key| rules.get(key).and_then(Value::as_u64);
         if bound(bounds.0).is_some_and(|least| (len as u64) < least) {
-            self.no(
-                at,
-                format!(
-                    "{len} {what}; at least {} are expected",
-                    bound(bounds.0).unwrap_or(0)
-                ),
-            );
+            self.no(at, format!("{len} {what}; at least {} are expected", bound(bounds.0).unwrap_or(0)));
         }
         if bound(bounds.1).is_some_and(|most| len as u64 > most) {
-            self.no(
-                at,
-                format!(
-                    "{len} {what}; at most {} are expected",
-                    bound(bounds.1).unwrap_or(0)
-                ),
-            );
+            self.no(at, format!("{len} {what}; at most {} are expected", bound(bounds.1).unwrap_or(0)));
         }
     }
 
@@ -297,41 +243,19 @@ impl<'a> Check<'a> {
         let Some(number) = value.as_f64() else { return };
         let bound = |key: &str| rules.get(key).and_then(Value::as_f64);
         let broken = [
-            (
-                "minimum",
-                bound("minimum").is_some_and(|limit| number < limit),
-                "at least",
-            ),
-            (
-                "maximum",
-                bound("maximum").is_some_and(|limit| number > limit),
-                "at most",
-            ),
-            (
-                "exclusiveMinimum",
-                bound("exclusiveMinimum").is_some_and(|limit| number <= limit),
-                "more than",
-            ),
-            (
-                "exclusiveMaximum",
-                bound("exclusiveMaximum").is_some_and(|limit| number >= limit),
-                "less than",
-            ),
+            ("minimum", bound("minimum").is_some_and(|limit| number < limit), "at least"),
+            ("maximum", bound("maximum").is_some_and(|limit| number > limit), "at most"),
+            ("exclusiveMinimum", bound("exclusiveMinimum").is_some_and(|limit| number <= limit), "more than"),
+            ("exclusiveMaximum", bound("exclusiveMaximum").is_some_and(|limit| number >= limit), "less than"),
         ];
         for (key, _, words) in broken.into_iter().filter(|(_, broken, _)| *broken) {
-            self.no(
-                at,
-                format!("{value} was found; {words} {} is expected", rules[key]),
-            );
+            self.no(at, format!("{value} was found; {words} {} is expected", rules[key]));
         }
     }
 }
 
 fn list<'a>(rules: &'a Map<String, Value>, key: &str) -> &'a [Value] {
-    rules
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    rules.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn is(value: &Value, name: &str) -> bool {
@@ -348,11 +272,7 @@ fn is(value: &Value, name: &str) -> bool {
 }
 
 fn join(path: &str, part: &str) -> String {
-    if path.is_empty() {
-        part.to_owned()
-    } else {
-        format!("{path}.{part}")
-    }
+    if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") }
 }
 
 #[cfg(test)]

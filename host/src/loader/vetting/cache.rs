@@ -46,10 +46,7 @@ impl Entry {
             key.update(&(part.len() as u64).to_le_bytes());
             key.update(part.as_bytes());
         }
-        Self {
-            folder: folder.to_owned(),
-            file: folder.join(key.finalize().to_hex().as_str()),
-        }
+        Self { folder: folder.to_owned(), file: folder.join(key.finalize().to_hex().as_str()) }
     }
 
     /// The verdict, if there is a whole one.
@@ -60,9 +57,7 @@ impl Entry {
         }
         let text = std::fs::read_to_string(&self.file).ok()?;
         let (first, body) = text.split_once('\n')?;
-        (first == heading(body))
-            .then(|| serde_json::from_str(body).ok())
-            .flatten()
+        (first == heading(body)).then(|| serde_json::from_str(body).ok()).flatten()
     }
 
     /// Keeps a verdict. A cache that cannot be written costs time and nothing else, so that is only logged.
@@ -107,14 +102,7 @@ fn this_program() -> String {
     let Ok(meta) = std::fs::metadata("/proc/self/exe") else {
         return String::new();
     };
-    format!(
-        "{}:{}:{}:{}.{}",
-        meta.dev(),
-        meta.ino(),
-        meta.size(),
-        meta.mtime(),
-        meta.mtime_nsec()
-    )
+    format!("{}:{}:{}:{}.{}", meta.dev(), meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec())
 }
 
 #[cfg(test)]
@@ -123,18 +111,12 @@ mod tests {
 
     fn entry() -> (tempfile::TempDir, Entry) {
         let folder = tempfile::tempdir().unwrap();
-        let entry = Entry {
-            folder: folder.path().to_owned(),
-            file: folder.path().join("abc"),
-        };
+        let entry = Entry { folder: folder.path().to_owned(), file: folder.path().join("abc") };
         (folder, entry)
     }
 
     fn verdict() -> Verdict {
-        Verdict {
-            components: Vec::new(),
-            rungs: Vec::new(),
-        }
+        Verdict { components: Vec::new(), rungs: Vec::new() }
     }
 
     #[test]

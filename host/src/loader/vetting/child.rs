@@ -38,11 +38,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(crate::exit::USAGE);
     };
     let seconds = deadline.to_str().and_then(|text| text.parse().ok()).unwrap_or(1);
-    match vet(
-        Path::new(file),
-        &PathBuf::from(folder),
-        Duration::from_secs(seconds),
-    ) {
+    match vet(Path::new(file), &PathBuf::from(folder), Duration::from_secs(seconds)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(crate::exit::IO),
     }
@@ -94,13 +90,7 @@ fn confine(deadline: Duration) -> io::Result<()> {
     for (resource, most) in LIMITS.into_iter().chain([cpu]) {
         let now = rustix::process::getrlimit(resource);
         let most = now.maximum.map_or(most, |maximum| most.min(maximum));
-        rustix::process::setrlimit(
-            resource,
-            Rlimit {
-                current: Some(most),
-                maximum: Some(most),
-            },
-        )?;
+        rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
 }
@@ -127,10 +117,7 @@ fn climb(
     let mut watch = |rung: Rung, component: &str| {
         stopwatch.begin(rung);
         // A parent that is gone does not hear it, and the child dies with it.
-        let _ = messages.say(&Message::Climbing(Step {
-            rung,
-            component: component.to_owned(),
-        }));
+        let _ = messages.say(&Message::Climbing(Step { rung, component: component.to_owned() }));
     };
     let copy = file::adopt(memory, path)?;
     let candidate = climb::look_at(copy, &mut SystemLibraries::default(), &mut watch)?;
@@ -151,12 +138,7 @@ fn climb(
             let probe = probe::run(path, handle, &environment)?;
             watch(Rung::Settings, &name);
             let schema = settings::schema_of(path, handle, probe_settings(handle))?;
-            Ok(ComponentVerdict {
-                kind: handle.kind(),
-                name,
-                schema,
-                probe,
-            })
+            Ok(ComponentVerdict { kind: handle.kind(), name, schema, probe })
         })
         .collect()
 }

@@ -62,20 +62,13 @@ fn listen(candidate: &Candidate, folder: &Path, deadline: Duration) -> io::Resul
     let until = Instant::now() + deadline;
     let mut child = start(candidate, folder, deadline)?;
     let heard = hear(&mut child, until);
-    let status = if matches!(&heard, Ok((_, _, Ended::Itself))) {
-        wait_until(&mut child, until)
-    } else {
-        Ok(None)
-    };
+    let status =
+        if matches!(&heard, Ok((_, _, Ended::Itself))) { wait_until(&mut child, until) } else { Ok(None) };
     if !matches!(status, Ok(Some(_))) {
         end(&mut child);
     }
     let (messages, stderr, _) = heard?;
-    Ok(Heard {
-        messages,
-        stderr,
-        status: status?,
-    })
+    Ok(Heard { messages, stderr, status: status? })
 }
 
 fn start(candidate: &Candidate, folder: &Path, deadline: Duration) -> io::Result<Child> {
@@ -206,11 +199,7 @@ fn scratch_folder() -> PathBuf {
 fn judge(path: &Path, heard: &Heard, deadline: Duration) -> Climbed<Verdict> {
     let mut at: Option<Step> = None;
     let mut passed = None;
-    for line in heard
-        .messages
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
+    for line in heard.messages.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {
             Ok(Message::Climbing(step)) => at = Some(step),
             Ok(Message::Refused(refusal)) => return Err(refusal),
@@ -248,11 +237,7 @@ fn died(path: &Path, status: ExitStatus, place: &str, stderr: &[u8]) -> Refusal 
     };
     let words = String::from_utf8_lossy(stderr);
     let words = words.trim();
-    let found = if words.is_empty() {
-        how
-    } else {
-        format!("{how}, saying: {words}")
-    };
+    let found = if words.is_empty() { how } else { format!("{how}, saying: {words}") };
     no(
         path,
         "died",

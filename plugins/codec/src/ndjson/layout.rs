@@ -79,21 +79,14 @@ impl Literal {
             head[at] = *byte;
             mask[at] = 0xFF;
         }
-        Self {
-            text: text.into(),
-            head: u128::from_le_bytes(head),
-            mask: u128::from_le_bytes(mask),
-        }
+        Self { text: text.into(), head: u128::from_le_bytes(head), mask: u128::from_le_bytes(mask) }
     }
 
     /// The offset behind the literal, if it stands at `at`.
     #[inline]
     fn pass(&self, line: &[u8], at: usize) -> Option<usize> {
         let end = at + self.text.len();
-        let same = match line
-            .get(at..at + 16)
-            .and_then(|chunk| <[u8; 16]>::try_from(chunk).ok())
-        {
+        let same = match line.get(at..at + 16).and_then(|chunk| <[u8; 16]>::try_from(chunk).ok()) {
             Some(chunk) if u128::from_le_bytes(chunk) & self.mask != self.head => false,
             Some(_) if self.text.len() <= 16 => true,
             Some(_) => line.get(at + 16..end) == Some(&self.text[16..]),
@@ -121,9 +114,7 @@ impl Layout {
         }
         let end = Literal::new(&line[at..]);
         let literals = slots.iter().map(|(literal, _)| literal).chain([&end]);
-        let short = literals
-            .into_iter()
-            .all(|literal| literal.text.len() <= LITERAL_MAX_BYTES);
+        let short = literals.into_iter().all(|literal| literal.text.len() <= LITERAL_MAX_BYTES);
         (short && slots.len() <= SLOTS_MAX).then_some(Self { slots, end })
     }
 
@@ -181,10 +172,7 @@ impl Layout {
 }
 
 /// How a value is found again: `None` if it cannot be, `Some(None)` if it is part of the literal.
-#[expect(
-    clippy::option_option,
-    reason = "the two answers are read apart at once, by the only caller"
-)]
+#[expect(clippy::option_option, reason = "the two answers are read apart at once, by the only caller")]
 fn slot(part: Option<Part>, kind: TokenKind) -> Option<Option<Slot>> {
     Some(match (part, kind) {
         (_, TokenKind::Null) | (None, TokenKind::True | TokenKind::False) => None,
@@ -206,10 +194,7 @@ fn slot(part: Option<Part>, kind: TokenKind) -> Option<Option<Slot>> {
 fn find(text: &[u8], mut at: usize, byte: u8) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let wanted = ONES * u64::from(byte);
-    while let Some(chunk) = text
-        .get(at..at + 8)
-        .and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())
-    {
+    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
         let differing = u64::from_le_bytes(chunk) ^ wanted;
         let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
         if zeros != 0 {
@@ -217,10 +202,7 @@ fn find(text: &[u8], mut at: usize, byte: u8) -> Option<usize> {
         }
         at += 8;
     }
-    text.get(at..)?
-        .iter()
-        .position(|b| *b == byte)
-        .map(|found| at + found)
+    text.get(at..)?.iter().position(|b| *b == byte).map(|found| at + found)
 }
 
 /// The offset of the quote behind text without escapes, control characters and non-ASCII bytes.

@@ -110,13 +110,7 @@ impl Reader {
         }
         self.scan(line)?;
         // Of a key that comes twice the last wins.
-        let token = |part| {
-            self.values
-                .iter()
-                .rev()
-                .find(|(p, _)| *p == Some(part))
-                .map(|(_, token)| token)
-        };
+        let token = |part| self.values.iter().rev().find(|(p, _)| *p == Some(part)).map(|(_, token)| token);
         let tokens = Tokens {
             line,
             sensor: token(Part::Sensor),
@@ -141,12 +135,7 @@ impl Reader {
 
     /// Finds the values of the object in `line`.
     fn scan(&mut self, line: &[u8]) -> Result<(), Rejection> {
-        let Self {
-            settings,
-            values,
-            text,
-            ..
-        } = self;
+        let Self { settings, values, text, .. } = self;
         values.clear();
         json::whole_object(line, |key, token| {
             values.push((part_of(settings, &line[key], text), token));
@@ -168,9 +157,7 @@ impl Reader {
             default_sensor: self.default_sensor.as_deref(),
             default_unit: &self.default_unit,
         };
-        let record = assembler
-            .record(&parts, &mut self.interned, dictionary, now_ns)
-            .ok()?;
+        let record = assembler.record(&parts, &mut self.interned, dictionary, now_ns).ok()?;
         Some((record, len))
     }
 
@@ -249,13 +236,7 @@ impl Assembler<'_> {
         let name = parts.sensor.or(self.default_sensor).ok_or(Reason::NoSensor)?;
         let unit = parts.unit.unwrap_or(self.default_unit);
         let (sensor, unit) = interned.ids(dictionary, name, parts.tags, unit)?;
-        Ok(Record {
-            timestamp_ns,
-            value,
-            sensor,
-            unit,
-            quality,
-        })
+        Ok(Record { timestamp_ns, value, sensor, unit, quality })
     }
 }
 

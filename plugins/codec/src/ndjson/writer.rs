@@ -26,11 +26,7 @@ struct SensorText {
 impl Writer {
     /// A writer that has rendered nothing yet.
     pub fn new() -> Self {
-        Self {
-            sensors: Vec::new(),
-            units: Vec::new(),
-            start: LineStart::default(),
-        }
+        Self { sensors: Vec::new(), units: Vec::new(), start: LineStart::default() }
     }
 
     /// Appends a line for each record. Returns how many had a sensor or unit that the dictionary does not know; they
@@ -52,11 +48,7 @@ impl Writer {
             _ => render_sensor(&mut self.sensors, &mut self.units, record, dictionary)?,
         };
         let plain = record.quality == Quality::GOOD && record.unit == sensor.unit;
-        let unit = if plain {
-            None
-        } else {
-            Some(unit_text(&mut self.units, record.unit, dictionary)?)
-        };
+        let unit = if plain { None } else { Some(unit_text(&mut self.units, record.unit, dictionary)?) };
         self.start.write(record.timestamp_ns, into);
         into.extend_from_slice(&sensor.name);
         write_value(record.value, into);
@@ -117,8 +109,7 @@ impl LineStart {
         self.second = second;
         self.text.clear();
         self.text.extend_from_slice(b"{\"timestamp\":");
-        self.text
-            .extend_from_slice(itoa::Buffer::new().format(timestamp_ns).as_bytes());
+        self.text.extend_from_slice(itoa::Buffer::new().format(timestamp_ns).as_bytes());
     }
 }
 

@@ -5,10 +5,7 @@ use cardcage_plugin_api::Quality;
 use cardcage_plugin_api::testing::{START_NS, TestHost};
 
 const SECOND_NS: i64 = 1_000_000_000;
-const LARGE: Size = Size {
-    columns: 100,
-    rows: 40,
-};
+const LARGE: Size = Size { columns: 100, rows: 40 };
 
 fn reading(host: TestHost, name: &str, value: f64) -> Record {
     Record {
@@ -25,11 +22,7 @@ fn shown(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8(text.to_vec()).unwrap();
     let (table, _) = text.split_once(CLEAR_BELOW).unwrap();
     let lines: Vec<String> = table.split(CLEAR_LINE_END).map(str::to_owned).collect();
-    assert_eq!(
-        lines.first().map(String::as_str),
-        Some(""),
-        "the line for the log"
-    );
+    assert_eq!(lines.first().map(String::as_str), Some(""), "the line for the log");
     assert_eq!(lines.last().map(String::as_str), Some(""));
     lines[1..lines.len() - 1].to_vec()
 }
@@ -39,19 +32,11 @@ fn rows_are_sorted_and_hold_the_last_reading() {
     let host = TestHost::new();
     let mut table = Table::new(Style::Plain, START_NS);
     let tagged = Record {
-        sensor: host
-            .host()
-            .tagged_sensor("a", &[("line", "7"), ("at", "x")])
-            .unwrap(),
+        sensor: host.host().tagged_sensor("a", &[("line", "7"), ("at", "x")]).unwrap(),
         ..reading(host, "a", 3.0)
     };
     table.update(
-        &[
-            reading(host, "b", 1.0),
-            reading(host, "a", 2.0),
-            tagged,
-            reading(host, "b", 4.0),
-        ],
+        &[reading(host, "b", 1.0), reading(host, "a", 2.0), tagged, reading(host, "b", 4.0)],
         &host.host(),
     );
     let lines = shown(table.draw(START_NS + 2 * SECOND_NS, LARGE));
@@ -90,28 +75,15 @@ fn a_table_never_outgrows_the_terminal() {
     for rows in 0..60 {
         for columns in [0, 1, 20, 64, 200] {
             let lines = shown(table.draw(START_NS, Size { columns, rows }));
-            assert!(
-                lines.len() + 2 <= rows.max(4),
-                "{} lines for {rows} rows",
-                lines.len()
-            );
+            assert!(lines.len() + 2 <= rows.max(4), "{} lines for {rows} rows", lines.len());
             for line in &lines {
                 let text = line.replace(BOLD, "").replace(RESET, "");
                 assert!(super::columns(&text) <= columns, "{text:?} in {columns}");
             }
         }
     }
-    let lines = shown(table.draw(
-        START_NS,
-        Size {
-            columns: 100,
-            rows: 13,
-        },
-    ));
-    assert_eq!(
-        (lines.len(), lines.last().unwrap().as_str()),
-        (11, "… and 41 more")
-    );
+    let lines = shown(table.draw(START_NS, Size { columns: 100, rows: 13 }));
+    assert_eq!((lines.len(), lines.last().unwrap().as_str()), (11, "… and 41 more"));
 }
 
 #[test]
@@ -129,10 +101,8 @@ fn bad_readings_stand_out_unless_colours_are_off() {
     let host = TestHost::new();
     for (style, coloured) in [(Style::Coloured, true), (Style::Plain, false)] {
         let mut table = Table::new(style, START_NS);
-        let bad = Record {
-            quality: Quality::OUT_OF_RANGE.with_status(Status::Bad),
-            ..reading(host, "a", 1.0)
-        };
+        let bad =
+            Record { quality: Quality::OUT_OF_RANGE.with_status(Status::Bad), ..reading(host, "a", 1.0) };
         table.update(&[bad], &host.host());
         let lines = shown(table.draw(START_NS, LARGE));
         assert_eq!(lines[1].starts_with(RED), coloured);
@@ -144,17 +114,8 @@ fn bad_readings_stand_out_unless_colours_are_off() {
 fn a_unit_that_changes_is_shown_and_an_unknown_id_counted() {
     let host = TestHost::new();
     let mut table = Table::new(Style::Plain, START_NS);
-    let kelvin = Record {
-        unit: host.unit("K"),
-        ..reading(host, "a", 1.0)
-    };
-    let unknown = Record {
-        unit: UnitId(99),
-        ..kelvin
-    };
-    assert_eq!(
-        table.update(&[reading(host, "a", 1.0), kelvin, unknown], &host.host()),
-        1
-    );
+    let kelvin = Record { unit: host.unit("K"), ..reading(host, "a", 1.0) };
+    let unknown = Record { unit: UnitId(99), ..kelvin };
+    assert_eq!(table.update(&[reading(host, "a", 1.0), kelvin, unknown], &host.host()), 1);
     assert!(shown(table.draw(START_NS, LARGE))[1].contains(" K "));
 }

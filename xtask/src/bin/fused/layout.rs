@@ -32,13 +32,7 @@ impl Layout {
     /// A line of the learned layout, at the beginning of `rest`; `None` for any other.
     #[inline]
     pub(crate) fn parse<'a>(&self, rest: &'a [u8]) -> Option<Reading<'a>> {
-        let mut reading = Reading {
-            timestamp_ns: 0,
-            value: 0.0,
-            sensor: b"",
-            unit: b"",
-            length: 0,
-        };
+        let mut reading = Reading { timestamp_ns: 0, value: 0.0, sensor: b"", unit: b"", length: 0 };
         let [first, second, third, fourth] = self.parts.as_slice() else {
             return None;
         };
@@ -110,10 +104,7 @@ impl Layout {
         }
         let end = &line[from..];
         let closed = matches!(end.trim_ascii(), b"}" | b"\"}");
-        *self = Self {
-            parts,
-            end: Literal::new(end),
-        };
+        *self = Self { parts, end: Literal::new(end) };
         if closed { self.parse(rest) } else { None }
     }
 }
@@ -132,14 +123,8 @@ impl Literal {
         let mut first = [0; 16];
         let short = bytes.len().min(16);
         first[..short].copy_from_slice(&bytes[..short]);
-        let mask = u128::MAX
-            .checked_shr(128 - 8 * u32::try_from(short).unwrap_or(16))
-            .unwrap_or(0);
-        Self {
-            bytes: bytes.to_vec(),
-            first: u128::from_le_bytes(first),
-            mask,
-        }
+        let mask = u128::MAX.checked_shr(128 - 8 * u32::try_from(short).unwrap_or(16)).unwrap_or(0);
+        Self { bytes: bytes.to_vec(), first: u128::from_le_bytes(first), mask }
     }
 
     /// Its length, if `rest` begins with it.
@@ -168,10 +153,7 @@ mod tests {
         let line = line(r#"{"sensor": "a", "value": -1.5e2, "unit": "degC", "timestamp": 17}"#);
         assert!(layout.parse(&line).is_none());
         let reading = layout.learn(&line).unwrap();
-        assert_eq!(
-            (reading.sensor, reading.value, reading.timestamp_ns),
-            (&b"a"[..], -150.0, 17)
-        );
+        assert_eq!((reading.sensor, reading.value, reading.timestamp_ns), (&b"a"[..], -150.0, 17));
         assert_eq!(reading.length, line.len() - SLACK_BYTES);
         assert!(layout.parse(&line).is_some());
     }
@@ -183,10 +165,7 @@ mod tests {
         let mut layout = Layout::default();
         for reading in [layout.learn(&line).unwrap(), layout.parse(&line).unwrap()] {
             assert_eq!(reading.timestamp_ns, 1_700_000_000_001_349_410);
-            assert_eq!(
-                (reading.sensor, reading.unit),
-                (&b"plant-6/press-74/bearing"[..], &b"degC"[..])
-            );
+            assert_eq!((reading.sensor, reading.unit), (&b"plant-6/press-74/bearing"[..], &b"degC"[..]));
             assert!((reading.value - 31.8026).abs() < f64::EPSILON);
             assert_eq!(reading.length, text.len() + 1);
         }

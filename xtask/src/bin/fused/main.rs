@@ -31,9 +31,7 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         [input] => File::open(input).and_then(|input| run(input, None)),
         [input, output] => File::open(input).and_then(|input| run(input, Some(File::create(output)?))),
-        _ => Err(io::Error::other(
-            "usage: fused INPUT [OUTPUT]; without OUTPUT it only reads and parses",
-        )),
+        _ => Err(io::Error::other("usage: fused INPUT [OUTPUT]; without OUTPUT it only reads and parses")),
     };
     match done {
         Ok(counts) => {

@@ -61,10 +61,7 @@ mod tests {
     fn whole_numbers_of_every_length_are_read() {
         for length in 1..=19 {
             let text: String = "1234567890123456789".chars().take(length).collect();
-            assert_eq!(
-                integer(format!("{text},").as_bytes()),
-                Some((text.parse().unwrap(), length))
-            );
+            assert_eq!(integer(format!("{text},").as_bytes()), Some((text.parse().unwrap(), length)));
         }
         assert_eq!(integer(b"12345678901234567890,"), None);
         assert_eq!(integer(b"x"), None);

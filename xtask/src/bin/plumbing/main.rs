@@ -22,12 +22,7 @@ const USAGE: &str = "usage: plumbing run CONFIG | plumbing call COUNT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let done = match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["run", config] => run(config),
         ["call", count] => count.parse().map_err(|_| USAGE.to_owned()).and_then(call),
         _ => Err(USAGE.to_owned()),
@@ -46,11 +41,7 @@ fn run(file: &str) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"))?;
     let rendered = |problems: Diagnostics| problems.render();
     let config = config::parse(file, &text, &Nothing).map_err(rendered)?;
-    let parts = config
-        .components
-        .iter()
-        .map(part)
-        .collect::<Result<Vec<_>, _>>()?;
+    let parts = config.components.iter().map(part).collect::<Result<Vec<_>, _>>()?;
     let descriptions: Vec<_> = parts.iter().map(|part| part.description.clone()).collect();
     let graph = wiring::check(&config, &descriptions).map_err(rendered)?;
     let pipeline = Pipeline::start(graph, parts, &environment(&config)).map_err(|error| error.to_string())?;
@@ -58,11 +49,7 @@ fn run(file: &str) -> Result<(), String> {
     if summary.any_failed() || !summary.balances() {
         return Err(format!("the run failed:\n{}", summary.books.render()));
     }
-    let sinks = summary
-        .books
-        .components
-        .iter()
-        .filter(|row| row.kind == Kind::Sink);
+    let sinks = summary.books.components.iter().filter(|row| row.kind == Kind::Sink);
     println!("{}", sinks.map(|row| row.account.output).sum::<u64>());
     Ok(())
 }
@@ -83,10 +70,7 @@ fn call(count: u32) -> Result<(), String> {
     let reasons = handle.describe(&settings).map_err(failed)?.reasons.len();
     let mut stage = StageInstance::open(&handle, &settings, host, reasons, 0).map_err(failed)?;
     let mut batch = Batch::new(1);
-    let mut outputs = StageOutputs {
-        main: Batch::new(1),
-        ports: vec![None],
-    };
+    let mut outputs = StageOutputs { main: Batch::new(1), ports: vec![None] };
     let started = Instant::now();
     for now_ns in 0..i64::from(count) {
         stage.process(&mut batch, &mut outputs, now_ns).map_err(failed)?;
@@ -98,21 +82,12 @@ fn call(count: u32) -> Result<(), String> {
 fn part(config: &ComponentConfig) -> Result<Part, String> {
     let handle: ComponentTypeHandle = linked::find(config.kind, &config.plugin.name)
         .ok_or_else(|| format!("the {} `{}` is not linked", config.kind, config.plugin.name))?;
-    let description = handle
-        .describe(&config.settings)
-        .map_err(|error| error.to_string())?;
-    Ok(Part {
-        config: config.clone(),
-        handle,
-        description,
-    })
+    let description = handle.describe(&config.settings).map_err(|error| error.to_string())?;
+    Ok(Part { config: config.clone(), handle, description })
 }
 
 fn environment(config: &Config) -> Arc<Environment> {
-    let limits = DictionaryLimits {
-        sensors: config.limits.sensors,
-        units: config.limits.units,
-    };
+    let limits = DictionaryLimits { sensors: config.limits.sensors, units: config.limits.units };
     let dictionary = Arc::new(Dictionary::new(limits));
     let state = PathBuf::from(&config.state_directory);
     Arc::new(Environment::new(dictionary, Arc::new(Cancel::default()), state))

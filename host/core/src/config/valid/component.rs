@@ -73,11 +73,7 @@ impl ComponentConfig {
     pub fn setting_location(&self, setting: &str) -> &Location {
         let mut path = setting;
         loop {
-            let key = if path.is_empty() {
-                "settings".to_owned()
-            } else {
-                format!("settings.{path}")
-            };
+            let key = if path.is_empty() { "settings".to_owned() } else { format!("settings.{path}") };
             if let Some(location) = self.locations.get(&key) {
                 return location;
             }
@@ -113,11 +109,7 @@ impl ComponentConfig {
     /// Whether the other says the same, wherever it is written.
     pub fn same_as(&self, other: &Self) -> bool {
         let inputs = |component: &Self| -> Vec<(String, Option<String>)> {
-            component
-                .inputs
-                .iter()
-                .map(|input| (input.component.clone(), input.port.clone()))
-                .collect()
+            component.inputs.iter().map(|input| (input.component.clone(), input.port.clone())).collect()
         };
         let dead_letter = |component: &Self| component.dead_letter.as_ref().map(|(name, _)| name.clone());
         self.name == other.name
@@ -158,11 +150,7 @@ fn hide(value: &mut Value, path: &str, substituted: &BTreeMap<String, Substitute
 
 /// A dotted path with one more part.
 pub(in crate::config) fn join(path: &str, part: &str) -> String {
-    if path.is_empty() {
-        part.to_owned()
-    } else {
-        format!("{path}.{part}")
-    }
+    if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") }
 }
 
 impl fmt::Debug for ComponentConfig {
@@ -242,10 +230,7 @@ pub struct Restarts {
 
 impl Default for Restarts {
     fn default() -> Self {
-        Self {
-            count: 5,
-            window: Duration::from_mins(1),
-        }
+        Self { count: 5, window: Duration::from_mins(1) }
     }
 }
 
@@ -270,9 +255,6 @@ pub struct BatchConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self {
-            records: BATCH_RECORDS_DEFAULT,
-            linger: Duration::from_millis(20),
-        }
+        Self { records: BATCH_RECORDS_DEFAULT, linger: Duration::from_millis(20) }
     }
 }

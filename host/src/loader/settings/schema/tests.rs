@@ -52,10 +52,7 @@ fn problems(settings: &Value) -> Vec<String> {
         .to_value();
     match fit(&schema, settings, &|at| (at == "path").then(|| "7.50".to_owned())) {
         Ok(_) => Vec::new(),
-        Err(problems) => problems
-            .into_iter()
-            .map(|p| format!("{}: {}", p.setting, p.message))
-            .collect(),
+        Err(problems) => problems.into_iter().map(|p| format!("{}: {}", p.setting, p.message)).collect(),
     }
 }
 
@@ -74,42 +71,18 @@ fn settings_that_fit_pass() {
 fn each_misfit_names_the_setting_what_was_found_and_what_is_expected() {
     let cases = [
         (json!({}), "path: `path` is missing"),
-        (
-            json!({"path": "x", "mni": 1}),
-            "mni: unknown setting `mni`; did you mean `min`?",
-        ),
-        (
-            json!({"path": "x", "min": "cold"}),
-            "min: the text `cold` was found; a number is expected",
-        ),
-        (
-            json!({"path": "x", "count": 1.5}),
-            "count: `1.5` was found; a whole number is expected",
-        ),
-        (
-            json!({"path": "x", "count": 70000}),
-            "count: 70000 was found; at most 65535 is expected",
-        ),
-        (
-            json!({"path": "x", "count": -1}),
-            "count: -1 was found; at least 0 is expected",
-        ),
+        (json!({"path": "x", "mni": 1}), "mni: unknown setting `mni`; did you mean `min`?"),
+        (json!({"path": "x", "min": "cold"}), "min: the text `cold` was found; a number is expected"),
+        (json!({"path": "x", "count": 1.5}), "count: `1.5` was found; a whole number is expected"),
+        (json!({"path": "x", "count": 70000}), "count: 70000 was found; at most 65535 is expected"),
+        (json!({"path": "x", "count": -1}), "count: -1 was found; at least 0 is expected"),
         (
             json!({"path": "x", "mode": "flagg"}),
             "mode: the text `flagg` was found; `drop`, `flag` is expected; did you mean `flag`?",
         ),
-        (
-            json!({"path": "x", "to": 3}),
-            "to: `3` was found; text or a mapping is expected",
-        ),
-        (
-            json!({"path": "x", "to": {"temperature": 1}}),
-            "to.temperature: `1` was found; text is expected",
-        ),
-        (
-            json!({"path": "x", "rotate": {}}),
-            "rotate.keep: `keep` is missing",
-        ),
+        (json!({"path": "x", "to": 3}), "to: `3` was found; text or a mapping is expected"),
+        (json!({"path": "x", "to": {"temperature": 1}}), "to.temperature: `1` was found; text is expected"),
+        (json!({"path": "x", "rotate": {}}), "rotate.keep: `keep` is missing"),
         (
             json!({"path": "x", "rotate": {"keep": 1, "kep": 2}}),
             "rotate.kep: unknown setting `kep`; did you mean `keep`?",

@@ -36,11 +36,7 @@ pub(super) fn not_among(value: &Value, allowed: &[&Value]) -> String {
     let near = nearest(&found, names.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    format!(
-        "{} was found; {} is expected{near}",
-        shown(value),
-        names.join(", ")
-    )
+    format!("{} was found; {} is expected{near}", shown(value), names.join(", "))
 }
 
 /// A key that no setting has.
@@ -58,15 +54,11 @@ pub(super) fn unknown<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clo
 
 /// A value as it is written.
 pub(super) fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), |text| cut(text).to_owned())
+    value.as_str().map_or_else(|| value.to_string(), |text| cut(text).to_owned())
 }
 
 /// Long texts are cut: what was found is there to recognise it.
 fn cut(text: &str) -> &str {
     const SHOWN_CHARS: usize = 60;
-    text.char_indices()
-        .nth(SHOWN_CHARS)
-        .map_or(text, |(end, _)| &text[..end])
+    text.char_indices().nth(SHOWN_CHARS).map_or(text, |(end, _)| &text[..end])
 }
