@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 /// The folder of the workspace.
@@ -46,6 +46,10 @@ pub(crate) fn build_daemon() -> Result<(), Failure> {
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
+    if let Some(target) = env::var_os("CARGO_TARGET_DIR").and_then(|target| absolute(target).ok()) {
+        // A relative one counts from where the user stands, and the other cargo stands elsewhere.
+        cargo.env("CARGO_TARGET_DIR", target);
+    }
     cargo
 }
 
