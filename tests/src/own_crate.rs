@@ -15,9 +15,10 @@ pub struct OwnCrate {
 pub fn build(name: &str, source: &str) -> OwnCrate {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let api = workspace().join("plugin-api");
+    let api = api.display();
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
-         [dependencies]\ncardcage-plugin-api = {{ path = {api:?} }}\n\n[lints.rust]\nunsafe_code = \"forbid\"\n\
+         [dependencies]\ncardcage-plugin-api = {{ path = \"{api}\" }}\n\n[lints.rust]\nunsafe_code = \"forbid\"\n\
          warnings = \"deny\"\n\n[workspace]\n"
     );
     let src = folder.path().join("src");
