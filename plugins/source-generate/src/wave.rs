@@ -53,10 +53,10 @@ impl Wave {
             Waveform::Constant => self.each_number(room, first, stamp, |_| amplitude + offset),
             Waveform::Count => self.each_number(room, first, stamp, |number| number * amplitude + offset),
             Waveform::Noise => {
-                self.each_number(room, first, stamp, |number| noise(seed, number) * amplitude + offset)
+                self.each_number(room, first, stamp, |number| noise(seed, number) * amplitude + offset);
             }
             Waveform::Sine => {
-                self.each(room, first, stamp, |at| (self.phase(at) * TAU).sin() * amplitude + offset)
+                self.each(room, first, stamp, |at| (self.phase(at) * TAU).sin() * amplitude + offset);
             }
             Waveform::Square => self.each(room, first, stamp, |at| {
                 if self.phase(at) < 0.5 { offset + amplitude } else { offset - amplitude }
@@ -67,7 +67,7 @@ impl Wave {
                 ((shifted - 0.5).abs() * 4.0 - 1.0) * amplitude + offset
             }),
             Waveform::Sawtooth => {
-                self.each(room, first, stamp, |at| (self.phase(at) * 2.0 - 1.0) * amplitude + offset)
+                self.each(room, first, stamp, |at| (self.phase(at) * 2.0 - 1.0) * amplitude + offset);
             }
         }
     }
