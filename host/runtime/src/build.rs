@@ -214,6 +214,7 @@ impl Wiring<'_> {
             context: context.clone(),
             injected_epoch: 0,
             unannounced: 0,
+            passed_last_ns: 0,
             awaits_last_acknowledgement,
         })
     }

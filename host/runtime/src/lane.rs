@@ -22,6 +22,9 @@ const FILL_WAIT_NS: i64 = 100_000_000;
 /// has enough to do for its waking to be worth it, and the producer does not wait.
 const BATCHES_PER_WAKE: u32 = 4;
 
+/// A lane that takes longer for a batch is not busy enough to put waking off: whoever waits is woken for each batch.
+const BUSY_NS: i64 = 1_000_000;
+
 /// Where a lane's batches come from.
 pub(crate) enum Feed {
     /// A source on this very thread.
@@ -60,6 +63,8 @@ pub(crate) struct Lane {
     pub(crate) injected_epoch: u64,
     /// Batches passed on since those who wait for them were woken.
     pub(crate) unannounced: u32,
+    /// When the last batch went through.
+    pub(crate) passed_last_ns: i64,
     /// Whether the source wants to be told of its last position before it closes.
     pub(crate) awaits_last_acknowledgement: bool,
 }
@@ -203,7 +208,9 @@ impl Lane {
     /// Counts a batch that went through; every few of them, those who wait are woken.
     fn passed_one(&mut self) {
         self.unannounced += 1;
-        if self.unannounced >= BATCHES_PER_WAKE {
+        let now = now_ns();
+        let took_ns = now.saturating_sub(std::mem::replace(&mut self.passed_last_ns, now));
+        if self.unannounced >= BATCHES_PER_WAKE || took_ns > BUSY_NS {
             self.announce();
         }
     }

@@ -139,6 +139,8 @@ impl<I: Opened> Slot<I> {
                 return Ok(());
             };
             tracing::warn!(component = self.name(), "{error}; restarting in {} ms", wait.as_millis());
+            // Nobody downstream should wait out this wait over batches that have come already.
+            self.context.leaving.iter().for_each(Sender::announce);
             let wait_ns = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
             // Cut short when the pipeline drains: then what still works should work at once.
             self.context.cancel.wait_until(now_ns().saturating_add(wait_ns));

@@ -20,7 +20,9 @@ const OPEN_FAILED: Code = Code("run.open-failed");
 /// Runs a pipeline.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
     match try_run(arguments) {
-        Ok(code) => ExitCode::from(code),
+        // At once, without what libraries have registered for the end of the process: every component is closed, and a
+        // thread that had to be left behind may still be running in one of them.
+        Ok(code) => signal_hook::low_level::exit(i32::from(code)),
         Err(error) => {
             eprintln!("{}", error.to_string().trim_end());
             ExitCode::from(error.exit_code())
