@@ -116,7 +116,17 @@ fn build_linked(bench: &Bench) -> Result<PathBuf, Failure> {
     if bench.options.build {
         let mut cargo = workspace::cargo();
         cargo
-            .args(["build", "--release", "--package", "xtask", "--bin", "plumbing", "--features", "static"])
+            .args([
+                "build",
+                "-q",
+                "--release",
+                "--package",
+                "xtask",
+                "--bin",
+                "plumbing",
+                "--features",
+                "static",
+            ])
             .env("CARGO_TARGET_DIR", &target)
             .env("RUSTFLAGS", "--cfg cardcage_static");
         workspace::succeed(&mut cargo)?;
