@@ -43,7 +43,7 @@ enum Action {
     },
     /// Show what a plugin offers: component types, capabilities, permissions, metrics, settings.
     Inspect {
-        /// The plugin's .so file, or its NAME[@VERSION].
+        /// The plugin's .so file, or its `NAME[@VERSION]`.
         plugin: PathBuf,
         /// The folder in which to look for the name; without it, as for `list`.
         #[arg(long)]
