@@ -6,7 +6,7 @@
 use crate::loader::catalogue::{Catalogue, LoadError, LoadedType, default_directories};
 use crate::loader::refusal::Refusal;
 use crate::loader::vetting::Vetting;
-use cardcage_core::config::{ComponentConfig, Config};
+use cardcage_core::config::{Audit, ComponentConfig, Config, Control, Limits, OnBadConfig};
 use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use cardcage_core::graph::{Graph, wiring};
 use cardcage_runtime::{Environment, Part};
@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 const BAD_SETTING: Code = Code("settings.refused");
 const REFUSED: Code = Code("plugin.refused");
+const NO_EFFECT: Code = Code("config.no-effect-yet");
 const UNUSED_REFUSED: Code = Code("plugin.refused-unused");
 
 /// The folder of the verdict cache, inside the state directory.
@@ -37,7 +38,7 @@ pub(crate) fn assemble(
     environment: &Arc<Environment>,
 ) -> Result<Assembled, Diagnostics> {
     let vetting = Vetting { cache: state.map(|state| state.join(VERDICTS)), ..Vetting::default() };
-    let mut catalogue = Catalogue::scan(&directories(&config, folder), vetting);
+    let mut catalogue = Catalogue::scan(&directories(&config, folder), &config.plugins.trust, vetting);
     let mut problems = Diagnostics::new();
     let mut parts = Vec::with_capacity(config.components.len());
     for component in &config.components {
@@ -55,6 +56,7 @@ pub(crate) fn assemble(
         return Err(refuse(&config, problems, &catalogue));
     }
     config.warnings.append(unused(&catalogue));
+    config.warnings.append(without_effect(&config));
     Ok(Assembled { config, graph, parts })
 }
 
@@ -117,6 +119,22 @@ fn unused(catalogue: &Catalogue) -> Diagnostics {
         .iter()
         .filter(|refusal| seen.insert(refusal.file.clone()))
         .map(|refusal| Diagnostic { severity: Severity::Warning, ..refused(UNUSED_REFUSED, refusal) })
+        .collect()
+}
+
+/// Keys that say something which this version does not do yet: taking them in silence would be a promise.
+fn without_effect(config: &Config) -> Diagnostics {
+    let limits = Limits::default();
+    let set = [
+        ("control", config.control != Control::default()),
+        ("audit", config.audit != Audit::default()),
+        ("on_bad_config", config.on_bad_config != OnBadConfig::default()),
+        ("limits.memory", config.limits.memory != limits.memory),
+        ("limits.retired_generations", config.limits.retired_generations != limits.retired_generations),
+    ];
+    set.into_iter()
+        .filter(|(_, set)| *set)
+        .map(|(key, _)| Diagnostic::warning(NO_EFFECT, format!("`{key}` has no effect in this version")))
         .collect()
 }
 

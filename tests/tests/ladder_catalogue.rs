@@ -85,6 +85,50 @@ fn an_unknown_plugin_is_named_with_the_nearest_one() {
 }
 
 #[test]
+fn a_plugin_whose_file_is_garbage_is_said_to_be_that_file() {
+    let pipeline = Pipeline::new(&counted("plugin: range, settings: { min: 0 }"), &[]);
+    pipeline.add(library("exercise"));
+    std::fs::write(pipeline.path("plugins/libcardcage_stage_range.so"), vec![b'x'; 5000]).expect("written");
+    let refused = pipeline.run(&["check"]).expect(78);
+    assert!(refused.stderr.contains("libcardcage_stage_range.so may be it"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("ladder.elf."), "{}", refused.stderr);
+}
+
+#[test]
+fn with_a_list_of_trusted_libraries_only_those_are_taken() {
+    let pipeline = Pipeline::new(&counted("plugin: range, settings: { min: 0 }"), &["stage_range"]);
+    let exercise = pipeline.add(library("exercise"));
+    let hash = |file: &std::path::Path| {
+        let output = std::process::Command::new("sha256sum").arg(file).output().expect("sha256sum is there");
+        String::from_utf8_lossy(&output.stdout)[..64].to_owned()
+    };
+    let range = pipeline.path("plugins").join(plugin("stage_range").file_name().expect("a name"));
+    let list = |hashes: &[String]| {
+        let head =
+            format!("plugins: {{ directories: [plugins], trust: {{ sha256: [{}] }} }}\n", hashes.join(", "));
+        counted("plugin: range, settings: { min: 0 }").replace("sources:\n", &format!("{head}sources:\n"))
+    };
+    pipeline.write_yaml(&list(&[hash(&exercise), hash(&range)]));
+    pipeline.run(&["check"]).expect(0);
+    pipeline.write_yaml(&list(&[hash(&exercise)]));
+    let refused = pipeline.run(&["check"]).expect(78);
+    assert!(refused.stderr.contains("ladder.file.not-listed"), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&hash(&range)), "the hash to add: {}", refused.stderr);
+}
+
+#[test]
+fn keys_that_do_nothing_yet_are_warned_of() {
+    let yaml =
+        counted("plugin: range, settings: { min: 0 }") + "audit: { keep: 3 }\nlimits: { memory: 64MiB }\n";
+    let pipeline = Pipeline::new(&yaml, &["stage_range"]);
+    pipeline.add(library("exercise"));
+    let checked = pipeline.run(&["check"]).expect(0);
+    for key in ["`audit`", "`limits.memory`"] {
+        assert!(checked.stderr.contains(&format!("{key} has no effect")), "{key}: {}", checked.stderr);
+    }
+}
+
+#[test]
 fn a_refused_file_that_nothing_uses_is_a_warning() {
     let pipeline = Pipeline::new(&counted("plugin: exercise/delay, settings: { hold: 1 }"), &[]);
     pipeline.add(library("exercise"));

@@ -9,6 +9,7 @@ mod choose;
 mod error;
 
 use super::climb::{self, Candidate, LoadedLibrary};
+use super::file;
 use super::libraries::SystemLibraries;
 use super::process_state::Alone;
 use super::refusal::{Refusal, Rung};
@@ -46,6 +47,7 @@ pub(crate) struct Catalogue {
     refused: Vec<Refusal>,
     libraries: SystemLibraries,
     vetting: Vetting,
+    trust: Vec<String>,
     loaded: HashMap<usize, Result<Arc<LoadedPlugin>, Refusal>>,
 }
 
@@ -85,14 +87,16 @@ impl LoadedType {
 }
 
 impl Catalogue {
-    /// Looks at every `lib*.so` directly inside the folders: rungs 1 to 3.
-    pub(crate) fn scan(directories: &[PathBuf], vetting: Vetting) -> Self {
+    /// Looks at every `lib*.so` directly inside the folders: rungs 1 to 3. `trust` is `plugins.trust.sha256`; empty
+    /// trusts all.
+    pub(crate) fn scan(directories: &[PathBuf], trust: &[String], vetting: Vetting) -> Self {
         let mut catalogue = Self {
             directories: directories.to_vec(),
             plugins: Vec::new(),
             refused: Vec::new(),
             libraries: SystemLibraries::default(),
             vetting,
+            trust: trust.to_vec(),
             loaded: HashMap::new(),
         };
         for directory in directories {
@@ -154,8 +158,9 @@ impl Catalogue {
         Ok(())
     }
 
-    fn look(&mut self, file: &Path) {
-        match climb::look(file, &mut self.libraries, &mut |_, _| ()) {
+    fn look(&mut self, path: &Path) {
+        let copy = file::read(path).and_then(|copy| file::listed(copy, &self.trust));
+        match copy.and_then(|copy| climb::look_at(copy, &mut self.libraries, &mut |_, _| ())) {
             // The same library in two places is one plugin.
             Ok(candidate) => {
                 let twin = self.plugins.iter().any(|known| known.copy.hash() == candidate.copy.hash());

@@ -8,6 +8,7 @@
 
 use super::refusal::{Climbed, Refusal, Rung};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, Stat};
+use sha2::{Digest as _, Sha256};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -57,6 +58,27 @@ impl PrivateCopy {
     pub(crate) fn release_bytes(&mut self) {
         self.bytes = Vec::new();
     }
+}
+
+/// Rung 1, its last part: where the pipeline lists trusted libraries (`plugins.trust.sha256`), this is one of them. An
+/// empty list trusts all.
+pub(crate) fn listed(copy: PrivateCopy, trust: &[String]) -> Climbed<PrivateCopy> {
+    if trust.is_empty() {
+        return Ok(copy);
+    }
+    let hash =
+        Sha256::digest(copy.bytes()).iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+    if trust.contains(&hash) {
+        return Ok(copy);
+    }
+    Err(Refusal::new(
+        Rung::File,
+        "not-listed",
+        copy.path(),
+        format!("SHA-256 {hash}"),
+        "one of those that `plugins.trust.sha256` lists",
+        "if this is the library that you want, add its hash to the list",
+    ))
 }
 
 /// Rung 1.

@@ -69,7 +69,7 @@ fn files_of(plugin: &Path, directory: Option<PathBuf>) -> Result<Vec<PathBuf>, S
         None => (wanted, None),
     };
     let directories = list::directories(directory);
-    let catalogue = Catalogue::scan(&directories, Vetting::default());
+    let catalogue = Catalogue::scan(&directories, &[], Vetting::default());
     let mut files: BTreeMap<Kind, &Path> = BTreeMap::new();
     for (file, manifest) in catalogue.plugins() {
         if manifest.name == name && version.is_none_or(|version| manifest.version == version) {

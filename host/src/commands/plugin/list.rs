@@ -29,7 +29,7 @@ pub(super) fn directories(asked: Option<PathBuf>) -> Vec<PathBuf> {
 /// Lists plugins and refused files. A refused file is no failure: nothing uses it.
 pub(super) fn run(directory: Option<PathBuf>, format: Format) -> Answer {
     let directories = directories(directory);
-    let catalogue = Catalogue::scan(&directories, Vetting::default());
+    let catalogue = Catalogue::scan(&directories, &[], Vetting::default());
     let listing = Listing {
         directories: directories.iter().map(|folder| folder.display().to_string()).collect(),
         plugins: catalogue.plugins().map(|(file, manifest)| Listed { file, manifest }).collect(),

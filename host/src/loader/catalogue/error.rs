@@ -7,6 +7,7 @@ use crate::loader::refusal::Refusal;
 use cardcage_core::config::PluginRef;
 use cardcage_core::naming::nearest;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Why a pipeline's `plugin:` leads to no component type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +43,19 @@ impl LoadError {
             [] => write!(help, "no plugin at all was found in {}", catalogue.folders()),
             names => write!(help, "found in {}: {}", catalogue.folders(), names.join(", ")),
         };
+        if let Some(refusal) =
+            catalogue.refused().iter().find(|refusal| is_file_of(&refusal.file, &wanted.name))
+        {
+            let (file, rung, code) = (refusal.file.display(), refusal.rung, &refusal.code);
+            let _ = write!(help, "; {file} may be it, but was refused at {rung} [{code}]: {}", refusal.found);
+        }
         Self::Unknown { code: "plugin.unknown", found: format!("there is no plugin `{}`", wanted.name), help }
     }
+}
+
+/// Whether a library's file name says that it is this plugin: `libcardcage_stage_range.so`, `librange.so`.
+fn is_file_of(file: &Path, plugin: &str) -> bool {
+    let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let plugin = plugin.replace('-', "_");
+    name.strip_suffix(&plugin).is_some_and(|front| front.ends_with('_') || front == "lib")
 }
