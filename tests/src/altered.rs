@@ -2,6 +2,9 @@
 //!
 //! The sources of the API are copied, changed by replacing text, and built together with a small stage. Registry
 //! dependencies come from the workspace's own target folder, so a build takes seconds.
+//!
+//! Cargo tells crates of a workspace apart by their paths from its root, wherever that is. So each copy lies in a folder
+//! of its own name there: under the same path it would be taken for the workspace's own API, or the other way round.
 
 use crate::build::{cargo_build, target, workspace};
 use std::fs;
@@ -10,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// A stage's library, built against an API in whose file (`abi.rs`) each text was replaced by another one.
 pub fn library(name: &str, changes: &[(&str, &str, &str)]) -> Altered {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let api = folder.path().join("plugin-api");
+    let api = folder.path().join(name).join("plugin-api");
     copy_folder(&workspace().join("plugin-api"), &api);
     for (file, from, to) in changes {
         let path = api.join("src").join(file);
@@ -19,12 +22,11 @@ pub fn library(name: &str, changes: &[(&str, &str, &str)]) -> Altered {
         fs::write(&path, text.replace(from, to)).expect("the copy can be changed");
     }
     let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("the workspace has a manifest");
-    let members = r#"members = ["plugin-api", "plugin-api/macros", "stage"]"#;
-    fs::write(folder.path().join("Cargo.toml"), with_members(&manifest, members))
+    fs::write(folder.path().join("Cargo.toml"), with_members(&manifest, name))
         .expect("a manifest can be written");
     fs::copy(workspace().join("Cargo.lock"), folder.path().join("Cargo.lock"))
         .expect("the lock file can be copied");
-    let stage = folder.path().join("stage");
+    let stage = folder.path().join(name).join("stage");
     fs::create_dir_all(stage.join("src")).expect("a folder can be made");
     fs::write(stage.join("Cargo.toml"), MANIFEST.replace("NAME", name)).expect("a manifest can be written");
     fs::write(stage.join("src/lib.rs"), SOURCE).expect("a source can be written");
@@ -100,15 +102,18 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// The workspace's manifest with other members.
-fn with_members(manifest: &str, members: &str) -> String {
+/// The workspace's manifest with the API and the stage in this folder as its members.
+fn with_members(manifest: &str, folder: &str) -> String {
+    let members =
+        format!("members = [\"{folder}/plugin-api\", \"{folder}/plugin-api/macros\", \"{folder}/stage\"]");
     let start = manifest.find("members = [").expect("the workspace has members");
     let end = start + manifest[start..].find(']').expect("the list of members ends") + 1;
     let paths = ["cardcage-core", "cardcage-runtime"];
     manifest[..start]
         .lines()
-        .chain([members])
+        .chain([members.as_str()])
         .chain(manifest[end..].lines())
         .filter(|line| !paths.iter().any(|path| line.starts_with(path)) && !line.starts_with("exclude"))
         .fold(String::new(), |text, line| text + line + "\n")
+        .replace("path = \"plugin-api", &format!("path = \"{folder}/plugin-api"))
 }
