@@ -22,7 +22,9 @@ pub(crate) fn start(log: &Log) {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+        // Else a log line that cannot be written, because nobody reads stderr any more, would end the process.
+        .log_internal_errors(false);
     let started = if human {
         let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         builder.with_ansi(colours).with_target(false).try_init()

@@ -32,8 +32,8 @@ pub(crate) fn listen(drain: &Drain) -> std::io::Result<()> {
             match handle {
                 Some(handle) if !draining => {
                     draining = true;
-                    tracing::info!("draining; once more to end at once");
                     handle.drain();
+                    tracing::info!("draining; once more to end at once");
                 }
                 _ => signal_hook::low_level::exit(SIGNAL_BASE + signal),
             }

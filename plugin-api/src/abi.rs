@@ -277,11 +277,13 @@ pub struct SinkVtable {
     /// What all kinds have.
     pub common: CommonVtable,
     /// `[who]` host · `[thread]` lane · `[state]` open. Takes the batch's records. They may be buffered until `commit`,
-    /// but the batch itself must not be kept.
+    /// but the batch itself must not be kept. On
+    /// [`Outcome::FAILED`] nothing of the batch may be delivered later: the host counts all of it as failed.
     pub write: Option<
         unsafe extern "C" fn(instance: *mut Instance, batch: *const RawBatch, call: *mut Call) -> Outcome,
     >,
-    /// `[who]` host · `[thread]` lane · `[state]` open, at each barrier and once at the end. Makes everything written
+    /// `[who]` host · `[thread]` lane · `[state]` open, at each barrier, once at the end, and after a failed
+    /// `write` (then with the epoch under way). Makes everything written
     /// so far as safe as the sink promises. `OK`, `RETRY` or `PERMANENT`.
     pub commit: Option<unsafe extern "C" fn(instance: *mut Instance, epoch: u64, call: *mut Call) -> Outcome>,
 }

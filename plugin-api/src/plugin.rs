@@ -95,9 +95,11 @@ pub trait Sink: Sized + Send + 'static {
     fn describe(settings: &Self::Settings) -> Description;
     /// Makes an instance; here files and connections are opened.
     fn open(settings: Self::Settings, host: &Host) -> Result<Self, PluginError>;
-    /// Takes the batch's records; they may be buffered until [`Sink::commit`].
+    /// Takes the batch's records; they may be buffered until [`Sink::commit`]. A write that fails takes none of its batch:
+    /// the host counts all of it as failed, so what was buffered of it must be let go.
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError>;
-    /// Makes everything written so far safe. Called at each barrier and once at the end.
+    /// Makes everything written so far safe. Called at each barrier, once at the end, and after a failed write for what
+    /// was written before it, then with the epoch under way.
     fn commit(&mut self, _epoch: u64) -> Result<Commit, PluginError> {
         Ok(Commit::Committed)
     }

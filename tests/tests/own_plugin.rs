@@ -41,3 +41,39 @@ fn the_stage_in_the_readme_is_some_thirty_lines_and_runs_from_a_crate_of_its_own
     let refused = pipeline.run(&["check"]).expect(78);
     assert!(refused.stderr.contains("did you mean `at_least`"), "{}", refused.stderr);
 }
+
+/// Loses the last record of each batch without a word, and does not let itself be probed.
+const LOSING: &str = r#"
+use cardcage_plugin_api::prelude::*;
+
+pub struct Losing;
+
+impl Stage for Losing {
+    type Settings = NoSettings;
+    fn describe(_: &NoSettings) -> Description {
+        Description::stage()
+    }
+    fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
+        Ok(Self)
+    }
+    fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        batch.truncate(batch.len() - 1);
+        Ok(Flow::Done)
+    }
+}
+
+export_plugin! { name: "losing", components: [stage Losing { }], probe: none("it has something to hide") }
+"#;
+
+#[test]
+fn a_stage_that_loses_records_is_named_in_log_and_summary_and_the_end_is_70() {
+    let own = own_crate::build("losing", LOSING);
+    let yaml =
+        PIPELINE.replace("plugin: deadband", "plugin: losing").replace(", settings: { at_least: 0.5 }", "");
+    let pipeline = Pipeline::new(&yaml, &["source_generate", "sink_file"]);
+    pipeline.add(&own.library());
+    let run = pipeline.run(&["run"]).expect(70);
+    assert!(run.stderr.contains("imbalance: 100 records came in"), "the log: {}", run.stderr);
+    assert!(run.stderr.contains("unexplained: calm"), "the summary: {}", run.stderr);
+    assert!(run.stderr.contains("component `calm`: 1 record missing"), "the books: {}", run.stderr);
+}

@@ -246,6 +246,36 @@ sinks:
 }
 
 #[test]
+fn a_drain_does_not_need_anyone_to_read_the_log() {
+    let pipeline = generate("rate: 1000");
+    let mut command = pipeline.command(&["run", "--summary-json", "summary.json"]);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("started");
+    wait_for_lines(&pipeline.path("out/readings.ndjson"), 10);
+    drop(child.stderr.take());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::INT).expect("alive");
+    let status = wait_for("the end", || child.try_wait().expect("waited for"));
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(summary(&pipeline)["balances"], true);
+}
+
+#[test]
+fn a_source_that_fails_after_its_first_file_does_not_give_it_twice() {
+    let yaml = "version: 1
+sources:
+  lines: { plugin: file, settings: { path: [a.ndjson, /proc/self/mem], format: ndjson }, restarts: { count: 1, window: 1m } }
+sinks:
+  archive: { plugin: file, inputs: [lines], settings: { path: out.ndjson } }
+";
+    let pipeline = Pipeline::new(yaml, &["source_file", "sink_file"]);
+    let line = r#"{"timestamp":1700000000000000000,"sensor":"oven","value":100}"#;
+    fs::write(pipeline.path("a.ndjson"), format!("{line}\n").repeat(1000)).expect("written");
+    let run = pipeline.run(&["run"]).expect(70);
+    assert!(run.stderr.contains("failed for good: lines"), "{}", run.stderr);
+    assert_eq!(readings(&pipeline.path("out.ndjson")).len(), 1000);
+}
+
+#[test]
 fn a_closed_pipe_ends_the_printing_sink_in_words() {
     let yaml = "version: 1
 sources:

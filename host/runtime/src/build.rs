@@ -3,7 +3,7 @@
 use crate::account::Counters;
 use crate::batch::{Batch, Pool};
 use crate::cancel::Cancel;
-use crate::clock::now_ns;
+use crate::clock::monotonic_ns;
 use crate::edge::Sender;
 use crate::event::Reports;
 use crate::inbox::Inbox;
@@ -24,6 +24,9 @@ use std::time::Duration;
 
 /// Free batches that the pool keeps for each lane: one in hand, one being filled, some on their way back.
 const FREE_BATCHES_PER_LANE: usize = 8;
+
+/// The shortest time between two ticks: below it a stage would do nothing but tick.
+const TICK_MIN_NS: i64 = 1_000_000;
 
 /// What the control thread keeps of a lane after its thread started.
 pub(crate) struct LaneRecord {
@@ -189,7 +192,7 @@ impl Wiring<'_> {
         };
         let is_sink = self.graph.nodes[lane.head].kind == Kind::Sink;
         let exit = if is_sink {
-            self.slot(lane.head, context).map(|slot| Exit::Sink(Box::new(SinkSlot { slot })))
+            self.slot(lane.head, context).map(|slot| Exit::Sink(Box::new(SinkSlot::new(slot))))
         } else {
             let tail = lane.tail();
             Some(Exit::Senders(self.senders(|edge| edge.from == tail && edge.output == Output::Main)))
@@ -261,13 +264,14 @@ impl Wiring<'_> {
             .collect();
         let ports: Vec<Option<Batch>> =
             port_senders.iter().map(|senders| (!senders.is_empty()).then(|| context.pool.take())).collect();
-        let tick_every_ns = description.tick_every_ns.map(|every| i64::try_from(every).unwrap_or(i64::MAX));
+        let every = |every: u64| i64::try_from(every).unwrap_or(i64::MAX).max(TICK_MIN_NS);
+        let tick_every_ns = description.tick_every_ns.map(every);
         Some(StageSlot {
             slot,
             outputs: StageOutputs { main: context.pool.take(), ports },
             port_senders,
             tick_every_ns,
-            next_tick_ns: tick_every_ns.map_or(i64::MAX, |every| now_ns().saturating_add(every)),
+            next_tick_ns: tick_every_ns.map_or(i64::MAX, |every| monotonic_ns().saturating_add(every)),
         })
     }
 }

@@ -1,9 +1,9 @@
 //! The one word that ends waiting: the pipeline drains.
 
-use crate::clock::now_ns;
+use crate::clock::until;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Raised once, when sources must stop; everything that waits sees it.
 #[derive(Debug, Default)]
@@ -37,27 +37,32 @@ impl Cancel {
         *self.nudges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps until then (UTC nanoseconds); `false` as soon as cancelled.
+    /// Sleeps until then (UTC nanoseconds); `false` as soon as cancelled. The wall clock is looked at once: a step of it
+    /// does not change how long this takes.
     pub fn wait_until(&self, until_ns: i64) -> bool {
-        let mut nudges = self.nudges.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if self.is_raised() {
-                return false;
-            }
-            let Some(left) = left(until_ns) else {
-                return true;
-            };
-            nudges = self.changed.wait_timeout(nudges, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        self.wait(until(until_ns))
     }
 
-    /// Sleeps until then, until cancelled, or until there were more nudges than `seen`.
-    pub fn wait_for_nudge(&self, until_ns: i64, seen: u64) {
+    /// Sleeps for so long; `false` as soon as cancelled.
+    pub fn wait(&self, how_long: Duration) -> bool {
+        self.sleep(how_long, |_| false);
+        !self.is_raised()
+    }
+
+    /// Sleeps for so long, until cancelled, or until there were more nudges than `seen`.
+    pub fn wait_for_nudge(&self, how_long: Duration, seen: u64) {
+        self.sleep(how_long, |nudges| nudges != seen);
+    }
+
+    fn sleep(&self, how_long: Duration, enough: impl Fn(u64) -> bool) {
+        let deadline = Instant::now().checked_add(how_long);
         let mut nudges = self.nudges.lock().unwrap_or_else(PoisonError::into_inner);
-        while !self.is_raised() && *nudges == seen {
-            let Some(left) = left(until_ns) else {
+        while !self.is_raised() && !enough(*nudges) {
+            // A time beyond what the clock can say is for ever.
+            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
                 return;
-            };
+            }
             nudges = self.changed.wait_timeout(nudges, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -71,14 +76,10 @@ impl Cancel {
     }
 }
 
-/// How long until then; `None` if it is past.
-fn left(until_ns: i64) -> Option<Duration> {
-    u64::try_from(until_ns.saturating_sub(now_ns())).ok().filter(|left| *left > 0).map(Duration::from_nanos)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now_ns;
     use std::sync::Arc;
 
     #[test]
@@ -96,7 +97,7 @@ mod tests {
         let cancel = Cancel::default();
         let seen = cancel.nudges();
         cancel.nudge();
-        cancel.wait_for_nudge(i64::MAX, seen);
+        cancel.wait_for_nudge(Duration::MAX, seen);
         assert!(!cancel.is_raised());
     }
 }

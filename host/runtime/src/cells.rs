@@ -51,7 +51,17 @@ impl Cell {
 /// The cells of one component: one for each metric and writing thread.
 #[derive(Clone, Debug, Default)]
 pub struct Cells {
-    cells: Arc<Mutex<Vec<Arc<Cell>>>>,
+    cells: Arc<Mutex<All>>,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    /// Every cell ever made: a plugin may write to one as long as the process lives.
+    cells: Vec<Arc<Cell>>,
+    /// Which of them are free to be given out again.
+    free: Vec<usize>,
+    /// What earlier instances counted.
+    retired: Vec<MetricReading>,
 }
 
 /// A metric as it reads now: the sum over its cells for counters, the last cell for gauges.
@@ -68,35 +78,53 @@ pub struct MetricReading {
 }
 
 impl Cells {
-    /// A new cell for one writing thread.
-    pub(crate) fn open(&self, declaration: &MetricDeclaration) -> Arc<Cell> {
+    /// A cell for one writing thread; `None` past `most` cells.
+    pub(crate) fn open(&self, declaration: &MetricDeclaration, most: usize) -> Option<Arc<Cell>> {
+        let mut all = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |index: &usize| all.cells[*index].declaration.name == declaration.name;
+        if let Some(at) = all.free.iter().position(same) {
+            let index = all.free.swap_remove(at);
+            return Some(Arc::clone(&all.cells[index]));
+        }
+        if all.cells.len() >= most {
+            return None;
+        }
         let cell = Arc::new(Cell {
             declaration: declaration.clone(),
             value: AtomicU64::new(0f64.to_bits()),
             violations: AtomicU64::new(0),
         });
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cell));
-        cell
+        all.cells.push(Arc::clone(&cell));
+        Some(cell)
     }
 
-    /// How many cells there are.
-    pub(crate) fn count(&self) -> usize {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// The instance that wrote to the cells is closed: what they say is kept, and they are given to the next one.
+    pub(crate) fn retire(&self) {
+        let mut all = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retired = all.read();
+        for cell in &all.cells {
+            cell.value.store(0f64.to_bits(), Ordering::Relaxed);
+            cell.violations.store(0, Ordering::Relaxed);
+        }
+        all.free = (0..all.cells.len()).collect();
     }
 
     /// Every metric, in the order in which they were first asked for.
     pub fn read(&self) -> Vec<MetricReading> {
-        let mut readings: Vec<MetricReading> = Vec::new();
-        for cell in self.cells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).read()
+    }
+}
+
+impl All {
+    fn read(&self) -> Vec<MetricReading> {
+        let mut readings = self.retired.clone();
+        for (_, cell) in self.cells.iter().enumerate().filter(|(index, _)| !self.free.contains(index)) {
             let (value, violations) = (cell.value(), cell.violations.load(Ordering::Relaxed));
             match readings.iter_mut().find(|reading| reading.name == cell.declaration.name) {
                 Some(reading) => {
                     reading.violations += violations;
-                    reading.value = if cell.declaration.kind == MetricKind::Gauge {
-                        value
-                    } else {
-                        reading.value + value
-                    };
+                    let gauge = cell.declaration.kind == MetricKind::Gauge;
+                    reading.value = if gauge { value } else { reading.value + value };
                 }
                 None => readings.push(MetricReading {
                     name: cell.declaration.name.clone(),
@@ -129,7 +157,7 @@ mod tests {
     #[test]
     fn a_forbidden_write_changes_nothing_and_is_counted() {
         let cells = Cells::default();
-        let cell = cells.open(&declaration(MetricKind::Counter));
+        let cell = cells.open(&declaration(MetricKind::Counter), 9).expect("room");
         assert!(cell.add(4.0));
         assert!(!cell.add(-1.0));
         assert!(!cell.add(f64::NAN));
@@ -138,11 +166,26 @@ mod tests {
         assert_eq!((reading.value.to_bits(), reading.violations), (4.0f64.to_bits(), 3));
     }
 
+    fn open(cells: &Cells) -> Arc<Cell> {
+        cells.open(&declaration(MetricKind::Counter), 2).expect("room")
+    }
+
+    #[test]
+    fn a_restarted_component_goes_on_counting_in_the_same_cells() {
+        let cells = Cells::default();
+        for _ in 0..10 {
+            assert!(open(&cells).add(1.0));
+            cells.retire();
+        }
+        assert_eq!(cells.read()[0].value.to_bits(), 10.0f64.to_bits());
+        let _two = (open(&cells), open(&cells));
+        assert!(cells.open(&declaration(MetricKind::Counter), 2).is_none(), "the bound holds");
+    }
+
     #[test]
     fn the_cells_of_two_threads_are_one_counter() {
         let cells = Cells::default();
-        let (a, b) =
-            (cells.open(&declaration(MetricKind::Counter)), cells.open(&declaration(MetricKind::Counter)));
+        let (a, b) = (open(&cells), open(&cells));
         assert!(a.add(1.0) && b.add(2.0));
         assert_eq!(cells.read().len(), 1);
         assert_eq!(cells.read()[0].value.to_bits(), 3.0f64.to_bits());

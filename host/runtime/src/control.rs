@@ -3,7 +3,7 @@
 use crate::account::Counters;
 use crate::build::LaneRecord;
 use crate::cancel::Cancel;
-use crate::clock::now_ns;
+use crate::clock::monotonic_ns;
 use crate::event::Event;
 use crate::pipeline::{Ended, Member};
 use crate::watch::Running;
@@ -35,6 +35,9 @@ pub(crate) struct Control<'a> {
     drain_since: Option<Instant>,
     drain_asked: bool,
     epoch: u64,
+    committed_epochs: u64,
+    /// Whether some record that a source could give again was lost behind it.
+    tainted: bool,
     /// The sinks that have yet to commit the epoch under way; empty when none is.
     uncommitted: BTreeSet<usize>,
     positions: BTreeMap<usize, (u64, Vec<StreamPosition>)>,
@@ -71,6 +74,8 @@ impl<'a> Control<'a> {
             drain_since: None,
             drain_asked: false,
             epoch: 0,
+            committed_epochs: 0,
+            tainted: false,
             uncommitted: BTreeSet::new(),
             positions: BTreeMap::new(),
             next_epoch: Instant::now() + epoch_every,
@@ -92,6 +97,7 @@ impl<'a> Control<'a> {
                     "the drain took longer than {} s; ending with what is held",
                     self.drain_deadline.as_secs()
                 );
+                self.count_lent();
                 return self.outcome(Ended::DrainDeadline);
             }
         }
@@ -100,8 +106,7 @@ impl<'a> Control<'a> {
     }
 
     fn outcome(self, ended: Ended) -> Outcome {
-        let committed_epochs = if self.uncommitted.is_empty() { self.epoch } else { self.epoch - 1 };
-        Outcome { ended, failed: self.failed, overdue: self.overdue, committed_epochs }
+        Outcome { ended, failed: self.failed, overdue: self.overdue, committed_epochs: self.committed_epochs }
     }
 
     fn take(&mut self, event: Event) {
@@ -113,8 +118,14 @@ impl<'a> Control<'a> {
             Event::Positions { lane, epoch, positions } => {
                 self.positions.insert(lane, (epoch, positions));
             }
-            Event::Committed { node, epoch } if epoch == self.epoch => self.no_longer_awaited(node),
-            Event::Committed { .. } => {}
+            Event::Committed { node, epoch, safe } => {
+                if !safe {
+                    self.taint(node);
+                }
+                if epoch == self.epoch {
+                    self.no_longer_awaited(node);
+                }
+            }
             Event::Failed { node, why } => self.fail(node, why),
             Event::LaneEnded { lane } => self.lane_ended(lane),
         }
@@ -127,8 +138,21 @@ impl<'a> Control<'a> {
         }
     }
 
+    /// Something that was written is not safe, and positions only go forward: from here on no source is told that its
+    /// data is, so that it can be asked for again after a restart.
+    fn taint(&mut self, node: usize) {
+        if !std::mem::replace(&mut self.tainted, true) {
+            let component = self.members[node].name.as_str();
+            tracing::warn!(
+                component,
+                "it lost records; sources are not told any more that their data is safe"
+            );
+        }
+    }
+
     fn fail(&mut self, node: usize, why: String) {
         self.failed.insert(node, why);
+        self.taint(node);
         self.no_longer_awaited(node);
         if self.members[node].on_failure == OnFailure::Stop {
             tracing::error!(
@@ -168,6 +192,9 @@ impl<'a> Control<'a> {
     /// A sink committed the epoch under way, or is gone.
     fn no_longer_awaited(&mut self, node: usize) {
         if self.uncommitted.remove(&node) && self.uncommitted.is_empty() {
+            if !self.tainted {
+                self.committed_epochs = self.epoch;
+            }
             self.acknowledge(self.epoch);
         }
     }
@@ -177,7 +204,7 @@ impl<'a> Control<'a> {
         let safe: Vec<usize> =
             self.positions.iter().filter(|(_, (of, _))| *of <= epoch).map(|(lane, _)| *lane).collect();
         for lane in safe {
-            if let Some((_, positions)) = self.positions.remove(&lane) {
+            if let Some((_, positions)) = self.positions.remove(&lane).filter(|_| !self.tainted) {
                 let mut mail = self.lanes[lane].mailbox.safe.lock().unwrap_or_else(PoisonError::into_inner);
                 *mail = Some(positions);
             }
@@ -193,7 +220,7 @@ impl<'a> Control<'a> {
         }
         let waiting: Vec<usize> =
             self.alive.iter().copied().filter(|lane| self.positions.contains_key(lane)).collect();
-        if self.failed.is_empty() && !waiting.is_empty() {
+        if !waiting.is_empty() {
             self.acknowledge(u64::MAX);
         }
         for lane in self.lanes {
@@ -202,9 +229,19 @@ impl<'a> Control<'a> {
         self.cancel.nudge();
     }
 
+    /// What is lent to calls that still run at the very end is held there.
+    fn count_lent(&self) {
+        for lane in &self.alive {
+            if let Some(running) = self.lanes[*lane].watch.running() {
+                let counters = &self.counters[running.component];
+                counters.holds(counters.held() + running.lent);
+            }
+        }
+    }
+
     /// Looks at every running call, and gives up lanes whose call has outlasted its deadline.
     fn watch(&mut self) {
-        let now = now_ns();
+        let now = monotonic_ns();
         for lane in self.alive.clone() {
             let Some(running) = self.lanes[lane].watch.running() else {
                 continue;

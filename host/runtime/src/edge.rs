@@ -3,7 +3,6 @@
 use crate::batch::Batch;
 use crate::inbox::Inbox;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Where an output leads: one incoming edge of a consumer's inbox.
 #[derive(Clone, Debug)]
@@ -38,10 +37,6 @@ impl Sender {
     ///
     /// Before it has to wait for room, `others` are announced: their consumers must not sleep meanwhile.
     pub(crate) fn send(&self, batch: Batch, others: &[Self]) -> Result<(), Batch> {
-        self.inbox.push(self.edge, batch, || others.iter().for_each(Self::announce)).inspect_err(|batch| {
-            let counts = self.inbox.counts(self.edge);
-            counts.sent.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
-            counts.discarded.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
-        })
+        self.inbox.push(self.edge, batch, || others.iter().for_each(Self::announce))
     }
 }

@@ -10,8 +10,8 @@ pub(crate) enum Event {
     Drain,
     /// A source injected a barrier: up to here its data belongs to the epoch.
     Positions { lane: usize, epoch: u64, positions: Vec<StreamPosition> },
-    /// A sink committed an epoch.
-    Committed { node: usize, epoch: u64 },
+    /// A sink is done with an epoch; `safe` says whether everything written since the one before is safe.
+    Committed { node: usize, epoch: u64, safe: bool },
     /// A component has failed for good.
     Failed { node: usize, why: String },
     /// A lane's thread is about to end.

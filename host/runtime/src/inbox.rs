@@ -41,6 +41,8 @@ struct Input {
     /// The barrier that this edge waits behind until the others have it too.
     barrier: Option<u64>,
     ended: bool,
+    /// Records of a batch whose producer waits for room.
+    blocked: u64,
     writer_waits: bool,
 }
 
@@ -100,10 +102,6 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn counts(&self, edge: usize) -> &EdgeCounts {
-        &self.counts[edge]
-    }
-
     /// What passed over an edge.
     pub(crate) fn account(&self, edge: usize) -> EdgeAccount {
         let counts = &self.counts[edge];
@@ -118,7 +116,8 @@ impl Inbox {
     /// Records that wait on an edge.
     fn waiting(&self, edge: usize) -> u64 {
         let state = self.lock();
-        state.inputs[edge].items.iter().map(Item::records).sum()
+        let input = &state.inputs[edge];
+        input.blocked + input.items.iter().map(Item::records).sum::<u64>()
     }
 
     /// Wakes the consumer, if it waits, for what was handed over since.
@@ -143,6 +142,12 @@ impl Inbox {
         let mut blocked: Option<Instant> = None;
         loop {
             if state.closed || state.inputs[edge].ended {
+                state.inputs[edge].blocked = 0;
+                let counts = &self.counts[edge];
+                counts.discarded.fetch_add(len, Ordering::Relaxed);
+                if blocked.is_none() {
+                    counts.sent.fetch_add(len, Ordering::Relaxed);
+                }
                 return Err(batch);
             }
             let input = &mut state.inputs[edge];
@@ -161,6 +166,9 @@ impl Inbox {
             }
             if blocked.is_none() {
                 blocked = Some(Instant::now());
+                // It has left its producer, and is found here while it waits.
+                state.inputs[edge].blocked = len;
+                self.counts[edge].sent.fetch_add(len, Ordering::Relaxed);
                 // Without the lock: it takes those of other inboxes.
                 drop(state);
                 self.announce();
@@ -171,9 +179,12 @@ impl Inbox {
             state.inputs[edge].writer_waits = true;
             state = self.writable.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.inputs[edge].blocked = 0;
         drop(state);
         let counts = &self.counts[edge];
-        counts.sent.fetch_add(len, Ordering::Relaxed);
+        if blocked.is_none() {
+            counts.sent.fetch_add(len, Ordering::Relaxed);
+        }
         if let Some(since) = blocked {
             let waited = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
             counts.blocked_ns.fetch_add(waited, Ordering::Relaxed);
@@ -398,8 +409,8 @@ mod tests {
         assert_eq!(values(&inbox.pop(NOW)), [4.0, 5.0]);
         assert!(matches!(inbox.pop(NOW), Popped::Barrier(1)));
         assert_eq!(values(&inbox.pop(NOW)), [6.0]);
-        assert_eq!(inbox.counts(0).sent.load(Ordering::Relaxed), 6);
-        assert_eq!(inbox.counts(0).received.load(Ordering::Relaxed), 6);
+        assert_eq!(inbox.account(0).sent, 6);
+        assert_eq!(inbox.account(0).received, 6);
     }
 
     #[test]
@@ -414,6 +425,24 @@ mod tests {
         assert_eq!(values(&inbox.pop(None)), [1.0, 2.0]);
         assert_eq!(values(&inbox.pop(None)), [3.0, 4.0]);
         assert!(producer.join().unwrap_or(false));
+    }
+
+    #[test]
+    fn a_batch_whose_producer_waits_is_found_on_the_edge() {
+        let pool = Pool::new(2, 8);
+        let inbox = Arc::new(Inbox::new(1, 2, pool.clone()));
+        push(&inbox, 0, batch(&pool, 1, &[1.0, 2.0])).expect("open");
+        let producer = {
+            let (inbox, pool) = (Arc::clone(&inbox), pool.clone());
+            std::thread::spawn(move || push(&inbox, 0, batch(&pool, 1, &[3.0, 4.0])).is_ok())
+        };
+        while inbox.account(0).sent < 4 {
+            std::thread::yield_now();
+        }
+        assert_eq!((inbox.account(0).queued, inbox.account(0).imbalance()), (4, 0));
+        assert_eq!(values(&inbox.pop(None)), [1.0, 2.0]);
+        assert!(producer.join().unwrap_or(false));
+        assert_eq!((inbox.account(0).queued, inbox.account(0).imbalance()), (2, 0));
     }
 
     #[test]

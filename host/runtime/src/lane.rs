@@ -1,7 +1,8 @@
 //! A lane: one thread that runs a source, or what waits in an inbox, through a straight run of stages, and passes on what
 //! comes out. Nothing in it allocates, locks or logs per record.
 
-use crate::batch::Batch;
+mod flow;
+
 use crate::clock::now_ns;
 use crate::edge::Sender;
 use crate::event::Event;
@@ -16,14 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a source may wait in `fill` before it must come back to look for barriers: the ABI's 100 ms.
-const FILL_WAIT_NS: i64 = 100_000_000;
-
-/// After how many batches a busy lane wakes those who wait for them. A quarter of the default buffer: the consumer then
-/// has enough to do for its waking to be worth it, and the producer does not wait.
-const BATCHES_PER_WAKE: u32 = 4;
-
-/// A lane that takes longer for a batch is not busy enough to put waking off: whoever waits is woken for each batch.
-const BUSY_NS: i64 = 1_000_000;
+const FILL_WAIT: Duration = Duration::from_millis(100);
 
 /// Where a lane's batches come from.
 pub(crate) enum Feed {
@@ -88,6 +82,7 @@ impl Lane {
             Feed::Inbox(_) => self.run_inbox()?,
         }
         self.drain_stages()?;
+        self.report_last_positions();
         self.context.leaving.iter().for_each(Sender::end);
         self.last_acknowledgement()?;
         self.close()
@@ -97,17 +92,17 @@ impl Lane {
         while !self.context.cancel.is_raised() && self.has_consumer() {
             let seen = self.context.cancel.nudges();
             self.serve_mailbox()?;
-            let next_tick_ns = self.tick()?;
+            let tick_left = self.tick()?;
             let Feed::Source(source) = &mut self.feed else {
                 return Ok(());
             };
             // A source that may have nothing more must not sleep on what nobody was told of yet.
-            let wait_ns = if self.unannounced > 0 { 0 } else { FILL_WAIT_NS };
-            match source.fill(now_ns().saturating_add(wait_ns).min(next_tick_ns))? {
+            let wait = if self.unannounced > 0 { Duration::ZERO } else { FILL_WAIT.min(tick_left) };
+            match source.fill(now_ns().saturating_add(nanoseconds(wait)))? {
                 Next::Again => self.announce(),
-                Next::Wait(until_ns) => {
+                Next::Wait(how_long) => {
                     self.announce();
-                    self.context.cancel.wait_for_nudge(until_ns.min(next_tick_ns), seen);
+                    self.context.cancel.wait_for_nudge(how_long.min(tick_left), seen);
                 }
                 Next::Pass(batch) => {
                     self.pass(0, batch)?;
@@ -153,15 +148,20 @@ impl Lane {
         }
     }
 
+    /// Where a source that awaits its last acknowledgement has got to. Before the end is passed on: else everything
+    /// downstream could have ended before the control thread knows what there is to acknowledge.
+    fn report_last_positions(&self) {
+        if let (Feed::Source(source), true) = (&self.feed, self.awaits_last_acknowledgement) {
+            let positions = source.report();
+            let epoch = self.injected_epoch + 1;
+            self.context.reports.send(Event::Positions { lane: self.index, epoch, positions });
+        }
+    }
+
     /// A source that must be told when its data is safe is told so before it is closed.
     fn last_acknowledgement(&mut self) -> Result<(), Abandoned> {
         if !self.awaits_last_acknowledgement {
             return Ok(());
-        }
-        if let Feed::Source(source) = &self.feed {
-            let positions = source.report();
-            let epoch = self.injected_epoch + 1;
-            self.context.reports.send(Event::Positions { lane: self.index, epoch, positions });
         }
         loop {
             let seen = self.context.cancel.nudges();
@@ -181,10 +181,8 @@ impl Lane {
         };
         let inbox = Arc::clone(inbox);
         while self.has_consumer() {
-            let next_tick_ns = self.tick()?;
-            let timeout = (next_tick_ns != i64::MAX).then(|| {
-                Duration::from_nanos(u64::try_from(next_tick_ns.saturating_sub(now_ns())).unwrap_or(0))
-            });
+            let tick_left = self.tick()?;
+            let timeout = (tick_left != Duration::MAX).then_some(tick_left);
             let mut popped = inbox.pop(Some(Duration::ZERO));
             if matches!(popped, Popped::TimedOut) {
                 self.announce();
@@ -203,24 +201,6 @@ impl Lane {
         }
         self.leave(&inbox);
         Ok(())
-    }
-
-    /// Counts a batch that went through; every few of them, those who wait are woken.
-    fn passed_one(&mut self) {
-        self.unannounced += 1;
-        let now = now_ns();
-        let took_ns = now.saturating_sub(std::mem::replace(&mut self.passed_last_ns, now));
-        if self.unannounced >= BATCHES_PER_WAKE || took_ns > BUSY_NS {
-            self.announce();
-        }
-    }
-
-    /// Wakes those who wait for what was passed on.
-    fn announce(&mut self) {
-        if self.unannounced > 0 {
-            self.unannounced = 0;
-            self.context.leaving.iter().for_each(Sender::announce);
-        }
     }
 
     /// Nobody is left to work for: what waits is lost, and what still comes is refused.
@@ -246,80 +226,16 @@ impl Lane {
     fn barrier(&mut self, epoch: u64) -> Result<(), Abandoned> {
         self.injected_epoch = epoch;
         if let Exit::Sink(sink) = &mut self.exit {
-            sink.commit(epoch)?;
-            self.context.reports.send(Event::Committed { node: sink.slot.node, epoch });
+            let safe = sink.commit(epoch)?;
+            self.context.reports.send(Event::Committed { node: sink.slot.node, epoch, safe });
         }
         self.context.leaving.iter().for_each(|sender| sender.barrier(epoch));
         Ok(())
     }
 
-    /// Passes a batch through the stages from `from` on. The first stage of an inbox lane has counted it already.
-    fn pass(&mut self, from: usize, mut batch: Batch) -> Result<(), Abandoned> {
-        let counted = from == 0 && matches!(self.feed, Feed::Inbox(_));
-        for index in from..self.stages.len() {
-            if batch.is_empty() {
-                self.context.pool.give(batch);
-                return Ok(());
-            }
-            if index > from || !counted {
-                self.stages[index].slot.counters.came_in(u64::from(batch.len()));
-            }
-            loop {
-                let step = self.stages[index].process(&mut batch)?;
-                match step {
-                    Step::Lost => {
-                        self.context.pool.give(batch);
-                        return Ok(());
-                    }
-                    Step::Done | Step::More => self.forward(index, &batch)?,
-                }
-                if step == Step::Done {
-                    break;
-                }
-            }
-            self.stages[index].slot.counters.went_out(u64::from(batch.len()));
-        }
-        self.deliver(batch)
-    }
-
-    /// Passes on what a stage gave besides its input, with the header of that input.
-    fn forward(&mut self, index: usize, input: &Batch) -> Result<(), Abandoned> {
-        let stage = &mut self.stages[index];
-        for (port, senders) in stage.outputs.ports.iter_mut().zip(&stage.port_senders) {
-            let Some(port) = port.as_mut().filter(|port| !port.is_empty()) else {
-                continue;
-            };
-            let mut full = std::mem::replace(port, self.context.pool.take());
-            full.header = input.header;
-            stage.slot.counters.went_out(u64::from(full.len()));
-            fan_out(senders, full, &self.context);
-        }
-        if stage.outputs.main.is_empty() {
-            return Ok(());
-        }
-        let mut extra = std::mem::replace(&mut stage.outputs.main, self.context.pool.take());
-        extra.header = input.header;
-        stage.slot.counters.went_out(u64::from(extra.len()));
-        self.pass(index + 1, extra)
-    }
-
-    fn deliver(&mut self, batch: Batch) -> Result<(), Abandoned> {
-        if batch.is_empty() {
-            self.context.pool.give(batch);
-            return Ok(());
-        }
-        match &mut self.exit {
-            Exit::Sink(sink) => sink.write(batch),
-            Exit::Senders(senders) => {
-                fan_out(senders, batch, &self.context);
-                Ok(())
-            }
-        }
-    }
-
-    /// Lets every stage whose time has come tick; returns when the next one's time comes.
-    fn tick(&mut self) -> Result<i64, Abandoned> {
-        let mut next_tick_ns = i64::MAX;
+    /// Lets every stage whose time has come tick; returns how long until the next one's time comes.
+    fn tick(&mut self) -> Result<Duration, Abandoned> {
+        let mut left = Duration::MAX;
         for index in 0..self.stages.len() {
             while let Some(step) = self.stages[index].tick()? {
                 self.forward_alone(index)?;
@@ -327,11 +243,9 @@ impl Lane {
                     break;
                 }
             }
-            if self.stages[index].tick_every_ns.is_some() {
-                next_tick_ns = next_tick_ns.min(self.stages[index].next_tick_ns);
-            }
+            left = left.min(self.stages[index].tick_left());
         }
-        Ok(next_tick_ns)
+        Ok(left)
     }
 
     /// The end of the input: each stage in turn gives what it holds to those behind it.
@@ -343,19 +257,10 @@ impl Lane {
             self.forward_alone(index)?;
         }
         if let Exit::Sink(sink) = &mut self.exit {
-            sink.commit(self.injected_epoch + 1)?;
+            let (epoch, node) = (self.injected_epoch + 1, sink.slot.node);
+            let safe = sink.commit(epoch)?;
+            self.context.reports.send(Event::Committed { node, epoch, safe });
         }
-        Ok(())
-    }
-
-    /// Passes on what a stage gave without an input.
-    fn forward_alone(&mut self, index: usize) -> Result<(), Abandoned> {
-        let mut blank = self.context.pool.take();
-        blank.header.epoch = self.injected_epoch + 1;
-        blank.header.config_generation = 1;
-        self.forward(index, &blank)?;
-        self.context.pool.give(blank);
-        self.unannounced += 1;
         Ok(())
     }
 
@@ -397,18 +302,6 @@ impl Lane {
     }
 }
 
-/// Gives a batch to every consumer: the last gets the batch itself, the others copies.
-fn fan_out(senders: &[Sender], batch: Batch, context: &LaneContext) {
-    let Some((last, others)) = senders.split_last() else {
-        context.pool.give(batch);
-        return;
-    };
-    for sender in others {
-        if let Err(back) = sender.send(context.pool.copy(&batch), &context.leaving) {
-            context.pool.give(back);
-        }
-    }
-    if let Err(back) = last.send(batch, &context.leaving) {
-        context.pool.give(back);
-    }
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -119,11 +119,12 @@ impl Summary {
 }
 
 impl Pipeline {
-    /// Opens every component, then starts every lane, consumers before what feeds them. `parts` are in the graph's order.
+    /// Opens every component, hands over the means to ask for the drain, then starts every lane, consumers before what feeds them. `parts` are in the graph's order.
     pub fn start(
         graph: Graph,
         parts: Vec<Part>,
         environment: &Arc<Environment>,
+        drainable: impl FnOnce(DrainHandle),
     ) -> Result<Self, PipelineError> {
         let (reports, events) = Reports::new();
         let cancel = Arc::clone(&environment.cancel);
@@ -137,6 +138,7 @@ impl Pipeline {
             std::cmp::Reverse(built.records[lane.index].nodes.first().and_then(|head| rank(*head)))
         });
         let mut pipeline = Self { built, graph, members, cancel, reports, events, threads: Vec::new() };
+        drainable(pipeline.drain_handle());
         for lane in lanes {
             let head = pipeline.members[pipeline.built.records[lane.index].nodes[0]].name.clone();
             let name: String = head.chars().take(15).collect();

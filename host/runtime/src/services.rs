@@ -315,11 +315,11 @@ unsafe extern "C" fn metric(context: *mut c_void, name: Bytes, cell: *mut *mut M
     let (Some(declaration), Some(cell)) = (declared, unsafe { cell.as_mut() }) else {
         return Outcome::UNKNOWN;
     };
-    if context.cells.count() >= CELLS_MAX {
+    let Some(made) = context.cells.open(declaration, CELLS_MAX) else {
         return Outcome::FULL;
-    }
+    };
     // The component's `Cells` keep the cell, and the context keeps them, until exit.
-    *cell = Arc::as_ptr(&context.cells.open(declaration)).cast_mut().cast();
+    *cell = Arc::as_ptr(&made).cast_mut().cast();
     Outcome::OK
 }
 

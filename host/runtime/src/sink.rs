@@ -1,20 +1,28 @@
 //! A sink in its lane: what is written is held until it is committed.
 
 use crate::batch::Batch;
-use crate::clock::now_ns;
+use crate::clock::{monotonic_ns, now_ns, until};
 use crate::instance::{CallError, Committed, FailureKind, SinkInstance};
 use crate::slot::{Abandoned, Slot};
 use std::time::Duration;
 
-/// The longest sleep between two looks at whether a commit may be tried again: keeps the thread easy to end.
-const RETRY_SLEEP_MAX: Duration = Duration::from_secs(1);
+/// The longest wait between two tries to commit while the pipeline drains.
+const DRAINING_RETRY: Duration = Duration::from_millis(100);
 
 /// A sink. Its counters' `held` is what was written since the last commit.
 pub(crate) struct SinkSlot {
     pub(crate) slot: Slot<SinkInstance>,
+    /// The epoch under way.
+    pub(crate) epoch: u64,
+    /// Whether everything written since the last barrier is safe or still held.
+    safe: bool,
 }
 
 impl SinkSlot {
+    pub(crate) fn new(slot: Slot<SinkInstance>) -> Self {
+        Self { slot, epoch: 1, safe: true }
+    }
+
     /// Gives the sink a batch.
     pub(crate) fn write(&mut self, mut batch: Batch) -> Result<(), Abandoned> {
         let records = batch.len();
@@ -25,7 +33,7 @@ impl SinkSlot {
         };
         let copy = self.slot.dead_letter.as_ref().map(|_| self.slot.context.pool.copy(&batch));
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "write", u64::from(records), now);
+        self.slot.context.watch.begin(self.slot.node, "write", u64::from(records), monotonic_ns());
         let written = instance.write(&mut batch, now);
         self.slot.end()?;
         self.slot.context.pool.give(batch);
@@ -39,9 +47,10 @@ impl SinkSlot {
             }
             Err(error) => {
                 // A failed write takes nothing of its batch; what was written before it may still be made safe.
+                self.safe &= self.slot.dead_letter.is_some();
                 self.slot.lose(records, copy);
                 if error.kind == FailureKind::Failed {
-                    self.try_commit(u64::MAX)?;
+                    self.try_commit()?;
                 }
                 self.fail(error)
             }
@@ -57,7 +66,7 @@ impl SinkSlot {
         let rejected = counted.tallied();
         self.slot.counters.tallied(&counted.tally);
         self.slot.counters.holds(self.slot.counters.held() + records.saturating_sub(rejected));
-        let unexplained = rejected.saturating_sub(records) + counted.undeclared;
+        let unexplained = rejected.saturating_sub(records).saturating_add(counted.undeclared);
         if unexplained > 0 {
             self.slot.counters.cannot_explain(unexplained);
             if self.slot.complain() {
@@ -71,15 +80,23 @@ impl SinkSlot {
         }
     }
 
-    /// Makes everything written so far safe, trying again for as long as the sink says so.
-    pub(crate) fn commit(&mut self, epoch: u64) -> Result<(), Abandoned> {
+    /// Makes everything written so far safe, trying again for as long as the sink says so. Returns whether everything
+    /// written since the last commit is; then the next epoch is under way.
+    pub(crate) fn commit(&mut self, epoch: u64) -> Result<bool, Abandoned> {
+        self.commit_or_lose(epoch)?;
+        self.epoch = epoch + 1;
+        Ok(std::mem::replace(&mut self.safe, true))
+    }
+
+    fn commit_or_lose(&mut self, epoch: u64) -> Result<(), Abandoned> {
         let mut tries = 0_u64;
         loop {
             let Some(instance) = &mut self.slot.instance else {
+                self.safe = false;
                 return Ok(());
             };
             let now = now_ns();
-            self.slot.context.watch.begin(self.slot.node, "commit", 0, now);
+            self.slot.context.watch.begin(self.slot.node, "commit", 0, monotonic_ns());
             let committed = instance.commit(epoch, now);
             self.slot.end()?;
             match committed {
@@ -92,7 +109,7 @@ impl SinkSlot {
                     if tries.is_power_of_two() {
                         tracing::warn!(component = self.slot.name(), "commit put off (try {tries}): {why}");
                     }
-                    sleep_until(at_ns);
+                    self.wait_until(at_ns);
                 }
                 Ok(Committed::Permanent(why)) => {
                     let lost = self.slot.counters.held();
@@ -111,13 +128,13 @@ impl SinkSlot {
     }
 
     /// One try to save what was written before a failure.
-    fn try_commit(&mut self, epoch: u64) -> Result<(), Abandoned> {
+    fn try_commit(&mut self) -> Result<(), Abandoned> {
         let Some(instance) = &mut self.slot.instance else {
             return Ok(());
         };
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "commit", 0, now);
-        let committed = instance.commit(epoch, now);
+        self.slot.context.watch.begin(self.slot.node, "commit", 0, monotonic_ns());
+        let committed = instance.commit(self.epoch, now);
         self.slot.end()?;
         if committed == Ok(Committed::Safe) {
             self.delivered();
@@ -131,17 +148,16 @@ impl SinkSlot {
     }
 
     fn fail(&mut self, error: CallError) -> Result<(), Abandoned> {
+        self.safe &= self.slot.counters.held() == 0;
         self.slot.counters.lose_held();
         self.slot.recover(error)
     }
-}
 
-fn sleep_until(at_ns: i64) {
-    loop {
-        let left = u64::try_from(at_ns.saturating_sub(now_ns())).unwrap_or(0);
-        if left == 0 {
-            return;
+    /// Waits before a commit is tried again; while the pipeline drains, never long, since time is short then.
+    fn wait_until(&self, at_ns: i64) {
+        let how_long = until(at_ns);
+        if !self.slot.context.cancel.wait(how_long) {
+            std::thread::sleep(how_long.min(DRAINING_RETRY));
         }
-        std::thread::sleep(Duration::from_nanos(left).min(RETRY_SLEEP_MAX));
     }
 }

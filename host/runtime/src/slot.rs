@@ -5,7 +5,7 @@
 use crate::account::Counters;
 use crate::batch::{Batch, Pool};
 use crate::cancel::Cancel;
-use crate::clock::now_ns;
+use crate::clock::{monotonic_ns, now_ns};
 use crate::edge::Sender;
 use crate::event::{Event, Reports};
 use crate::instance::{CallError, FailureKind, SinkInstance, SourceInstance, StageInstance};
@@ -13,6 +13,7 @@ use crate::restart::Restarts;
 use crate::services::HostHandle;
 use crate::vtable::ComponentTypeHandle;
 use crate::watch::Watch;
+use cardcage_plugin_api::manifest::{Capability, Kind};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub(crate) trait Opened: Sized {
         reasons: usize,
         now_ns: i64,
     ) -> Result<Self, CallError>;
+    fn snapshot(&mut self) -> Result<Option<(u32, Vec<u8>)>, CallError>;
+    fn restore(&mut self, version: u32, state: &[u8]) -> Result<(), CallError>;
     fn close(self, now_ns: i64) -> Result<(), CallError>;
 }
 
@@ -44,6 +47,12 @@ macro_rules! opened {
             ) -> Result<Self, CallError> {
                 $instance::open(handle, settings, host, reasons, now_ns)
             }
+            fn snapshot(&mut self) -> Result<Option<(u32, Vec<u8>)>, CallError> {
+                $instance::snapshot(self)
+            }
+            fn restore(&mut self, version: u32, state: &[u8]) -> Result<(), CallError> {
+                $instance::restore(self, version, state)
+            }
             fn close(self, now_ns: i64) -> Result<(), CallError> {
                 $instance::close(self, now_ns)
             }
@@ -51,6 +60,37 @@ macro_rules! opened {
     )*};
 }
 opened!(SourceInstance, StageInstance, SinkInstance);
+
+/// What the next instance of a component is given of the last one's state.
+enum CarriedOver {
+    /// It needs none.
+    NotNeeded,
+    /// This, in this version.
+    State(u32, Vec<u8>),
+    /// It needs it, and it cannot be had: started anew it would give again what it has given.
+    Lost,
+}
+
+impl CarriedOver {
+    fn may_restart(&self) -> bool {
+        !matches!(self, Self::Lost)
+    }
+
+    fn why_not(&self) -> &'static str {
+        if self.may_restart() {
+            ""
+        } else {
+            "; it is not restarted, since it would give again what it has given"
+        }
+    }
+
+    fn give_to<I: Opened>(&self, mut instance: I) -> Result<I, CallError> {
+        if let Self::State(version, state) = self {
+            instance.restore(*version, state)?;
+        }
+        Ok(instance)
+    }
+}
 
 /// What a lane's components share.
 #[derive(Clone)]
@@ -98,8 +138,8 @@ impl<I: Opened> Slot<I> {
     }
 
     /// Begins to watch a call that is lent `lent` records.
-    pub(crate) fn begin(&self, call: &'static str, lent: u32, since_ns: i64) {
-        self.context.watch.begin(self.node, call, u64::from(lent), since_ns);
+    fn begin(&self, call: &'static str, lent: u32) {
+        self.context.watch.begin(self.node, call, u64::from(lent), monotonic_ns());
     }
 
     /// Ends the watch.
@@ -130,22 +170,24 @@ impl<I: Opened> Slot<I> {
     /// works again or has failed for good and has no instance.
     pub(crate) fn recover(&mut self, error: CallError) -> Result<(), Abandoned> {
         self.counters.failed_calls(1);
-        self.dispose(error.kind);
+        let state = self.state_to_carry_over(&error)?;
+        self.dispose(error.kind)?;
         let mut error = error;
         loop {
-            let Some(wait) = self.restarts.after_failure(now_ns()) else {
-                tracing::error!(component = self.name(), "failed for good: {error}");
-                self.context.reports.send(Event::Failed { node: self.node, why: error.to_string() });
+            let wait = self.restarts.after_failure(now_ns()).filter(|_| state.may_restart());
+            let Some(wait) = wait else {
+                let why = format!("{error}{}", state.why_not());
+                tracing::error!(component = self.name(), "failed for good: {why}");
+                self.context.reports.send(Event::Failed { node: self.node, why });
                 return Ok(());
             };
             tracing::warn!(component = self.name(), "{error}; restarting in {} ms", wait.as_millis());
             // Nobody downstream should wait out this wait over batches that have come already.
             self.context.leaving.iter().for_each(Sender::announce);
-            let wait_ns = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
             // Cut short when the pipeline drains: then what still works should work at once.
-            self.context.cancel.wait_until(now_ns().saturating_add(wait_ns));
-            self.begin("open", 0, now_ns());
-            let opened = self.opener.open();
+            self.context.cancel.wait(wait);
+            self.begin("open", 0);
+            let opened = self.opener.open().and_then(|instance| state.give_to(instance));
             self.end()?;
             match opened {
                 Ok(instance) => {
@@ -161,23 +203,50 @@ impl<I: Opened> Slot<I> {
         }
     }
 
+    /// Where a source that can start over stands, so that its next instance goes on from there. A failed instance can
+    /// still be asked; one that panicked cannot.
+    fn state_to_carry_over(&mut self, error: &CallError) -> Result<CarriedOver, Abandoned> {
+        let does = &self.opener.handle.manifest().capabilities;
+        let starts_over = does.has(Capability::Replayable) || does.has(Capability::Finite);
+        if self.opener.handle.kind() != Kind::Source || !starts_over {
+            return Ok(CarriedOver::NotNeeded);
+        }
+        let Some(instance) = self.instance.as_mut().filter(|_| error.kind == FailureKind::Failed) else {
+            return Ok(CarriedOver::Lost);
+        };
+        self.context.watch.begin(self.node, "snapshot", 0, monotonic_ns());
+        let snapshot = instance.snapshot();
+        self.end()?;
+        Ok(snapshot
+            .ok()
+            .flatten()
+            .map_or(CarriedOver::Lost, |(version, state)| CarriedOver::State(version, state)))
+    }
+
     /// Takes the instance out of service after a failure of this kind.
-    fn dispose(&mut self, kind: FailureKind) {
+    fn dispose(&mut self, kind: FailureKind) -> Result<(), Abandoned> {
         let Some(instance) = self.instance.take() else {
-            return;
+            return Ok(());
         };
         if kind == FailureKind::Contract {
             // Whatever it did to its own memory, it gets no further call: better a leak than a crash.
             std::mem::forget(instance);
-        } else if let Err(error) = instance.close(now_ns()) {
+            return Ok(());
+        }
+        self.begin("close", 0);
+        let closed = instance.close(now_ns());
+        self.end()?;
+        self.opener.host.cells().retire();
+        if let Err(error) = closed {
             tracing::warn!(component = self.name(), "{error}");
         }
+        Ok(())
     }
 
     /// The end of a component that still works. What `close` says is logged; there is nothing left to fail.
     pub(crate) fn close(&mut self) -> Result<(), Abandoned> {
         if let Some(instance) = self.instance.take() {
-            self.begin("close", 0, now_ns());
+            self.begin("close", 0);
             let closed = instance.close(now_ns());
             self.end()?;
             if let Err(error) = closed {

@@ -1,18 +1,19 @@
 //! A source in its lane: filling, lingering, positions.
 
 use crate::batch::Batch;
-use crate::clock::now_ns;
+use crate::clock::{monotonic_ns, now_ns, until};
 use crate::instance::{CallError, Filled, SourceInstance};
 use crate::slot::{Abandoned, Slot};
 use cardcage_plugin_api::abi::{BatchHeader, StreamPosition};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A source with the batch that it is filling.
 pub(crate) struct SourceSlot {
     pub(crate) slot: Slot<SourceInstance>,
     /// What came since the last flush. Its records count as held.
     pub(crate) filling: Batch,
-    /// When the oldest of them came.
+    /// When the oldest of them came (monotonic).
     filling_since_ns: i64,
     /// `batch.records`.
     pub(crate) batch_records: u32,
@@ -30,8 +31,8 @@ pub(crate) struct SourceSlot {
 pub(crate) enum Next {
     /// Fill again.
     Again,
-    /// Wait until then (UTC nanoseconds), then fill again.
-    Wait(i64),
+    /// Wait so long, then fill again.
+    Wait(Duration),
     /// Pass this batch on, then fill again.
     Pass(Batch),
     /// There will be no more.
@@ -53,29 +54,33 @@ impl SourceSlot {
         }
     }
 
-    /// When the batch that is being filled must go on; never, if it is empty.
-    pub(crate) fn flush_at_ns(&self) -> i64 {
-        if self.filling.is_empty() { i64::MAX } else { self.filling_since_ns.saturating_add(self.linger_ns) }
+    /// How long the batch that is being filled may still wait for more (nanoseconds); for ever, if it is empty.
+    fn linger_left_ns(&self) -> i64 {
+        if self.filling.is_empty() {
+            return i64::MAX;
+        }
+        self.filling_since_ns.saturating_add(self.linger_ns).saturating_sub(monotonic_ns()).max(0)
     }
 
     /// One `fill`, waiting in it until `wait_until_ns` at most.
     pub(crate) fn fill(&mut self, wait_until_ns: i64) -> Result<Next, Abandoned> {
         let room = self.batch_records.saturating_sub(self.filling.len());
         let now = now_ns();
-        let until = wait_until_ns.min(self.flush_at_ns());
+        let wait_until_ns = wait_until_ns.min(now.saturating_add(self.linger_left_ns()));
         let Some(instance) = self.slot.instance.as_mut().filter(|_| !self.finished) else {
             return Ok(Next::End);
         };
         let before = self.filling.len();
         // A source may wait in `fill`; only what is beyond that counts against its deadline.
-        self.slot.context.watch.begin(self.slot.node, "fill", 0, until.max(now));
-        let filled = instance.fill(&mut self.filling, room, now, until);
+        let allowed_ns = wait_until_ns.saturating_sub(now).max(0);
+        self.slot.context.watch.begin(self.slot.node, "fill", 0, monotonic_ns().saturating_add(allowed_ns));
+        let filled = instance.fill(&mut self.filling, room, now, wait_until_ns);
         self.slot.end()?;
         match filled {
             Ok((filled, produced, at)) => {
                 self.count(produced);
                 if before == 0 && produced > 0 {
-                    self.filling_since_ns = now;
+                    self.filling_since_ns = monotonic_ns();
                 }
                 Ok(self.after(filled, before, produced, at))
             }
@@ -90,7 +95,7 @@ impl SourceSlot {
         let counted = instance.counted();
         let counters = &self.slot.counters;
         counters.tallied(&counted.tally);
-        counters.came_in(u64::from(produced) + counted.tallied());
+        counters.came_in(u64::from(produced).saturating_add(counted.tallied()));
         counters.holds(u64::from(self.filling.len()));
         let undeclared = counted.undeclared;
         if undeclared > 0 {
@@ -117,21 +122,24 @@ impl SourceSlot {
             let tail = self.filling.split_off(before, &self.slot.context.pool);
             let head = std::mem::replace(&mut self.filling, tail);
             self.mark(at);
-            self.filling_since_ns = now_ns();
+            self.filling_since_ns = monotonic_ns();
             return Next::Pass(self.count_out(head));
         }
         if produced > 0 {
             self.mark(at);
         }
         let full = self.filling.len() >= self.batch_records;
-        let lingered = || now_ns() >= self.flush_at_ns();
+        let lingered = || self.linger_left_ns() == 0;
         match filled {
             Filled::Finished => Next::End,
             _ if !self.filling.is_empty() && (full || lingered()) => {
                 self.flush().map_or(Next::Again, Next::Pass)
             }
             Filled::Produced => Next::Again,
-            Filled::IdleUntil(at_ns) => Next::Wait(at_ns.min(self.flush_at_ns())),
+            Filled::IdleUntil(at_ns) => {
+                let linger_left = Duration::from_nanos(u64::try_from(self.linger_left_ns()).unwrap_or(0));
+                Next::Wait(until(at_ns).min(linger_left))
+            }
         }
     }
 
@@ -182,7 +190,7 @@ impl SourceSlot {
             return Ok(());
         };
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "acknowledge", 0, now);
+        self.slot.context.watch.begin(self.slot.node, "acknowledge", 0, monotonic_ns());
         let acknowledged = instance.acknowledge(positions, now);
         self.slot.end()?;
         match acknowledged {

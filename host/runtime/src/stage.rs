@@ -1,11 +1,12 @@
 //! A stage in its lane: one call, and whether its own numbers explain what it did.
 
 use crate::batch::Batch;
-use crate::clock::now_ns;
+use crate::clock::{monotonic_ns, now_ns};
 use crate::edge::Sender;
 use crate::instance::{CallError, FailureKind, Processed, StageInstance, StageOutputs};
 use crate::slot::{Abandoned, Slot};
 use cardcage_plugin_api::manifest::Capability;
+use std::time::Duration;
 
 /// A stage with the outputs it can give records to.
 pub(crate) struct StageSlot {
@@ -14,6 +15,7 @@ pub(crate) struct StageSlot {
     /// The consumers of each port.
     pub(crate) port_senders: Vec<Vec<Sender>>,
     pub(crate) tick_every_ns: Option<i64>,
+    /// When (monotonic).
     pub(crate) next_tick_ns: i64,
 }
 
@@ -44,7 +46,7 @@ impl StageSlot {
         };
         let copy = self.slot.dead_letter.as_ref().map(|_| self.slot.context.pool.copy(batch));
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "process", u64::from(records), now);
+        self.slot.context.watch.begin(self.slot.node, "process", u64::from(records), monotonic_ns());
         let processed = instance.process(batch, &mut self.outputs, now);
         self.slot.end()?;
         let before = Before { records: u64::from(records), held: self.slot.counters.held() };
@@ -68,21 +70,29 @@ impl StageSlot {
         let Some(every) = self.tick_every_ns else {
             return Ok(None);
         };
-        let now = now_ns();
-        if now < self.next_tick_ns {
+        if self.tick_left() > Duration::ZERO {
             return Ok(None);
         }
+        let now = now_ns();
         let Some(instance) = &mut self.slot.instance else {
             return Ok(None);
         };
-        self.slot.context.watch.begin(self.slot.node, "tick", 0, now);
+        self.slot.context.watch.begin(self.slot.node, "tick", 0, monotonic_ns());
         let ticked = instance.tick(&mut self.outputs, now);
         self.slot.end()?;
         let step = self.without_input("tick", ticked)?;
         if step != Step::More {
-            self.next_tick_ns = now.saturating_add(every);
+            self.next_tick_ns = monotonic_ns().saturating_add(every);
         }
         Ok(Some(step))
+    }
+
+    /// How long until the next tick; for ever, if there will be none.
+    pub(crate) fn tick_left(&self) -> Duration {
+        if self.tick_every_ns.is_none() || self.slot.instance.is_none() {
+            return Duration::MAX;
+        }
+        Duration::from_nanos(u64::try_from(self.next_tick_ns.saturating_sub(monotonic_ns())).unwrap_or(0))
     }
 
     /// Asks the stage for what it still holds.
@@ -91,7 +101,7 @@ impl StageSlot {
         let Some(instance) = &mut self.slot.instance else {
             return Ok(Step::Lost);
         };
-        self.slot.context.watch.begin(self.slot.node, "finish", 0, now);
+        self.slot.context.watch.begin(self.slot.node, "finish", 0, monotonic_ns());
         let finished = instance.finish(&mut self.outputs, now);
         self.slot.end()?;
         self.without_input("finish", finished)

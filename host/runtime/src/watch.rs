@@ -13,7 +13,7 @@ const ABANDONED: i64 = -1;
 /// What one lane is doing.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// When the running call should have begun to return (UTC nanoseconds), or one of the words above.
+    /// When the running call should have begun to return (monotonic nanoseconds), or one of the words above.
     since: AtomicI64,
     component: AtomicUsize,
     call: AtomicUsize,
@@ -22,8 +22,8 @@ pub(crate) struct Watch {
 }
 
 /// The names of the calls, by the number kept in the watch.
-const CALLS: [&str; 9] =
-    ["fill", "process", "tick", "finish", "write", "commit", "open", "acknowledge", "close"];
+const CALLS: [&str; 10] =
+    ["fill", "process", "tick", "finish", "write", "commit", "open", "acknowledge", "close", "snapshot"];
 
 /// A call that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// A call begins. `since_ns` is when it begins to count against its deadline.
+    /// A call begins. `since_ns` (monotonic) is when it begins to count against its deadline.
     pub(crate) fn begin(&self, component: usize, call: &'static str, lent: u64, since_ns: i64) {
         self.component.store(component, Ordering::Relaxed);
         self.call.store(CALLS.iter().position(|name| *name == call).unwrap_or(0), Ordering::Relaxed);

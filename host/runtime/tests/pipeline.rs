@@ -21,6 +21,8 @@ struct CountSettings {
     count: Option<u64>,
     #[serde(default = "hundred")]
     per_fill: u64,
+    /// Fails once, when so many were given.
+    fail_at: Option<u64>,
 }
 
 fn hundred() -> u64 {
@@ -37,6 +39,10 @@ impl Source for Count {
     }
     #[expect(clippy::cast_precision_loss, reason = "the tests count to thousands")]
     fn fill(&mut self, out: &mut Batch<'_>, _: i64) -> Result<Fill, PluginError> {
+        if self.settings.fail_at == Some(self.next) {
+            self.settings.fail_at = None;
+            return Err(PluginError::new("the cable is out"));
+        }
         let end = self.settings.count.unwrap_or(u64::MAX);
         for _ in 0..self.settings.per_fill.min(end - self.next) {
             if !out.push(Record { value: self.next as f64, ..Record::default() }) {
@@ -484,6 +490,67 @@ fn a_stage_that_wants_more_for_ever_has_failed() {
         "{:?}",
         odd.failed
     );
+}
+
+#[test]
+fn a_source_that_can_start_over_is_not_restarted_from_nothing() {
+    let yaml = "version: 1
+sources:
+  numbers: { plugin: count, settings: { count: 100, per_fill: 10, fail_at: 50 }, restarts: { count: 3, window: 1m } }
+sinks:
+  kept: { plugin: keep, inputs: [numbers], settings: { name: NAME } }
+";
+    // Without state to carry over, it would give the first 50 again: better to stop and say so.
+    let finite =
+        types().map(|of| if of.plugin == "count" { Type { does: &[Capability::Finite], ..of } } else { of });
+    let summary = run(&yaml.replace("NAME", "not-again"), &finite);
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(kept("not-again").len(), 50);
+    let why = summary.components[0].failed.clone().expect("failed for good");
+    assert!(why.contains("would give again"), "{why}");
+    // A source that cannot start over has nothing to give twice.
+    let live = types();
+    let summary = run(&yaml.replace("NAME", "live").replace("fail_at: 50", "fail_at: 0"), &live);
+    assert_eq!((kept("live").len(), summary.any_failed()), (0, true), "it fails anew each time it is opened");
+}
+
+#[test]
+fn a_stage_with_a_hung_one_behind_it_still_balances() {
+    let yaml = "version: 1
+sources:
+  numbers: { plugin: count, settings: { count: 100, per_fill: 10 }, batch: { records: 10 } }
+stages:
+  double: { plugin: odd, inputs: [numbers], settings: { deed: double } }
+  stuck: { plugin: odd, inputs: [double], settings: { deed: hang }, deadline: 200ms }
+sinks:
+  kept: { plugin: keep, inputs: [stuck], settings: { name: behind-hang } }
+";
+    let summary = run(yaml, &types());
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert!(summary.any_failed());
+}
+
+#[test]
+fn a_lost_commit_is_no_committed_epoch() {
+    let yaml = "version: 1
+checkpoint: { every: 10ms }
+sources:
+  numbers: { plugin: count, settings: { per_fill: 10 } }
+sinks:
+  kept: { plugin: keep, inputs: [numbers], settings: { name: lost-epochs, lose_commits: true } }
+";
+    let (pipeline, every) = start(yaml, &types()).unwrap_or_else(|error| panic!("{error}"));
+    let drain = pipeline.drain_handle();
+    let asker = std::thread::spawn(move || {
+        while kept("lost-epochs").len() < 20_000 {
+            std::thread::yield_now();
+        }
+        drain.drain();
+    });
+    let summary = pipeline.run(every);
+    asker.join().expect("no panic");
+    assert!(summary.balances(), "{}", summary.books.render());
+    assert_eq!(summary.committed_epochs, 0);
 }
 
 #[test]

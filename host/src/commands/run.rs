@@ -11,6 +11,7 @@ use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics};
 use cardcage_runtime::{
     CallError, Cancel, Dictionary, DictionaryLimits, Environment, Pipeline, PipelineError,
 };
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
         // thread that had to be left behind may still be running in one of them.
         Ok(code) => signal_hook::low_level::exit(i32::from(code)),
         Err(error) => {
-            eprintln!("{}", error.to_string().trim_end());
+            say(&format!("{}\n", error.to_string().trim_end()));
             ExitCode::from(error.exit_code())
         }
     }
@@ -82,7 +83,7 @@ fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
     ));
     let assembled = assemble(config, &folder, Some(&state.path), &environment).map_err(RunError::Refused)?;
     if !assembled.config.warnings.is_empty() {
-        eprintln!("{}", assembled.config.warnings.to_string().trim_end());
+        say(&assembled.config.warnings.to_string());
     }
     carry_out(assembled, &environment, &drain, summary_path.as_deref())
 }
@@ -96,7 +97,7 @@ fn carry_out(
     let Assembled { config, graph, parts } = assembled;
     let checkpoint_every = config.checkpoint_every;
     let count = graph.nodes.len();
-    let pipeline = match Pipeline::start(graph, parts, environment) {
+    let pipeline = match Pipeline::start(graph, parts, environment, |handle| drain.set(handle)) {
         Ok(pipeline) => pipeline,
         Err(PipelineError::Open(errors)) => {
             let mut diagnostics = open_errors(&config, &errors);
@@ -105,16 +106,19 @@ fn carry_out(
         }
         Err(error) => return Err(RunError::Pipeline(error)),
     };
-    drain.set(pipeline.drain_handle());
     tracing::info!("running {} with {count} components; Ctrl-C drains", config.file);
     let summary = pipeline.run(checkpoint_every);
-    let code = summary::exit_code(&summary);
-    eprint!("{}", summary::render(&summary));
-    if let Some(path) = summary_path {
-        let json = summary::json(&summary, code);
-        std::fs::write(path, json).map_err(|error| RunError::Io(format!("{}: {error}", path.display())))?;
+    for imbalance in summary.books.imbalances() {
+        tracing::error!("imbalance: {imbalance}");
     }
-    Ok(code)
+    let code = summary::exit_code(&summary);
+    // The file first: it must be written even if nobody reads stderr any more.
+    let written = summary_path.map_or(Ok(()), |path| {
+        let json = summary::json(&summary, code);
+        std::fs::write(path, json).map_err(|error| RunError::Io(format!("{}: {error}", path.display())))
+    });
+    say(&summary::render(&summary));
+    written.map(|()| code)
 }
 
 fn open_errors(config: &cardcage_core::config::Config, errors: &[(usize, CallError)]) -> Diagnostics {
@@ -126,13 +130,18 @@ fn open_errors(config: &cardcage_core::config::Config, errors: &[(usize, CallErr
     each.collect()
 }
 
+/// Prints to stderr; whoever read it may be gone (`2>&1 | tee` dies of the same Ctrl-C), which is no reason to panic.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// A panic of the host is a bug that must not leave half a pipeline running: the process ends, for the service manager
 /// to start anew. Plugins' panics never get here: each library has its own hook, and the SDK catches them.
 fn end_on_host_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!(
-            "cardcage: {panic}\nthis is a bug of cardcage itself; please report it with the lines above"
-        );
+        say(&format!(
+            "cardcage: {panic}\nthis is a bug of cardcage itself; please report it with the lines above\n"
+        ));
         signal_hook::low_level::exit(i32::from(exit::SOFTWARE));
     }));
 }

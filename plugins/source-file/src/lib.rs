@@ -182,12 +182,15 @@ impl FileSource {
             if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
                 break false;
             }
-            match self.refill(stream)? {
-                Filled::More(bytes) => read_bytes += bytes,
-                Filled::End => {
+            match self.refill(stream) {
+                Ok(Filled::More(bytes)) => read_bytes += bytes,
+                Ok(Filled::End) => {
                     self.take_last_line(out, now_ns);
                     break true;
                 }
+                // What came before the error goes on first; the next call meets it again, or it is over by then.
+                Err(_) if !out.is_empty() || self.rejections.any() => break false,
+                Err(error) => return Err(error),
             }
         };
         out.set_position(u32::try_from(stream)?, self.progress.file().position);

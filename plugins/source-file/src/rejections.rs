@@ -34,6 +34,11 @@ impl Rejections {
         }
     }
 
+    /// Whether there are counts to take.
+    pub(crate) fn any(&self) -> bool {
+        self.counts.iter().any(|count| *count > 0)
+    }
+
     /// The counts that are not 0, and starts counting anew.
     pub(crate) fn take_counts(&mut self) -> impl Iterator<Item = (Reason, u64)> + use<> {
         let counts = std::mem::take(&mut self.counts);

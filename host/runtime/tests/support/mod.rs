@@ -53,7 +53,7 @@ pub(crate) fn start(yaml: &str, types: &[Type]) -> Result<(Pipeline, Duration), 
         Arc::new(Cancel::default()),
         std::env::temp_dir(),
     ));
-    Ok((Pipeline::start(graph, parts, &environment)?, config.checkpoint_every))
+    Ok((Pipeline::start(graph, parts, &environment, |_| ())?, config.checkpoint_every))
 }
 
 /// Runs the pipeline to its end.

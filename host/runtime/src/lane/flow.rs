@@ -1,0 +1,132 @@
+//! How batches go through a lane: from stage to stage, out to the consumers, and when those are woken.
+
+use super::{Exit, Feed, Lane};
+use crate::batch::Batch;
+use crate::clock::monotonic_ns;
+use crate::edge::Sender;
+use crate::slot::{Abandoned, LaneContext};
+use crate::stage::Step;
+
+/// After how many batches a busy lane wakes those who wait for them. A quarter of the default buffer: the consumer then
+/// has enough to do for its waking to be worth it, and the producer does not wait.
+const BATCHES_PER_WAKE: u32 = 4;
+
+/// A lane that takes longer for a batch is not busy enough to put waking off: whoever waits is woken for each batch.
+const BUSY_NS: i64 = 1_000_000;
+
+impl Lane {
+    /// Passes a batch through the stages from `from` on. The first stage of an inbox lane has counted it already.
+    pub(super) fn pass(&mut self, from: usize, mut batch: Batch) -> Result<(), Abandoned> {
+        let counted = from == 0 && matches!(self.feed, Feed::Inbox(_));
+        for index in from..self.stages.len() {
+            if batch.is_empty() {
+                self.context.pool.give(batch);
+                return Ok(());
+            }
+            if index > from || !counted {
+                self.stages[index].slot.counters.came_in(u64::from(batch.len()));
+            }
+            loop {
+                let step = self.stages[index].process(&mut batch)?;
+                match step {
+                    Step::Lost => {
+                        self.context.pool.give(batch);
+                        return Ok(());
+                    }
+                    Step::Done | Step::More => self.forward(index, &batch)?,
+                }
+                if step == Step::Done {
+                    break;
+                }
+            }
+            self.stages[index].slot.counters.went_out(u64::from(batch.len()));
+        }
+        self.deliver(batch)
+    }
+
+    /// Passes on what a stage gave besides its input, with the header of that input.
+    fn forward(&mut self, index: usize, input: &Batch) -> Result<(), Abandoned> {
+        let stage = &mut self.stages[index];
+        for (port, senders) in stage.outputs.ports.iter_mut().zip(&stage.port_senders) {
+            let Some(port) = port.as_mut().filter(|port| !port.is_empty()) else {
+                continue;
+            };
+            let mut full = std::mem::replace(port, self.context.pool.take());
+            full.header = input.header;
+            stage.slot.counters.went_out(u64::from(full.len()));
+            fan_out(senders, full, &self.context);
+        }
+        if stage.outputs.main.is_empty() {
+            return Ok(());
+        }
+        let mut extra = std::mem::replace(&mut stage.outputs.main, self.context.pool.take());
+        extra.header = input.header;
+        stage.slot.counters.went_out(u64::from(extra.len()));
+        // While what comes first is under way, the rest of the input is with this stage: should a call further on hang,
+        // it is found there.
+        let held = stage.slot.counters.held();
+        stage.slot.counters.holds(held + u64::from(input.len()));
+        self.pass(index + 1, extra)?;
+        self.stages[index].slot.counters.holds(held);
+        Ok(())
+    }
+
+    fn deliver(&mut self, batch: Batch) -> Result<(), Abandoned> {
+        if batch.is_empty() {
+            self.context.pool.give(batch);
+            return Ok(());
+        }
+        match &mut self.exit {
+            Exit::Sink(sink) => sink.write(batch),
+            Exit::Senders(senders) => {
+                fan_out(senders, batch, &self.context);
+                Ok(())
+            }
+        }
+    }
+
+    /// Passes on what a stage gave without an input.
+    pub(super) fn forward_alone(&mut self, index: usize) -> Result<(), Abandoned> {
+        let mut blank = self.context.pool.take();
+        blank.header.epoch = self.injected_epoch + 1;
+        blank.header.config_generation = 1;
+        self.forward(index, &blank)?;
+        self.context.pool.give(blank);
+        self.unannounced += 1;
+        Ok(())
+    }
+
+    /// Counts a batch that went through; every few of them, those who wait are woken.
+    pub(super) fn passed_one(&mut self) {
+        self.unannounced += 1;
+        let now = monotonic_ns();
+        let took_ns = now.saturating_sub(std::mem::replace(&mut self.passed_last_ns, now));
+        if self.unannounced >= BATCHES_PER_WAKE || took_ns > BUSY_NS {
+            self.announce();
+        }
+    }
+
+    /// Wakes those who wait for what was passed on.
+    pub(super) fn announce(&mut self) {
+        if self.unannounced > 0 {
+            self.unannounced = 0;
+            self.context.leaving.iter().for_each(Sender::announce);
+        }
+    }
+}
+
+/// Gives a batch to every consumer: the last gets the batch itself, the others copies.
+fn fan_out(senders: &[Sender], batch: Batch, context: &LaneContext) {
+    let Some((last, others)) = senders.split_last() else {
+        context.pool.give(batch);
+        return;
+    };
+    for sender in others {
+        if let Err(back) = sender.send(context.pool.copy(&batch), &context.leaving) {
+            context.pool.give(back);
+        }
+    }
+    if let Err(back) = last.send(batch, &context.leaving) {
+        context.pool.give(back);
+    }
+}
