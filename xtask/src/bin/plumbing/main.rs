@@ -44,7 +44,8 @@ fn run(file: &str) -> Result<(), String> {
     let parts = config.components.iter().map(part).collect::<Result<Vec<_>, _>>()?;
     let descriptions: Vec<_> = parts.iter().map(|part| part.description.clone()).collect();
     let graph = wiring::check(&config, &descriptions).map_err(rendered)?;
-    let pipeline = Pipeline::start(graph, parts, &environment(&config)).map_err(|error| error.to_string())?;
+    let pipeline =
+        Pipeline::start(graph, parts, &environment(&config), |_| ()).map_err(|error| error.to_string())?;
     let summary = pipeline.run(config.checkpoint_every);
     if summary.any_failed() || !summary.balances() {
         return Err(format!("the run failed:\n{}", summary.books.render()));
