@@ -113,6 +113,7 @@ impl SinkSlot {
                 }
                 Ok(Committed::Permanent(why)) => {
                     let lost = self.slot.counters.held();
+                    self.safe = false;
                     self.slot.counters.lose_held();
                     tracing::error!(
                         component = self.slot.name(),

@@ -6,6 +6,7 @@ use cardcage_plugin_api::__private::{sink, source, stage};
 use cardcage_plugin_api::manifest::Capability;
 use cardcage_plugin_api::prelude::*;
 use cardcage_runtime::{Ended, PipelineError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use support::{Type, account, run, start};
@@ -150,6 +151,13 @@ impl Stage for Odd {
 /// What every `Keep` sink of this process was given, by the name in its settings.
 static KEPT: Mutex<Vec<(String, f64)>> = Mutex::new(Vec::new());
 
+/// How many commits `Keep` sinks have lost.
+static COMMITS_LOST: AtomicU64 = AtomicU64::new(0);
+
+fn commits_lost() -> u64 {
+    COMMITS_LOST.load(Ordering::Relaxed)
+}
+
 fn kept(name: &str) -> Vec<f64> {
     let all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     all.iter().filter(|(of, _)| of == name).map(|(_, value)| *value).collect()
@@ -197,6 +205,7 @@ impl Sink for Keep {
     fn commit(&mut self, _: u64) -> Result<Commit, PluginError> {
         self.commits += 1;
         if self.settings.lose_commits {
+            COMMITS_LOST.fetch_add(1, Ordering::Relaxed);
             return Ok(Commit::Permanent { why: "gone".to_owned() });
         }
         if self.commits <= self.settings.put_off_commits {
@@ -542,7 +551,9 @@ sinks:
     let (pipeline, every) = start(yaml, &types()).unwrap_or_else(|error| panic!("{error}"));
     let drain = pipeline.drain_handle();
     let asker = std::thread::spawn(move || {
-        while kept("lost-epochs").len() < 20_000 {
+        // Long enough for some barriers to pass.
+        let before = commits_lost();
+        while commits_lost() < before + 3 {
             std::thread::yield_now();
         }
         drain.drain();
