@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use e2e::{Pipeline, own_crate, workspace};
+use rustix::process::Signal;
 use std::fs;
 
 /// The README's Rust block.
@@ -76,4 +77,42 @@ fn a_stage_that_loses_records_is_named_in_log_and_summary_and_the_end_is_70() {
     assert!(run.stderr.contains("imbalance: 100 records came in"), "the log: {}", run.stderr);
     assert!(run.stderr.contains("unexplained: calm"), "the summary: {}", run.stderr);
     assert!(run.stderr.contains("component `calm`: 1 record missing"), "the books: {}", run.stderr);
+}
+
+/// Never comes back from `open`, and does not let itself be probed.
+const STUCK: &str = r#"
+use cardcage_plugin_api::prelude::*;
+
+pub struct Stuck;
+
+impl Stage for Stuck {
+    type Settings = NoSettings;
+    fn describe(_: &NoSettings) -> Description {
+        Description::stage()
+    }
+    fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
+        loop {
+            std::thread::park();
+        }
+    }
+    fn process(&mut self, _: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        Ok(Flow::Done)
+    }
+}
+
+export_plugin! { name: "stuck", components: [stage Stuck { }], probe: none("it hangs") }
+"#;
+
+#[test]
+fn a_component_that_hangs_in_open_is_named_and_ctrl_c_still_ends_the_process() {
+    let own = own_crate::build("stuck", STUCK);
+    let stuck = "plugin: stuck, deadline: 200ms";
+    let yaml = PIPELINE.replace("plugin: deadband", stuck).replace(", settings: { at_least: 0.5 }", "");
+    let pipeline = Pipeline::new(&yaml, &["source_generate", "sink_file"]);
+    pipeline.add(&own.library());
+    let run = pipeline.start(&["run"]);
+    run.wait_for_stderr("`open` is still running past its deadline of 200 ms");
+    assert!(run.stderr().contains("calm"), "{}", run.stderr());
+    run.signal(Signal::INT);
+    run.finish().expect(130);
 }

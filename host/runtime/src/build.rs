@@ -9,6 +9,7 @@ use crate::event::Reports;
 use crate::inbox::Inbox;
 use crate::instance::{CallError, StageOutputs};
 use crate::lane::{Exit, Feed, Lane, Mailbox};
+use crate::opening::Opening;
 use crate::pipeline::Part;
 use crate::restart::Restarts;
 use crate::services::{Environment, HostHandle};
@@ -72,6 +73,7 @@ pub(crate) fn build(
         hosts: &hosts,
         parts: parts.into_iter().map(Some).collect(),
         errors: Vec::new(),
+        opening: Opening::watch(),
     };
     let (mut lanes, mut lane_records) = (Vec::new(), Vec::new());
     for (index, lane) in plan.iter().enumerate() {
@@ -154,6 +156,7 @@ struct Wiring<'a> {
     hosts: &'a [HostHandle],
     parts: Vec<Option<Part>>,
     errors: Vec<(usize, CallError)>,
+    opening: Opening,
 }
 
 impl Wiring<'_> {
@@ -230,7 +233,10 @@ impl Wiring<'_> {
             host: self.hosts[node],
             reasons: part.description.reasons.len(),
         };
-        let instance = match opener.open() {
+        self.opening.begin(&part.config.name, part.config.deadline);
+        let result = opener.open();
+        self.opening.end();
+        let instance = match result {
             Ok(instance) => Some(instance),
             Err(error) => {
                 self.errors.push((node, error));

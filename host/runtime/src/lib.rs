@@ -19,6 +19,7 @@ mod event;
 mod inbox;
 mod instance;
 mod lane;
+mod opening;
 mod pipeline;
 mod restart;
 mod services;
