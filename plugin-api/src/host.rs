@@ -104,12 +104,13 @@ impl Host {
         (outcome == Outcome::OK).then(|| unsafe { text(code) })
     }
 
-    /// A counter that the manifest declares; `None` if it does not.
+    /// A counter that the manifest declares; `None` if it does not. Each call makes a cell for one writing thread, so
+    /// ask once, in `open` or as a thread begins; past 4,096 cells of a component there are no more.
     pub fn counter(&self, name: &str) -> Option<Counter> {
         self.metric(name).map(|cell| Counter { host: self.clone(), cell, one_thread: PhantomData })
     }
 
-    /// A gauge that the manifest declares; `None` if it does not.
+    /// A gauge that the manifest declares; `None` if it does not. As for [`Host::counter`], ask once.
     pub fn gauge(&self, name: &str) -> Option<Gauge> {
         self.metric(name).map(|cell| Gauge { host: self.clone(), cell, one_thread: PhantomData })
     }

@@ -118,7 +118,8 @@ impl Cells {
 impl All {
     fn read(&self) -> Vec<MetricReading> {
         let mut readings = self.retired.clone();
-        for (_, cell) in self.cells.iter().enumerate().filter(|(index, _)| !self.free.contains(index)) {
+        let in_use = self.cells.iter().enumerate().filter(|(index, _)| !self.free.contains(index));
+        for cell in in_use.map(|(_, cell)| cell) {
             let (value, violations) = (cell.value(), cell.violations.load(Ordering::Relaxed));
             match readings.iter_mut().find(|reading| reading.name == cell.declaration.name) {
                 Some(reading) => {
