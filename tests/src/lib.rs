@@ -8,12 +8,14 @@
 //! - [`pipeline`]: a folder with a `pipeline.yaml` and plugins, and the program running there.
 //! - [`altered`]: plugins built against a plugin API that was changed.
 //! - [`own_crate`]: a plugin in a crate outside the workspace.
+//! - [`checkout`]: a folder that looks like a clone that was built, for what the documentation tells people to do.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a harness fails by panicking, everywhere")]
 
 pub mod altered;
 pub mod build;
+pub mod checkout;
 pub mod own_crate;
 pub mod pipeline;
 

@@ -73,11 +73,15 @@ impl Pipeline {
 
     /// Starts the program with these arguments.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        self.spawn(self.command(arguments))
+    }
+
+    /// Starts a command, such as one of [`Pipeline::command`] with an environment of its own.
+    pub fn spawn(&self, mut command: Command) -> Running {
         // Files and no pipes: nothing has to read them for the program to go on.
         let [stdout, stderr] = ["stdout.txt", "stderr.txt"].map(|name| self.path(name));
         let create = |path: &Path| File::create(path).expect("an output file can be made");
-        let child = self
-            .command(arguments)
+        let child = command
             .stdout(create(&stdout))
             .stderr(create(&stderr))
             .spawn()
