@@ -31,8 +31,7 @@ impl Environment for Outside {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let problems = match config::parse("pipeline.yaml", text, &Outside) {
+    let problems = match config::parse_bytes("pipeline.yaml", data, &Outside) {
         Ok(config) => {
             assert!(config.components.iter().all(|component| !component.plugin.name.is_empty()));
             config.warnings

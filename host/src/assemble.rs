@@ -6,6 +6,7 @@
 use crate::loader::catalogue::{Catalogue, LoadError, LoadedType, default_directories};
 use crate::loader::refusal::Refusal;
 use crate::loader::vetting::Vetting;
+use cardcage_core::codes;
 use cardcage_core::config::{Audit, ComponentConfig, Config, Control, Limits, OnBadConfig};
 use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use cardcage_core::graph::{Graph, wiring};
@@ -13,11 +14,6 @@ use cardcage_runtime::{Environment, Part};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-const BAD_SETTING: Code = Code("settings.refused");
-const REFUSED: Code = Code("plugin.refused");
-const NO_EFFECT: Code = Code("config.no-effect-yet");
-const UNUSED_REFUSED: Code = Code("plugin.refused-unused");
 
 /// The folder of the verdict cache, inside the state directory.
 const VERDICTS: &str = "verdicts";
@@ -52,7 +48,7 @@ pub(crate) fn assemble(
     let descriptions: Vec<_> = parts.iter().map(|part| part.description.clone()).collect();
     let graph = wiring::check(&config, &descriptions).map_err(|found| refuse(&config, found, &catalogue))?;
     if let Err(refusal) = catalogue.attach(environment) {
-        problems.push(refused(REFUSED, &refusal));
+        problems.push(refused(codes::PLUGIN_REFUSED, &refusal));
         return Err(refuse(&config, problems, &catalogue));
     }
     config.warnings.append(unused(&catalogue));
@@ -72,8 +68,8 @@ fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut D
         Ok(loaded) => loaded,
         Err(error) => {
             let diagnostic = match error {
-                LoadError::Unknown { code, found, help } => Diagnostic::error(Code(code), found).help(help),
-                LoadError::Refused(refusal) => refused(REFUSED, &refusal),
+                LoadError::Unknown { code, found, help } => Diagnostic::error(code, found).help(help),
+                LoadError::Refused(refusal) => refused(codes::PLUGIN_REFUSED, &refusal),
             };
             problems.push(diagnostic.at(component.key_location("plugin").clone()));
             return None;
@@ -92,7 +88,7 @@ fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut D
                 } else {
                     format!("`{}`: setting `{}`: {}", component.name, problem.setting, problem.message)
                 };
-                Diagnostic::error(BAD_SETTING, message)
+                Diagnostic::error(codes::SETTINGS_REFUSED, message)
                     .at(component.setting_location(&problem.setting).clone())
                     .help(format!("`cardcage plugin inspect {}` shows its settings", component.plugin.name))
             }));
@@ -118,7 +114,10 @@ fn unused(catalogue: &Catalogue) -> Diagnostics {
         .refused()
         .iter()
         .filter(|refusal| seen.insert(refusal.file.clone()))
-        .map(|refusal| Diagnostic { severity: Severity::Warning, ..refused(UNUSED_REFUSED, refusal) })
+        .map(|refusal| Diagnostic {
+            severity: Severity::Warning,
+            ..refused(codes::PLUGIN_REFUSED_UNUSED, refusal)
+        })
         .collect()
 }
 
@@ -134,7 +133,9 @@ fn without_effect(config: &Config) -> Diagnostics {
     ];
     set.into_iter()
         .filter(|(_, set)| *set)
-        .map(|(key, _)| Diagnostic::warning(NO_EFFECT, format!("`{key}` has no effect in this version")))
+        .map(|(key, _)| {
+            Diagnostic::warning(codes::NOT_YET, format!("`{key}` has no effect in this version"))
+        })
         .collect()
 }
 

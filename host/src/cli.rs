@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Check a pipeline: config, plugins, settings, wiring; opens nothing
     Check(CheckArguments),
+    /// Say what the code of an error means and what to do about it; without a code, list them all
+    Explain(ExplainArguments),
     /// Look at plugins: climb the ladder with a file, list a folder, show what a plugin offers
     Plugin(PluginCommand),
 }
@@ -44,6 +46,16 @@ pub(crate) struct CheckArguments {
     /// The pipeline [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
     pub(crate) file: Option<PathBuf>,
     /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `cardcage explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The code in brackets behind `error` or `warning`, as in `config.unknown-key`
+    pub(crate) code: Option<String>,
+    /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }

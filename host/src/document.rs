@@ -50,16 +50,11 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Document, DocumentError> {
         file.map(Path::to_owned).or_else(|| usual.find(|path| path.exists())).ok_or(DocumentError::NoFile)?;
     let unreadable = |why: String| DocumentError::Unreadable { path: path.clone(), why };
     let bytes = read_at_most(&path, FILE_MAX_BYTES).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = String::from_utf8_lossy(&error.as_bytes()[..at]).matches('\n').count() + 1;
-        unreadable(format!("byte {at} (line {line}) is not UTF-8; save the file as UTF-8"))
-    })?;
     let absolute = std::path::absolute(&path).map_err(|error| unreadable(error.to_string()))?;
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     let outside = Outside { folder: folder.clone() };
     let config =
-        config::parse(&path.display().to_string(), &text, &outside).map_err(DocumentError::Refused)?;
+        config::parse_bytes(&path.display().to_string(), &bytes, &outside).map_err(DocumentError::Refused)?;
     Ok(Document { folder, config })
 }
 

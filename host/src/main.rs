@@ -10,6 +10,7 @@ mod document;
 mod exit;
 mod loader;
 mod logging;
+mod report;
 mod signals;
 mod state_directory;
 

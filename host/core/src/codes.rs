@@ -1,15 +1,42 @@
-//! The code of every problem that the core reports. People look problems up and filter by them: a released code
-//! keeps its name and meaning.
+//! The code of every problem that Cardcage reports. People look problems up and filter by them: a released code keeps
+//! its name and meaning.
+//!
+//! Each has a page in `codes/`: what the problem is, a mistake that has it, and the same without it. `cardcage explain`
+//! shows the page, and [`page`] makes `docs/errors.md` of all of them. Tests put the mistakes through the checks.
+
+mod page;
+
+pub use page::page;
 
 use crate::diagnostic::Code;
+
+/// A code and what is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The code.
+    pub code: Code,
+    /// What it means: one sentence.
+    pub meaning: &'static str,
+    /// What to know about it, in Markdown. A block marked `yaml wrong` has the problem; one marked `yaml` has none.
+    pub explanation: &'static str,
+}
+
+/// What is known of a code, written as it appears in brackets behind `error`.
+pub fn find(code: &str) -> Option<&'static Entry> {
+    ALL.iter().find(|entry| entry.code.0 == code)
+}
 
 /// Declares each code with its meaning, and the list of them all.
 macro_rules! codes {
     ($($(#[doc = $meaning:literal])+ $name:ident = $code:literal;)+) => {
         $($(#[doc = $meaning])+ pub const $name: Code = Code($code);)+
 
-        /// All codes with what they mean, in alphabetical order.
-        pub const ALL: &[(Code, &str)] = &[$(($name, concat!($($meaning),+))),+];
+        /// All codes, in alphabetical order.
+        pub const ALL: &[Entry] = &[$(Entry {
+            code: $name,
+            meaning: concat!($($meaning),+).trim_ascii(),
+            explanation: include_str!(concat!("codes/", $code, ".md")),
+        }),+];
     };
 }
 
@@ -38,6 +65,10 @@ codes! {
     EMPTY_PIPELINE = "config.empty-pipeline";
     /// A key that may not be absent is.
     MISSING_KEY = "config.missing-key";
+    /// A key whose effect this version does not have yet.
+    NOT_YET = "config.no-effect-yet";
+    /// The file's bytes are no text.
+    NOT_UTF8 = "config.not-utf8";
     /// Anyone on the machine could control the daemon.
     OPEN_SOCKET = "config.open-control-socket";
     /// An alias that contains itself.
@@ -64,16 +95,42 @@ codes! {
     SYNTAX = "config.yaml-syntax";
     /// A `!tag`.
     TAG = "config.yaml-tag";
+    /// A plugin's file was refused by the ladder.
+    PLUGIN_REFUSED = "plugin.refused";
+    /// A file among the plugins was refused, and nothing uses it.
+    PLUGIN_REFUSED_UNUSED = "plugin.refused-unused";
+    /// No plugin of this name was found.
+    PLUGIN_UNKNOWN = "plugin.unknown";
+    /// The plugin has no component type of this name and kind.
+    PLUGIN_UNKNOWN_TYPE = "plugin.unknown-type";
+    /// The plugin was found, but not in this version.
+    PLUGIN_UNKNOWN_VERSION = "plugin.unknown-version";
+    /// The plugin has several component types of this kind, and none was named.
+    PLUGIN_WHICH_TYPE = "plugin.which-type";
+    /// A component could not be opened.
+    OPEN_FAILED = "run.open-failed";
+    /// Settings that the plugin does not take.
+    SETTINGS_REFUSED = "settings.refused";
     /// `dead_letter` names no sink, or the component itself.
     BAD_DEAD_LETTER = "wiring.bad-dead-letter";
     /// Components feed each other in a circle.
     CYCLE = "wiring.cycle";
     /// There is not one description a component.
     DESCRIPTION_MISSING = "wiring.description-missing";
+    /// Delivery is promised behind a stage that holds readings back and would lose them in a crash.
+    HELD_WITHOUT_STATE = "wiring.held-without-state";
+    /// A key that does nothing where it stands.
+    NO_EFFECT = "wiring.no-effect";
     /// A stage or sink has no inputs.
     NO_INPUTS = "wiring.no-inputs";
     /// Delivery is promised behind a source that cannot go back.
     NOT_REPLAYABLE = "wiring.not-replayable";
+    /// A stage converts to units of dimensions of which no reading can come.
+    NOTHING_TO_CONVERT = "wiring.nothing-to-convert";
+    /// A component needs readings in order behind something that may change their order.
+    OUT_OF_ORDER = "wiring.out-of-order";
+    /// A component takes some of the units that may come over an input, and would reject the others.
+    REFUSED_IN_PART = "wiring.refused-in-part";
     /// An input names a sink, out of which nothing comes.
     SINK_AS_INPUT = "wiring.sink-as-input";
     /// A source has inputs.
@@ -82,8 +139,14 @@ codes! {
     UNKNOWN_INPUT = "wiring.unknown-input";
     /// An input names a port that its component does not have under its settings.
     UNKNOWN_PORT = "wiring.unknown-port";
+    /// Nothing can ever come to a component.
+    UNREACHABLE = "wiring.unreachable";
     /// Nothing takes what a component gives.
     UNUSED_OUTPUT = "wiring.unused-output";
+    /// A component refuses everything that may come over an input: it takes other dimensions.
+    WRONG_DIMENSION = "wiring.wrong-dimension";
     /// A component describes itself as another kind than its section says.
     WRONG_KIND = "wiring.wrong-kind";
+    /// A component refuses everything that may come over an input: it takes the dimension in other units only.
+    WRONG_UNIT = "wiring.wrong-unit";
 }

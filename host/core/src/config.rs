@@ -8,11 +8,11 @@
 mod check;
 mod component;
 mod cycles;
+pub mod json_schema;
 pub mod keys;
 mod links;
 pub mod quantity;
 pub mod raw;
-mod schema;
 mod settings;
 mod substitute;
 pub mod valid;
@@ -23,7 +23,8 @@ pub use valid::{
     LogFormat, OnBadConfig, OnFailure, PluginRef, Plugins, Restarts, Substituted,
 };
 
-use crate::diagnostic::Diagnostics;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::yaml;
 
 /// What substitution may ask of the outside. An `Err` says in words why there is no text.
@@ -36,9 +37,15 @@ pub trait Environment {
     fn credential(&self, name: &str) -> Result<String, String>;
 }
 
-/// The config in `text`, or everything that is wrong with it. `file` is only shown in places.
+/// The config in a file's bytes, or everything that is wrong with it. `file` is only shown in places.
 ///
 /// A text that is no YAML gives its first problem only; everything else is reported together, sorted by place.
+pub fn parse_bytes(file: &str, bytes: &[u8], environment: &dyn Environment) -> Result<Config, Diagnostics> {
+    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(file, bytes, error.valid_up_to()))?;
+    parse(file, text, environment)
+}
+
+/// The config in a text, as [`parse_bytes`].
 pub fn parse(file: &str, text: &str, environment: &dyn Environment) -> Result<Config, Diagnostics> {
     let mut problems = Diagnostics::new();
     let config = yaml::parse(file, text, &mut problems).map(|mut tree| {
@@ -52,4 +59,26 @@ pub fn parse(file: &str, text: &str, environment: &dyn Environment) -> Result<Co
         Some(config) if !problems.has_errors() => Ok(Config { warnings: problems, ..config }),
         _ => Err(problems),
     }
+}
+
+/// The first byte that is no UTF-8, with what can be read of its line before it.
+fn not_utf8(file: &str, bytes: &[u8], at: usize) -> Diagnostics {
+    let before = String::from_utf8_lossy(&bytes[..at]);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let column = number(line.chars().count() + 1);
+    let location = Location {
+        file: file.to_owned(),
+        line: number(before.matches('\n').count() + 1),
+        column,
+        end_column: column.saturating_add(1),
+    };
+    let found = bytes.get(at).copied().unwrap_or_default();
+    let message = format!("the byte 0x{found:02x} is no UTF-8 text");
+    let mut problems: Diagnostics = Diagnostic::error(codes::NOT_UTF8, message)
+        .at(location)
+        .help("save the file as UTF-8; editors call it the encoding or the character set")
+        .into();
+    problems.quote(file, &format!("{before}{}", char::REPLACEMENT_CHARACTER));
+    problems
 }

@@ -1,9 +1,12 @@
 //! Diagnostics: what is wrong with something a person wrote, where, and what to do about it.
 //!
 //! Every check collects all its problems into [`Diagnostics`] instead of stopping at the first. How they look as
-//! text is in the `render` submodule; `--format json` serializes them as they are.
+//! text is in the `render` submodule, the one module that knows the library that draws them; `--format json`
+//! serializes them as they are.
 
 mod render;
+
+pub use render::Look;
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -65,6 +68,9 @@ pub struct Related {
     pub location: Location,
     /// What is there.
     pub message: String,
+    /// The source line at `location`; absent where the text is not at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
 }
 
 /// One problem.
@@ -88,6 +94,9 @@ pub struct Diagnostic {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Lines to paste into the file, indented as they must stand there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paste: Option<String>,
 }
 
 impl Diagnostic {
@@ -101,6 +110,7 @@ impl Diagnostic {
             excerpt: None,
             related: Vec::new(),
             help: None,
+            paste: None,
         }
     }
 
@@ -133,7 +143,14 @@ impl Diagnostic {
     /// Adds a second place.
     #[must_use]
     pub fn related(mut self, location: Location, message: impl Into<String>) -> Self {
-        self.related.push(Related { location, message: message.into() });
+        self.related.push(Related { location, message: message.into(), excerpt: None });
+        self
+    }
+
+    /// Adds lines to paste into the file.
+    #[must_use]
+    pub fn paste(mut self, lines: impl Into<String>) -> Self {
+        self.paste = Some(lines.into());
         self
     }
 }
@@ -141,6 +158,10 @@ impl Diagnostic {
 /// Diagnostics kept in one list; what is beyond is only counted. Nobody reads a thousand problems, and a hostile
 /// file must not fill the memory with them.
 pub const DIAGNOSTICS_MAX: usize = 1000;
+
+/// Source lines up to this long are quoted: a file of one line of megabytes with a thousand problems must not become
+/// gigabytes. Lines that people write have some hundred.
+const EXCERPT_MAX_BYTES: usize = 4096;
 
 /// All problems of one text or one check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -209,24 +230,35 @@ impl Diagnostics {
             .sort_by(|a, b| (a.location.is_none(), &a.location).cmp(&(b.location.is_none(), &b.location)));
     }
 
-    /// Fills in the source line of each problem in this file that has none yet.
+    /// Fills in the source line of each place in this file that has none yet.
     pub fn quote(&mut self, file: &str, text: &str) {
         let lines: Vec<&str> = text.lines().collect();
-        for diagnostic in &mut self.list {
-            let Some(location) = &diagnostic.location else {
-                continue;
-            };
-            if diagnostic.excerpt.is_none() && location.file == file {
+        let quote = |location: &Location, excerpt: &mut Option<String>| {
+            if excerpt.is_none() && location.file == file {
                 let index = usize::try_from(location.line).unwrap_or(usize::MAX).wrapping_sub(1);
-                diagnostic.excerpt = lines.get(index).map(|line| (*line).to_owned());
+                let line = lines.get(index).filter(|line| line.len() <= EXCERPT_MAX_BYTES);
+                *excerpt = line.map(|line| (*line).to_owned());
+            }
+        };
+        for diagnostic in &mut self.list {
+            if let Some(location) = &diagnostic.location {
+                quote(location, &mut diagnostic.excerpt);
+            }
+            for related in &mut diagnostic.related {
+                quote(&related.location, &mut related.excerpt);
             }
         }
     }
 
-    /// All as text, one behind the other, each as
-    /// `pipeline.yaml:7:5: error[config.unknown-key]: …`, the source line with a mark, and `help: …`.
+    /// All as plain text, one behind the other: code and message, the source line with a mark under the place, other
+    /// places that belong to it, and what to do.
     pub fn render(&self) -> String {
-        render::all(self)
+        self.draw(Look::default())
+    }
+
+    /// All as text that looks so.
+    pub fn draw(&self, look: Look) -> String {
+        render::all(self, look)
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod explain;
 pub(crate) mod plugin;
 mod run;
 mod summary;
@@ -15,6 +16,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Plugin(command) => plugin::run(command),
     }
 }

@@ -4,19 +4,18 @@ use crate::assemble::{Assembled, assemble};
 use crate::cli::RunArguments;
 use crate::commands::summary;
 use crate::document::{self, Document, DocumentError};
+use crate::report::say;
 use crate::signals::{self, Drain};
 use crate::state_directory::{StateDirectory, StateError};
-use crate::{exit, logging};
-use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::{exit, logging, report};
+use cardcage_core::codes;
+use cardcage_core::diagnostic::{Diagnostic, Diagnostics};
 use cardcage_runtime::{
     CallError, Cancel, Dictionary, DictionaryLimits, Environment, Pipeline, PipelineError,
 };
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-const OPEN_FAILED: Code = Code("run.open-failed");
 
 /// Runs a pipeline.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
@@ -25,7 +24,12 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
         // thread that had to be left behind may still be running in one of them.
         Ok(code) => signal_hook::low_level::exit(i32::from(code)),
         Err(error) => {
-            say(&format!("{}\n", error.to_string().trim_end()));
+            match &error {
+                RunError::Document(DocumentError::Refused(problems)) | RunError::Refused(problems) => {
+                    report::problems(problems);
+                }
+                other => say(&format!("{other}\n")),
+            }
             ExitCode::from(error.exit_code())
         }
     }
@@ -82,9 +86,7 @@ fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
         state.path.clone(),
     ));
     let assembled = assemble(config, &folder, Some(&state.path), &environment).map_err(RunError::Refused)?;
-    if !assembled.config.warnings.is_empty() {
-        say(&assembled.config.warnings.to_string());
-    }
+    report::problems(&assembled.config.warnings);
     carry_out(assembled, &environment, &drain, summary_path.as_deref())
 }
 
@@ -125,14 +127,9 @@ fn open_errors(config: &cardcage_core::config::Config, errors: &[(usize, CallErr
     let each = errors.iter().map(|(node, error)| {
         let component = &config.components[*node];
         let message = format!("`{}` did not open: {}", component.name, error.message);
-        Diagnostic::error(OPEN_FAILED, message).at(component.location.clone())
+        Diagnostic::error(codes::OPEN_FAILED, message).at(component.location.clone())
     });
     each.collect()
-}
-
-/// Prints to stderr; whoever read it may be gone (`2>&1 | tee` dies of the same Ctrl-C), which is no reason to panic.
-fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// A panic of the host is a bug that must not leave half a pipeline running: the process ends, for the service manager

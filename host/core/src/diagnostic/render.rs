@@ -1,75 +1,133 @@
-//! Diagnostics as plain text. Colour and wider context belong to whoever prints.
+//! Diagnostics as text, drawn by `annotate-snippets`.
 
-use super::{Diagnostic, Diagnostics, Location, Severity};
-use std::fmt::Write as _;
+use super::{Diagnostic, Diagnostics, Location, Related, Severity};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, Title};
+use std::ops::Range;
 
-/// A source line longer than this is shown only around the problem.
-const EXCERPT_MAX_CHARS: usize = 120;
-/// Characters kept before the problem when a long line is cut.
-const EXCERPT_LEAD_CHARS: usize = 40;
+/// Columns of a page that nobody has measured: what fits into a mail or a log without being wrapped.
+const WIDTH_DEFAULT: u16 = 100;
 
-pub(super) fn all(diagnostics: &Diagnostics) -> String {
+/// How diagnostics are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Whether terminal colours are used.
+    pub colour: bool,
+    /// Columns of the page; longer source lines are cut around the problem.
+    pub width: u16,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { colour: false, width: WIDTH_DEFAULT }
+    }
+}
+
+pub(super) fn all(diagnostics: &Diagnostics, look: Look) -> String {
+    let renderer = if look.colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer = renderer.term_width(usize::from(look.width));
     let mut text = String::new();
     for diagnostic in diagnostics {
-        one(&mut text, diagnostic);
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        one(&mut text, diagnostic, &renderer);
     }
     let listed = diagnostics.len();
     let total = diagnostics.count(Severity::Error) + diagnostics.count(Severity::Warning);
     if total > listed {
-        line(&mut text, &format!("... and {} more", total - listed));
+        text.push_str(&format!("\n... and {} more\n", total - listed));
     }
     text
 }
 
-fn one(text: &mut String, diagnostic: &Diagnostic) {
+fn one(text: &mut String, diagnostic: &Diagnostic, renderer: &Renderer) {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title: Title<'_> = level.primary_title(printable(&diagnostic.message)).id(diagnostic.code.0);
+    let mut group = Group::with_title(title);
+    let mut beside: Vec<&Related> = diagnostic.related.iter().collect();
     if let Some(location) = &diagnostic.location {
-        text.push_str(&printable(&location.to_string()));
-        text.push_str(": ");
+        if let Some(source) = &diagnostic.excerpt {
+            // What is on the same line is shown under the same line.
+            let same =
+                |related: &&Related| same_line(&related.location, location) && related.excerpt.is_some();
+            let (here, elsewhere): (Vec<_>, Vec<_>) = beside.into_iter().partition(same);
+            beside = elsewhere;
+            let mut snippet =
+                snippet(location, source).annotation(AnnotationKind::Primary.span(bytes(source, location)));
+            for related in here {
+                let label = printable(&related.message);
+                let span = bytes(source, &related.location);
+                snippet = snippet.annotation(AnnotationKind::Context.span(span).label(label));
+            }
+            group = group.element(snippet);
+        } else {
+            group = group.element(origin(location));
+        }
     }
-    let head =
-        format!("{}[{}]: {}", diagnostic.severity.name(), diagnostic.code, printable(&diagnostic.message));
-    line(text, &head);
-    if let (Some(location), Some(source)) = (&diagnostic.location, &diagnostic.excerpt) {
-        excerpt(text, location, source);
-    }
-    for related in &diagnostic.related {
-        let note = format!("  note: {}: {}", related.location, related.message);
-        line(text, &printable(&note));
+    for related in beside {
+        let label = printable(&related.message);
+        if let Some(source) = &related.excerpt {
+            let span = bytes(source, &related.location);
+            let annotation = AnnotationKind::Context.span(span).label(label);
+            group = group.element(snippet(&related.location, source).annotation(annotation));
+        } else {
+            group = group.element(Level::NOTE.message(format!("{}: {label}", related.location)));
+        }
     }
     if let Some(help) = &diagnostic.help {
-        line(text, &format!("  help: {}", printable(help)));
+        group = group.element(Level::HELP.message(printable(help)));
+    }
+    text.push_str(&renderer.render(&[group]));
+    text.push('\n');
+    if let Some(paste) = &diagnostic.paste {
+        text.push_str(&printable(paste.trim_end()));
+        text.push('\n');
     }
 }
 
-/// The source line and a row of carets under the problem.
-fn excerpt(text: &mut String, location: &Location, source: &str) {
-    let chars: Vec<char> = source.chars().collect();
-    let start = (location.column as usize).saturating_sub(1).min(chars.len());
-    let end = (location.end_column as usize).saturating_sub(1).clamp(start, chars.len());
-    let from = if chars.len() > EXCERPT_MAX_CHARS { start.saturating_sub(EXCERPT_LEAD_CHARS) } else { 0 };
-    let to = chars.len().min(from + EXCERPT_MAX_CHARS);
-    let shown: String = chars[from..to].iter().map(|c| printable_char(*c)).collect();
-    let number = location.line.to_string();
-    line(text, &format!("  {number} | {}", shown.trim_end()));
-    let carets = end.min(to).saturating_sub(start).max(1);
-    let indent = " ".repeat(number.len() + start - from);
-    line(text, &format!("  {indent} | {}", "^".repeat(carets)).replacen(" | ", "   ", 1));
+fn same_line(one: &Location, other: &Location) -> bool {
+    one.file == other.file && one.line == other.line
 }
 
-fn line(text: &mut String, content: &str) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{content}");
+fn snippet<'a>(location: &Location, source: &str) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    Snippet::source(printable_line(source)).line_start(location.line as usize).path(printable(&location.file))
 }
 
-/// Text from a file must not move the cursor or recolour the terminal.
+fn origin<'a>(location: &Location) -> Origin<'a> {
+    let (line, column) = (location.line as usize, location.column as usize);
+    Origin::path(printable(&location.file)).line(line).char_column(column)
+}
+
+/// The bytes of the printable form of a source line that a place covers.
+fn bytes(source: &str, location: &Location) -> Range<usize> {
+    let printable = printable_line(source);
+    let at = |column: u32| {
+        let chars = (column as usize).saturating_sub(1);
+        printable.char_indices().nth(chars).map_or(printable.len(), |(index, _)| index)
+    };
+    let start = at(location.column);
+    start..at(location.end_column).max(start)
+}
+
+/// Text from a file must not move the cursor or recolour the terminal; line ends stay.
 fn printable(text: &str) -> String {
-    text.chars().map(printable_char).collect()
+    text.chars().map(|c| if c == '\n' { c } else { printable_char(c) }).collect()
+}
+
+/// One line, character for character.
+fn printable_line(line: &str) -> String {
+    line.chars().map(printable_char).collect()
 }
 
 fn printable_char(c: char) -> char {
     match c {
         '\t' | '\n' => ' ',
-        c if c.is_control() => '\u{fffd}',
+        // Characters that turn the direction of writing could make a line read as what it is not.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
         c => c,
     }
 }

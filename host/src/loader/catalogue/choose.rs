@@ -5,6 +5,7 @@
 use super::{Catalogue, LoadError};
 use crate::loader::climb::Candidate;
 use crate::loader::manifest::version_numbers;
+use cardcage_core::codes;
 use cardcage_core::config::PluginRef;
 use cardcage_core::naming::nearest;
 use cardcage_plugin_api::manifest::Kind;
@@ -63,12 +64,12 @@ fn type_of(plugin: &Candidate, kind: Kind, wanted: &PluginRef) -> Result<usize, 
             (Some(index), _) => Ok(index),
             (None, [only]) => Ok(*only),
             (None, []) => Err(LoadError::Unknown {
-                code: "plugin.unknown-type",
+                code: codes::PLUGIN_UNKNOWN_TYPE,
                 found: format!("plugin `{}` has no {kind}", wanted.name),
                 help: has(),
             }),
             (None, _) => Err(LoadError::Unknown {
-                code: "plugin.which-type",
+                code: codes::PLUGIN_WHICH_TYPE,
                 found: format!("plugin `{}` has several {kind}s", wanted.name),
                 help: format!("write `plugin: {}/TYPE`; {}", wanted.name, has()),
             }),
@@ -78,7 +79,7 @@ fn type_of(plugin: &Candidate, kind: Kind, wanted: &PluginRef) -> Result<usize, 
         let near = nearest(name, of_kind.iter().map(|index| types[*index].name.as_str()))
             .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
         LoadError::Unknown {
-            code: "plugin.unknown-type",
+            code: codes::PLUGIN_UNKNOWN_TYPE,
             found: format!("plugin `{}` has no {kind} `{name}`", wanted.name),
             help: format!("{near}{}", has()),
         }
@@ -89,7 +90,7 @@ fn unknown_version(wanted: &PluginRef, named: &[(usize, &Candidate)]) -> LoadErr
     let mut versions: Vec<&str> = named.iter().map(|(_, plugin)| plugin.manifest.version.as_str()).collect();
     versions.sort_by_key(|version| version_key(version));
     LoadError::Unknown {
-        code: "plugin.unknown-version",
+        code: codes::PLUGIN_UNKNOWN_VERSION,
         found: format!(
             "there is no version {} of plugin `{}`",
             wanted.version.as_deref().unwrap_or("?"),

@@ -4,7 +4,9 @@
 
 use super::Catalogue;
 use crate::loader::refusal::Refusal;
+use cardcage_core::codes;
 use cardcage_core::config::PluginRef;
+use cardcage_core::diagnostic::Code;
 use cardcage_core::naming::nearest;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,7 +18,7 @@ pub(crate) enum LoadError {
     #[error("{found}")]
     Unknown {
         /// `plugin.unknown`, `plugin.unknown-version`, `plugin.unknown-type` or `plugin.which-type`.
-        code: &'static str,
+        code: Code,
         /// What was asked for and not found.
         found: String,
         /// What to do about it.
@@ -49,7 +51,11 @@ impl LoadError {
             let (file, rung, code) = (refusal.file.display(), refusal.rung, &refusal.code);
             let _ = write!(help, "; {file} may be it, but was refused at {rung} [{code}]: {}", refusal.found);
         }
-        Self::Unknown { code: "plugin.unknown", found: format!("there is no plugin `{}`", wanted.name), help }
+        Self::Unknown {
+            code: codes::PLUGIN_UNKNOWN,
+            found: format!("there is no plugin `{}`", wanted.name),
+            help,
+        }
     }
 }
 

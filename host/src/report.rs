@@ -1,0 +1,70 @@
+//! Diagnostics on the terminal: colour and width as it has them, and a last line that counts.
+
+#![forbid(unsafe_code)]
+
+use cardcage_core::diagnostic::{Diagnostics, Look, Severity};
+use std::io::{IsTerminal as _, Write as _};
+
+/// The narrowest page that source lines are cut to; a narrower terminal wraps them.
+const WIDTH_MIN: u16 = 60;
+
+/// Prints to stderr; whoever read it may be gone (`2>&1 | tee` dies of the same Ctrl-C), which is no reason to panic.
+pub(crate) fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints to stdout what a command was asked for; a reader that has seen enough (`| head`) is no error.
+pub(crate) fn answer(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints diagnostics to stderr, with what a person does next in the last line. Nothing where there are none.
+pub(crate) fn problems(problems: &Diagnostics) {
+    if !problems.is_empty() {
+        let text = problems.draw(look());
+        say(&format!("{text}\n{}\n", footer(problems)));
+    }
+}
+
+fn look() -> Look {
+    let stderr = std::io::stderr();
+    if !stderr.is_terminal() {
+        return Look::default();
+    }
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let width =
+        rustix::termios::tcgetwinsize(&stderr).ok().map(|size| size.ws_col).filter(|width| *width > 0);
+    Look { colour, width: width.unwrap_or(Look::default().width).max(WIDTH_MIN) }
+}
+
+/// `2 errors, 1 warning; ...`.
+fn footer(problems: &Diagnostics) -> String {
+    let counted = |severity: Severity| match problems.count(severity) {
+        0 => None,
+        1 => Some(format!("1 {}", severity.name())),
+        several => Some(format!("{several} {}s", severity.name())),
+    };
+    let counts: Vec<String> = [Severity::Error, Severity::Warning].into_iter().filter_map(counted).collect();
+    let example = problems.iter().next().map_or("CODE", |problem| problem.code.0);
+    format!("{}; `cardcage explain {example}` says more", counts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cardcage_core::codes;
+    use cardcage_core::diagnostic::Diagnostic;
+
+    #[test]
+    fn the_last_line_counts_what_was_found_and_says_where_there_is_more() {
+        let problems: Diagnostics = [
+            Diagnostic::warning(codes::NOT_YET, "w"),
+            Diagnostic::error(codes::CYCLE, "e"),
+            Diagnostic::error(codes::CYCLE, "e"),
+        ]
+        .into_iter()
+        .collect();
+        let expected = "2 errors, 1 warning; `cardcage explain config.no-effect-yet` says more";
+        assert_eq!(footer(&problems), expected);
+    }
+}
