@@ -21,6 +21,9 @@ pub struct Description {
     /// What it does under these settings: within the manifest's bounds.
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// Whether it needs each sensor's readings in the order in which their source gave them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_order: bool,
     /// How often `tick` is wanted, in nanoseconds; stages only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick_every_ns: Option<u64>,
@@ -49,7 +52,12 @@ pub struct UnitRules {
     /// The only dimensions taken; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepts_dimensions: Option<Vec<String>>,
-    /// Unit codes that may come out of a source; absent: unknown before the data comes.
+    /// The only unit codes taken, for components that don't convert by themselves; absent: all. The empty code stands
+    /// for readings without a unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepts_units: Option<Vec<String>>,
+    /// Unit codes that may come out of a source, or that a stage may give to readings that it creates; absent: unknown
+    /// before the data comes. The empty code stands for readings without a unit; an empty list for nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gives: Option<Vec<String>>,
     /// Unit codes that a stage turns readings of their dimension into.
@@ -73,6 +81,7 @@ impl Description {
             ports: Vec::new(),
             reasons: Vec::new(),
             capabilities: Capabilities::default(),
+            needs_order: false,
             tick_every_ns: None,
             units: UnitRules::default(),
             problems: Vec::new(),
@@ -126,6 +135,13 @@ impl Description {
     #[must_use]
     pub fn writes(mut self, field: Field) -> Self {
         self.capabilities.writes.insert(field);
+        self
+    }
+
+    /// Asks for each sensor's readings in the order in which their source gave them.
+    #[must_use]
+    pub fn needs_order(mut self) -> Self {
+        self.needs_order = true;
         self
     }
 

@@ -2,7 +2,10 @@
 //!
 //! A node's index is its component's index in the config. A graph made by [`wiring::check`] has no cycle.
 
+pub mod draw;
 mod lanes;
+pub mod picture;
+pub mod units;
 pub mod wiring;
 
 pub use lanes::Lane;
@@ -16,6 +19,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// In the order of the consumers, and of each consumer's inputs; dead letters come last.
     pub edges: Vec<Edge>,
+    into: Adjacency,
+    out_of: Adjacency,
 }
 
 /// One component.
@@ -52,14 +57,21 @@ pub struct Edge {
 }
 
 impl Graph {
+    /// Every edge must join two of the nodes.
+    fn new(nodes: Vec<Node>, edges: Vec<Edge>) -> Self {
+        let into = Adjacency::new(nodes.len(), edges.iter().map(|edge| edge.to));
+        let out_of = Adjacency::new(nodes.len(), edges.iter().map(|edge| edge.from));
+        Self { nodes, edges, into, out_of }
+    }
+
     /// The edges that end at a node.
     pub fn incoming(&self, node: usize) -> impl Iterator<Item = &Edge> {
-        self.edges.iter().filter(move |edge| edge.to == node)
+        self.into.of(node).iter().map(|edge| &self.edges[*edge])
     }
 
     /// The edges that begin at a node.
     pub fn outgoing(&self, node: usize) -> impl Iterator<Item = &Edge> {
-        self.edges.iter().filter(move |edge| edge.from == node)
+        self.out_of.of(node).iter().map(|edge| &self.edges[*edge])
     }
 
     /// The consumers of one output of a node, in the order of the edges.
@@ -99,5 +111,41 @@ impl Graph {
             }
         }
         order
+    }
+}
+
+/// The edges of each node, so that asking for them costs as much as there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Adjacency {
+    /// Indices of edges, those of one node together and in the order of the edges.
+    edges: Vec<usize>,
+    /// Where the edges of each node begin, and the end of all.
+    starts: Vec<usize>,
+}
+
+impl Adjacency {
+    /// `ends` gives for each edge the node that it belongs to.
+    fn new(nodes: usize, ends: impl Iterator<Item = usize> + Clone) -> Self {
+        let mut starts = vec![0; nodes + 1];
+        for node in ends.clone() {
+            starts[node + 1] += 1;
+        }
+        for node in 0..nodes {
+            starts[node + 1] += starts[node];
+        }
+        let mut next = starts.clone();
+        let mut edges = vec![0; starts[nodes]];
+        for (edge, node) in ends.enumerate() {
+            edges[next[node]] = edge;
+            next[node] += 1;
+        }
+        Self { edges, starts }
+    }
+
+    fn of(&self, node: usize) -> &[usize] {
+        match (self.starts.get(node), self.starts.get(node + 1)) {
+            (Some(start), Some(end)) => &self.edges[*start..*end],
+            _ => &[],
+        }
     }
 }

@@ -1,22 +1,47 @@
 //! Rung 11: whether components fit together, as far as their descriptions tell before any data flows.
 //!
-//! What names alone tell (unknown inputs, cycles, outputs that nothing consumes) was checked with the config, so
-//! that it is reported before any plugin is loaded. Units and dimensions along edges are not compared yet: that
-//! check belongs here, over the finished graph.
+//! What names alone tell (unknown inputs, circles, outputs that nothing consumes) was checked with the config, so
+//! that it is reported before any plugin is loaded. Here is what takes descriptions: kinds and ports, units and
+//! dimensions ([`units`](self::units)), order, what delivery needs, and keys that do nothing where they stand.
+//!
+//! Only what is certain is an error. What depends on the data is left to the run, where the component that cannot
+//! take a reading rejects it with a reason.
 
+mod delivery;
+mod effects;
+mod order;
+mod proposal;
+mod units;
+
+use super::units::Flows;
 use super::{Edge, Graph, Node, Output};
 use crate::codes;
-use crate::config::{ComponentConfig, Config, Delivery};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::{ComponentConfig, Config};
+use crate::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::naming::suggestion;
 use cardcage_plugin_api::describe::Description;
-use cardcage_plugin_api::manifest::{Capability, Kind};
 use std::collections::HashMap;
+
+/// A pipeline that fits together.
+#[derive(Clone, Debug)]
+pub struct Wired {
+    /// Its components and edges.
+    pub graph: Graph,
+    /// Which units flow along them.
+    pub flows: Flows,
+    /// What deserves a look.
+    pub warnings: Diagnostics,
+}
 
 /// The graph of a config whose components described themselves so, or everything that does not fit.
 ///
 /// `descriptions` holds one description a component, in the order of `config.components`.
 pub fn check(config: &Config, descriptions: &[Description]) -> Result<Graph, Diagnostics> {
+    wire(config, descriptions).map(|wired| wired.graph)
+}
+
+/// As [`check`], with what else was found out on the way.
+pub fn wire(config: &Config, descriptions: &[Description]) -> Result<Wired, Diagnostics> {
     let mut problems = Diagnostics::new();
     if descriptions.len() != config.components.len() {
         let message = format!(
@@ -27,13 +52,67 @@ pub fn check(config: &Config, descriptions: &[Description]) -> Result<Graph, Dia
         return Err(Diagnostic::error(codes::DESCRIPTION_MISSING, message).into());
     }
     kinds(config, descriptions, &mut problems);
-    let graph = Graph { nodes: nodes(config), edges: edges(config, descriptions, &mut problems) };
-    delivery(config, descriptions, &graph, &mut problems);
-    if problems.has_errors() {
+    let kinds_fit = problems.is_empty();
+    let joints = joints(config, descriptions, &mut problems);
+    let edges = joints.iter().map(|joint| joint.edge);
+    let graph = Graph::new(nodes(config), edges.collect());
+    // Descriptions of another kind say nothing of what will flow.
+    if kinds_fit {
+        let gaps = gaps(config, &graph);
+        let flows = Flows::with_gaps(&graph, descriptions, &gaps);
+        let wiring = Wiring { config, descriptions, graph: &graph, joints: &joints, flows: &flows };
+        units::check(&wiring, &mut problems);
+        order::check(&wiring, &mut problems);
+        delivery::check(&wiring, &mut problems);
+        effects::check(&wiring, &mut problems);
         config.quote(&mut problems);
-        return Err(problems);
+        if !problems.has_errors() {
+            return Ok(Wired { graph, flows, warnings: problems });
+        }
     }
-    Ok(graph)
+    config.quote(&mut problems);
+    Err(problems)
+}
+
+/// What the checks look at.
+struct Wiring<'a> {
+    config: &'a Config,
+    descriptions: &'a [Description],
+    graph: &'a Graph,
+    /// One an edge, in the order of the graph's.
+    joints: &'a [Joint<'a>],
+    flows: &'a Flows,
+}
+
+impl<'a> Wiring<'a> {
+    fn component(&self, node: usize) -> &'a ComponentConfig {
+        &self.config.components[node]
+    }
+
+    fn name(&self, node: usize) -> &'a str {
+        &self.config.components[node].name
+    }
+
+    /// The edges that end at a node, with where each was written.
+    fn into(&self, node: usize) -> impl Iterator<Item = &'a Joint<'a>> {
+        self.graph.into.of(node).iter().map(|edge| &self.joints[*edge])
+    }
+}
+
+/// An edge and where it was written.
+struct Joint<'a> {
+    edge: Edge,
+    /// The item of `inputs`; for a dead letter the sink's name at the component that it comes from.
+    location: &'a Location,
+    /// The item as it was written; `None` for a dead letter.
+    input: Option<String>,
+}
+
+/// Components with an input that names no port: something is missing there, which was reported.
+fn gaps(config: &Config, graph: &Graph) -> Vec<usize> {
+    let inputs = |node: usize| graph.incoming(node).filter(|edge| edge.output != Output::DeadLetter).count();
+    let nodes = 0..config.components.len();
+    nodes.filter(|node| inputs(*node) < config.components[*node].inputs.len()).collect()
 }
 
 fn nodes(config: &Config) -> Vec<Node> {
@@ -56,10 +135,14 @@ fn kinds(config: &Config, descriptions: &[Description], problems: &mut Diagnosti
     }
 }
 
-fn edges(config: &Config, descriptions: &[Description], problems: &mut Diagnostics) -> Vec<Edge> {
+fn joints<'a>(
+    config: &'a Config,
+    descriptions: &[Description],
+    problems: &mut Diagnostics,
+) -> Vec<Joint<'a>> {
     let names = config.components.iter().enumerate();
     let index: HashMap<&str, usize> = names.map(|(index, c)| (c.name.as_str(), index)).collect();
-    let mut edges = Vec::new();
+    let mut joints = Vec::new();
     for (to, component) in config.components.iter().enumerate() {
         for input in &component.inputs {
             let Some(&from) = index.get(input.component.as_str()) else {
@@ -68,7 +151,11 @@ fn edges(config: &Config, descriptions: &[Description], problems: &mut Diagnosti
             };
             let (producer, description) = (&config.components[from], &descriptions[from]);
             match output(description, input.port.as_deref()) {
-                Ok(output) => edges.push(Edge { from, output, to }),
+                Ok(output) => joints.push(Joint {
+                    edge: Edge { from, output, to },
+                    location: &input.location,
+                    input: Some(written(&input.component, input.port.as_deref())),
+                }),
                 Err(port) => {
                     let problem = unknown_port(producer, description, port);
                     problems.push(problem.at(input.location.clone()));
@@ -77,10 +164,19 @@ fn edges(config: &Config, descriptions: &[Description], problems: &mut Diagnosti
         }
     }
     for (from, component) in config.components.iter().enumerate() {
-        let sink = component.dead_letter.as_ref().and_then(|(sink, _)| index.get(sink.as_str()));
-        edges.extend(sink.map(|&to| Edge { from, output: Output::DeadLetter, to }));
+        let letters = component.dead_letter.as_ref();
+        let sink = letters.and_then(|(sink, location)| Some((*index.get(sink.as_str())?, location)));
+        joints.extend(sink.map(|(to, location)| Joint {
+            edge: Edge { from, output: Output::DeadLetter, to },
+            location,
+            input: None,
+        }));
     }
-    edges
+    joints
+}
+
+fn written(component: &str, port: Option<&str>) -> String {
+    port.map_or_else(|| component.to_owned(), |port| format!("{component}.{port}"))
 }
 
 /// The output that an input names, or the name of a port that does not exist.
@@ -108,45 +204,4 @@ fn unknown_port(producer: &ComponentConfig, description: &Description, port: &st
         format!("{suggested} (`{}` alone is its main output)", producer.name)
     };
     Diagnostic::error(codes::UNKNOWN_PORT, message).help(help)
-}
-
-/// At-least-once needs every source that flows into the component, however far upstream, to go back on demand.
-fn delivery(config: &Config, descriptions: &[Description], graph: &Graph, problems: &mut Diagnostics) {
-    for (node, component) in config.components.iter().enumerate() {
-        if component.delivery != Delivery::AtLeastOnce {
-            continue;
-        }
-        for source in upstream_sources(graph, node) {
-            if descriptions[source].capabilities.has(Capability::Replayable) {
-                continue;
-            }
-            let source = &config.components[source];
-            let message = format!(
-                "`{}` wants at_least_once, but its source `{}` cannot replay what was lost",
-                component.name, source.name
-            );
-            let help = format!(
-                "remove `delivery` (best_effort is the default), or read from a source that declares `replayable` \
-                 instead of plugin `{}`",
-                source.plugin
-            );
-            problems.push(
-                Diagnostic::error(codes::NOT_REPLAYABLE, message)
-                    .at(component.key_location("delivery").clone())
-                    .related(source.location.clone(), format!("source `{}` is here", source.name))
-                    .help(help),
-            );
-        }
-    }
-}
-
-fn upstream_sources(graph: &Graph, node: usize) -> Vec<usize> {
-    let mut seen = vec![false; graph.nodes.len()];
-    let mut open = vec![node];
-    while let Some(node) = open.pop() {
-        if !std::mem::replace(&mut seen[node], true) {
-            open.extend(graph.incoming(node).map(|edge| edge.from));
-        }
-    }
-    (0..seen.len()).filter(|node| seen[*node] && graph.nodes[*node].kind == Kind::Source).collect()
 }
