@@ -18,18 +18,19 @@ use std::time::Duration;
 /// The version of the format.
 const VERSION: i64 = 1;
 /// One thread and one inbox each: more than any machine runs, and what follows is allocated by this number.
-const COMPONENTS_MAX: usize = 4096;
+pub(super) const COMPONENTS_MAX: usize = 4096;
 /// Ids are 32 bits wide, of which the dictionary keeps the last for itself; 100 million sensors take some 10 GB.
-const SENSORS: RangeInclusive<u32> = 1..=100_000_000;
+pub(super) const SENSORS: RangeInclusive<u32> = 1..=100_000_000;
 /// Ids are 16 bits wide, and 0 means "no unit".
-const UNITS: RangeInclusive<u32> = 1..=65_535;
-const RETIRED_GENERATIONS: RangeInclusive<u32> = 0..=4096;
-const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
-const CHECKPOINT_EVERY: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
+pub(super) const UNITS: RangeInclusive<u32> = 1..=65_535;
+pub(super) const RETIRED_GENERATIONS: RangeInclusive<u32> = 0..=4096;
+pub(super) const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
+pub(super) const CHECKPOINT_EVERY: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_hours(1);
 const CHECKPOINT_EVERY_DEFAULT: Duration = Duration::from_secs(1);
-const AUDIT_ENTRIES: RangeInclusive<u64> = 1..=1_000_000_000;
-const AUDIT_ROTATE_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 40;
-const AUDIT_KEEP: RangeInclusive<u32> = 1..=1_000_000;
+pub(super) const AUDIT_ENTRIES: RangeInclusive<u64> = 1..=1_000_000_000;
+pub(super) const AUDIT_ROTATE_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 40;
+pub(super) const AUDIT_KEEP: RangeInclusive<u32> = 1..=1_000_000;
 const STATE_DIRECTORY_DEFAULT: &str = ".cardcage";
 
 /// The checked config. Only if no problem is an error is it as written.

@@ -17,15 +17,16 @@ use std::time::Duration;
 /// Long enough for any name, short enough for a table.
 const NAME_MAX_BYTES: usize = 64;
 /// 65,536 records are 1.5 MiB: larger batches only leave the caches.
-const BATCH_RECORDS: RangeInclusive<u32> = 1..=65_536;
+pub(super) const BATCH_RECORDS: RangeInclusive<u32> = 1..=65_536;
 /// Records that linger for longer than this are not live any more.
-const BATCH_LINGER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(1);
+pub(super) const BATCH_LINGER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(1);
 /// More memory than this for one queue is a typing mistake.
-const BUFFER_MAX_BYTES: u64 = 64 << 30;
-const RESTARTS_COUNT: RangeInclusive<u32> = 0..=1_000_000;
-const RESTARTS_WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(7 * 24);
+pub(super) const BUFFER_MAX_BYTES: u64 = 64 << 30;
+pub(super) const RESTARTS_COUNT: RangeInclusive<u32> = 0..=1_000_000;
+pub(super) const RESTARTS_WINDOW: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(7 * 24);
 /// Shorter ones would catch a busy machine, longer ones nothing.
-const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
+pub(super) const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
 const NAME_RULE: &str = "a name has 1 to 64 letters, digits, `_` and `-`, and begins with a letter or digit";
 

@@ -1,16 +1,80 @@
-//! Every key of `pipeline.yaml`: what is known, and what the reference says of it.
+//! Every key of `pipeline.yaml`: what is known, what is taken, and what the reference and editors say of it.
+//!
+//! Bounds come from where they are checked. Words that a value may be are here, and the check looks them up.
+
+mod words;
+
+use self::Absent::{Nothing, Required, Value, Words};
+use super::{check, component};
+use crate::config::valid::RECORD_BYTES;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Its name.
     pub name: &'static str,
-    /// The type of its value, in words.
-    pub shape: &'static str,
-    /// What holds where it is absent; empty: it may not be absent.
-    pub default: &'static str,
-    /// What it means: one sentence.
+    /// What its value looks like.
+    pub shape: Shape,
+    /// What holds where it is absent.
+    pub default: Absent,
+    /// What it means, as Markdown on one line.
     pub meaning: &'static str,
+    /// Whether this version of the daemon does anything with it.
+    pub has_effect: bool,
+}
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The format's version: `1`.
+    Version,
+    /// A mapping with keys of its own: the table of that path.
+    Mapping,
+    /// Components by their names.
+    Components,
+    /// A file or folder.
+    Path,
+    /// Files or folders.
+    Paths,
+    /// SHA-256 hashes of 64 hex digits.
+    Hashes,
+    /// Permission bits as octal digits.
+    Octal,
+    /// Some text: what it names.
+    Text(&'static str),
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A whole number within bounds, both included.
+    Count(u64, u64),
+    /// A duration with its unit, within bounds, both included.
+    Duration(Duration, Duration),
+    /// A size in bytes with its unit, within bounds, both included.
+    Size(u64, u64),
+    /// `NAME[/TYPE][@VERSION]`.
+    Plugin,
+    /// A list of `COMPONENT` or `COMPONENT.PORT`.
+    Inputs,
+    /// The plugin's own settings: a mapping.
+    Settings,
+    /// Short texts by name.
+    Tags,
+    /// The name of a sink.
+    Sink,
+}
+
+/// What holds where a key is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It may not be absent.
+    Required,
+    /// Nothing of the kind.
+    Nothing,
+    /// This value, as it could be written.
+    Value(&'static str),
+    /// What these words say.
+    Words(&'static str),
 }
 
 /// The keys of one mapping.
@@ -22,40 +86,76 @@ pub struct Table {
     pub keys: &'static [Key],
 }
 
-const fn key(name: &'static str, shape: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key { name, shape, default, meaning }
+impl Table {
+    /// The key of this name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Where a key of it stands: `limits.sensors`, or `*.batch.records` in a component.
+    pub fn path_of(&self, key: &Key) -> String {
+        if self.path.is_empty() { key.name.to_owned() } else { format!("{}.{}", self.path, key.name) }
+    }
+}
+
+/// The table of a path, as in [`Table::path`].
+pub fn table(path: &str) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.path == path)
+}
+
+const fn key(name: &'static str, shape: Shape, default: Absent, meaning: &'static str) -> Key {
+    Key { name, shape, default, meaning, has_effect: true }
+}
+
+impl Key {
+    const fn without_effect(self) -> Self {
+        Self { has_effect: false, ..self }
+    }
+}
+
+const fn count(range: &RangeInclusive<u32>) -> Shape {
+    Shape::Count(*range.start() as u64, *range.end() as u64)
+}
+
+const fn duration(range: &RangeInclusive<Duration>) -> Shape {
+    Shape::Duration(*range.start(), *range.end())
+}
+
+const fn size(range: &RangeInclusive<u64>) -> Shape {
+    Shape::Size(*range.start(), *range.end())
 }
 
 /// All mappings with fixed keys, in the order of the reference.
-pub const TABLES: [Table; 11] =
+pub static TABLES: [Table; 11] =
     [TOP, PLUGINS, TRUST, LIMITS, CONTROL, LOG, AUDIT, CHECKPOINT, COMPONENT, RESTARTS, BATCH];
 
 /// The top level.
 pub const TOP: Table = Table {
     path: "",
     keys: &[
-        key("version", "`1`", "", "The version of this format."),
-        key("plugins", "mapping", "none", "Where plugins come from and which are trusted."),
+        key("version", Shape::Version, Required, "The version of this format."),
+        key("plugins", Shape::Mapping, Nothing, "Where plugins come from and which are trusted."),
         key(
             "state_directory",
-            "path",
-            "`.cardcage`",
+            Shape::Path,
+            Value(".cardcage"),
             "The folder of everything that outlives a run; relative to this file.",
         ),
-        key("limits", "mapping", "none", "Bounds of the whole process."),
-        key("control", "mapping", "none", "The control socket."),
-        key("log", "mapping", "none", "The host's log."),
-        key("audit", "mapping", "none", "The audit trail."),
-        key("checkpoint", "mapping", "none", "Barriers and checkpoints."),
+        key("limits", Shape::Mapping, Nothing, "Bounds of the whole process."),
+        key("control", Shape::Mapping, Nothing, "The control socket.").without_effect(),
+        key("log", Shape::Mapping, Nothing, "The host's log."),
+        key("audit", Shape::Mapping, Nothing, "The audit trail.").without_effect(),
+        key("checkpoint", Shape::Mapping, Nothing, "Barriers and checkpoints."),
         key(
             "on_bad_config",
-            "`refuse` or `last_good`",
-            "`refuse`",
-            "What a start does with a config that is refused.",
-        ),
-        key("sources", "components by name", "", "What makes records; at least one."),
-        key("stages", "components by name", "none", "What changes records."),
-        key("sinks", "components by name", "", "What takes records away; at least one."),
+            Shape::Words(&["refuse", "last_good"]),
+            Value("refuse"),
+            "What a start does with a config that is refused: end with the reasons, or run the last one that was taken.",
+        )
+        .without_effect(),
+        key("sources", Shape::Components, Required, "What makes records, by name; at least one."),
+        key("stages", Shape::Components, Nothing, "What changes records, by name."),
+        key("sinks", Shape::Components, Required, "What takes records away, by name; at least one."),
     ],
 };
 
@@ -65,11 +165,11 @@ pub const PLUGINS: Table = Table {
     keys: &[
         key(
             "directories",
-            "list of paths",
-            "the host's",
+            Shape::Paths,
+            Words("the program's own folder, and `/usr/lib/cardcage`"),
             "Folders with plugin libraries; relative to this file.",
         ),
-        key("trust", "mapping", "none", "Which libraries are trusted."),
+        key("trust", Shape::Mapping, Nothing, "Which libraries are trusted."),
     ],
 };
 
@@ -78,9 +178,9 @@ pub const TRUST: Table = Table {
     path: "plugins.trust",
     keys: &[key(
         "sha256",
-        "list of hashes",
-        "every library",
-        "Only libraries with one of these SHA-256 hashes load.",
+        Shape::Hashes,
+        Words("every library"),
+        "Only libraries with one of these hashes load; `sha256sum FILE` prints a file's.",
     )],
 };
 
@@ -90,13 +190,30 @@ pub const LIMITS: Table = Table {
     keys: &[
         key(
             "sensors",
-            "count",
-            "`1000000`",
-            "Sensors in the dictionary; readings of further ones are rejected.",
+            count(&check::SENSORS),
+            Value("1000000"),
+            "Sensors in the dictionary (a name with its tags each); readings of further ones are rejected and counted.",
         ),
-        key("units", "count", "`4096`", "Units in the dictionary."),
-        key("retired_generations", "count", "`64`", "Replaced plugin generations that stay mapped."),
-        key("memory", "size", "the sum of all buffers", "Bytes that batches and queues may take together."),
+        key(
+            "units",
+            count(&check::UNITS),
+            Value("4096"),
+            "Units in the dictionary; readings in further ones are rejected and counted.",
+        ),
+        key(
+            "retired_generations",
+            count(&check::RETIRED_GENERATIONS),
+            Value("64"),
+            "Replaced plugin generations that stay mapped.",
+        )
+        .without_effect(),
+        key(
+            "memory",
+            size(&check::MEMORY_BYTES),
+            Words("the sum of all buffers"),
+            "Bytes that batches and queues may take together.",
+        )
+        .without_effect(),
     ],
 };
 
@@ -104,9 +221,11 @@ pub const LIMITS: Table = Table {
 pub const CONTROL: Table = Table {
     path: "control",
     keys: &[
-        key("socket", "path", "in the state directory", "The control socket's path."),
-        key("mode", "octal digits", "`0600`", "Its permission bits."),
-        key("group", "group name", "the process's", "The group that owns it."),
+        key("socket", Shape::Path, Words("in the state directory"), "The control socket's path.")
+            .without_effect(),
+        key("mode", Shape::Octal, Value("0600"), "Its permission bits.").without_effect(),
+        key("group", Shape::Text("a group's name"), Words("the process's"), "The group that owns it.")
+            .without_effect(),
     ],
 };
 
@@ -116,14 +235,14 @@ pub const LOG: Table = Table {
     keys: &[
         key(
             "level",
-            "`error`, `warn`, `info`, `debug` or `trace`",
-            "`info`",
+            Shape::Words(&["error", "warn", "info", "debug", "trace"]),
+            Value("info"),
             "The least severe lines that are written.",
         ),
         key(
             "format",
-            "`auto`, `human` or `json`",
-            "`auto`",
+            Shape::Words(&["auto", "human", "json"]),
+            Value("auto"),
             "How lines look; `auto`: human on a terminal, else JSON.",
         ),
     ],
@@ -135,40 +254,83 @@ pub const AUDIT: Table = Table {
     keys: &[
         key(
             "detail",
-            "`full` or `merged`",
-            "`full`",
-            "Every write, or one entry a cell between two barriers.",
-        ),
-        key("max_entries_per_second", "count", "`1000000`", "Entries beyond are merged, never lost."),
-        key("rotate", "size", "`64MiB`", "The size at which a new trail file is begun."),
-        key("keep", "count", "`16`", "Trail files kept."),
+            Shape::Words(&["full", "merged"]),
+            Value("full"),
+            "Every write to every cell, or one entry a cell between two barriers.",
+        )
+        .without_effect(),
+        key(
+            "max_entries_per_second",
+            Shape::Count(*check::AUDIT_ENTRIES.start(), *check::AUDIT_ENTRIES.end()),
+            Value("1000000"),
+            "Entries beyond are merged, never lost.",
+        )
+        .without_effect(),
+        key(
+            "rotate",
+            size(&check::AUDIT_ROTATE_BYTES),
+            Value("64MiB"),
+            "The size at which a new trail file is begun.",
+        )
+        .without_effect(),
+        key("keep", count(&check::AUDIT_KEEP), Value("16"), "Trail files kept.").without_effect(),
     ],
 };
 
 /// `checkpoint`.
-pub const CHECKPOINT: Table =
-    Table { path: "checkpoint", keys: &[key("every", "duration", "`1s`", "The time between barriers.")] };
+pub const CHECKPOINT: Table = Table {
+    path: "checkpoint",
+    keys: &[key(
+        "every",
+        duration(&check::CHECKPOINT_EVERY),
+        Value("1s"),
+        "The time between barriers, at which sinks commit.",
+    )],
+};
 
 /// One component under `sources`, `stages` or `sinks`.
 pub const COMPONENT: Table = Table {
     path: "*",
     keys: &[
-        key("plugin", "`NAME[/TYPE][@VERSION]`", "", "What it is an instance of."),
-        key("inputs", "list of `COMPONENT` or `COMPONENT.PORT`", "", "What flows in; sources have none."),
-        key("settings", "mapping", "none", "The plugin's own settings."),
-        key("tags", "mapping of text", "none", "Tags added to each of its sensors."),
-        key("buffer", "size", "16 full batches", "The bound of its inbox."),
-        key("delivery", "`best_effort` or `at_least_once`", "`best_effort`", "What is promised to it."),
-        key("dead_letter", "name of a sink", "none", "Where records of failed calls go."),
-        key("restarts", "mapping", "none", "How often it is restarted before it has failed for good."),
-        key("deadline", "duration", "`10s`", "The longest that one call may take."),
+        key(
+            "plugin",
+            Shape::Plugin,
+            Required,
+            "What it is an instance of: a plugin's name, perhaps one of its component types, perhaps a version. \
+             `cardcage plugin list` shows what there is.",
+        ),
+        key(
+            "inputs",
+            Shape::Inputs,
+            Required,
+            "What flows in: sources and stages, or named outputs (ports) of stages. Sources have none, and a sink that \
+             only takes dead letters needs none.",
+        ),
+        key("settings", Shape::Settings, Nothing, "The plugin's own settings."),
+        key("tags", Shape::Tags, Nothing, "Tags added to each of its sensors."),
+        key(
+            "buffer",
+            Shape::Size(RECORD_BYTES, component::BUFFER_MAX_BYTES),
+            Words("16 full batches"),
+            "The bound of its inbox; at least one full batch, of 24 bytes a record.",
+        ),
+        key(
+            "delivery",
+            Shape::Words(&["best_effort", "at_least_once"]),
+            Value("best_effort"),
+            "What is promised to it: that nothing holds up the flow, or that everything arrives, perhaps twice after a \
+             crash.",
+        ),
+        key("dead_letter", Shape::Sink, Nothing, "The sink that takes the records of its failed calls."),
+        key("restarts", Shape::Mapping, Nothing, "How often it is restarted before it has failed for good."),
+        key("deadline", duration(&component::DEADLINE), Value("10s"), "The longest that one call may take."),
         key(
             "on_failure",
-            "`isolate` or `stop`",
-            "`isolate`",
-            "When it has failed for good: its branch ends, or everything.",
+            Shape::Words(&["isolate", "stop"]),
+            Value("isolate"),
+            "When it has failed for good: its branch ends, or the whole pipeline is drained and ends.",
         ),
-        key("batch", "mapping", "none", "The batches it makes."),
+        key("batch", Shape::Mapping, Nothing, "The batches it makes."),
     ],
 };
 
@@ -176,8 +338,8 @@ pub const COMPONENT: Table = Table {
 pub const RESTARTS: Table = Table {
     path: "*.restarts",
     keys: &[
-        key("count", "count", "`5`", "At most this many restarts"),
-        key("window", "duration", "`1m`", "in this time."),
+        key("count", count(&component::RESTARTS_COUNT), Value("5"), "At most this many restarts"),
+        key("window", duration(&component::RESTARTS_WINDOW), Value("1m"), "in this time."),
     ],
 };
 
@@ -185,7 +347,12 @@ pub const RESTARTS: Table = Table {
 pub const BATCH: Table = Table {
     path: "*.batch",
     keys: &[
-        key("records", "count", "`4096`", "The most records in one batch."),
-        key("linger", "duration", "`20ms`", "The longest that a batch with room waits for more."),
+        key("records", count(&component::BATCH_RECORDS), Value("4096"), "The most records in one batch."),
+        key(
+            "linger",
+            duration(&component::BATCH_LINGER),
+            Value("20ms"),
+            "The longest that a batch with room waits for more.",
+        ),
     ],
 };

@@ -67,6 +67,16 @@ pub fn size(text: &str) -> Result<u64, QuantityError> {
     quantity(text, &SIZES, "MiB", "64MiB")
 }
 
+/// The units of durations, from the smallest.
+pub fn duration_units() -> [&'static str; 7] {
+    DURATIONS.map(|(unit, _)| unit)
+}
+
+/// The units of sizes: those of 1000, then those of 1024.
+pub fn size_units() -> [&'static str; 9] {
+    SIZES.map(|(unit, _)| unit)
+}
+
 /// The shortest exact way to write a duration with one unit.
 pub fn show_duration(duration: Duration) -> String {
     match u64::try_from(duration.as_nanos()) {

@@ -1,6 +1,6 @@
 //! The config as written: mappings with known keys where mappings belong, and nothing yet known of the values.
 
-use super::keys::{self, Table};
+use super::keys::{self, Shape, Table};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::naming::{nearest, suggestion};
@@ -59,6 +59,11 @@ impl<'a> Section<'a> {
     pub fn entry(&self, key: &str) -> Option<&'a Entry> {
         debug_assert!(self.table.keys.iter().any(|known| known.name == key), "`{key}` is in no table");
         self.entries.iter().copied().find(|entry| entry.key == key)
+    }
+
+    /// What the table says that a key's value looks like.
+    pub(super) fn shape(&self, key: &str) -> Shape {
+        self.table.key(key).map_or(Shape::Mapping, |key| key.shape)
     }
 
     /// All entries, in the order of the text.

@@ -1,5 +1,6 @@
 //! Reading single values: each reader gives what was written, or reports what is wrong and gives the default.
 
+use super::keys::Shape;
 use super::quantity::{self, QuantityError, show_duration, show_size};
 use super::raw::Section;
 use crate::codes;
@@ -114,6 +115,12 @@ impl Reader<'_> {
     where
         N: TryFrom<u64> + PartialOrd + Display + Copy,
     {
+        debug_assert!(
+            matches!(section.shape(key), Shape::Count(least, most)
+                if N::try_from(least).is_ok_and(|least| least == *range.start())
+                    && N::try_from(most).is_ok_and(|most| most == *range.end())),
+            "the table has other bounds for `{key}`"
+        );
         let Some(entry) = section.entry(key) else {
             return default;
         };
@@ -143,6 +150,7 @@ impl Reader<'_> {
         default: Duration,
         range: &RangeInclusive<Duration>,
     ) -> Duration {
+        debug_assert_eq!(section.shape(key), Shape::Duration(*range.start(), *range.end()), "`{key}`");
         let bounds = format!("{} to {}", show_duration(*range.start()), show_duration(*range.end()));
         let expected = format!("a duration from {bounds}");
         self.quantity(section, key, (codes::BAD_DURATION, &expected), range, quantity::duration)
@@ -155,6 +163,11 @@ impl Reader<'_> {
         key: &str,
         range: &RangeInclusive<u64>,
     ) -> Option<u64> {
+        // The least is the table's or, for what depends on other keys, more.
+        debug_assert!(
+            matches!(section.shape(key), Shape::Size(least, most) if least <= *range.start() && most == *range.end()),
+            "the table has other bounds for `{key}`"
+        );
         let bounds = format!("{} to {}", show_size(*range.start()), show_size(*range.end()));
         let expected = format!("a size from {bounds}");
         self.quantity(section, key, (codes::BAD_SIZE, &expected), range, quantity::size)
@@ -198,10 +211,14 @@ impl Reader<'_> {
         key: &str,
         words: &[(&str, T)],
     ) -> T {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        debug_assert!(
+            matches!(section.shape(key), Shape::Words(known) if known == names),
+            "the table has other words for `{key}`"
+        );
         let Some(entry) = section.entry(key) else {
             return T::default();
         };
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let expected = one_of(&names);
         let Some(scalar) = self.scalar(&entry.node, &expected) else {
             return T::default();

@@ -156,14 +156,17 @@ fn substitution_works_in_parsed_scalars_and_is_typed_afterwards() {
 }
 
 #[test]
-fn what_was_substituted_is_text_where_the_schema_wants_text() {
+fn the_text_of_what_was_substituted_is_kept_for_schemas_that_want_text() {
     let config = good(&SMALL.replace(
         "plugin: host }",
-        "plugin: host, settings: { pin: \"${file:/run/pin}\", n: \"${SEVEN}\" } }",
+        "plugin: host, settings: { pins: [\"${file:/run/pin}\"], n: \"${SEVEN}\", plain: 8 } }",
     ));
-    let schema = json!({ "properties": { "pin": { "type": "string" }, "n": { "type": "integer" } } });
-    let host = &config.components[0];
-    assert_eq!(host.settings_for(&schema), json!({ "pin": "0123", "n": 7 }));
+    let texts: Vec<(&str, &str)> = config.components[0]
+        .substituted
+        .iter()
+        .map(|(setting, substituted)| (setting.as_str(), substituted.text.as_str()))
+        .collect();
+    assert_eq!(texts, [("n", "7"), ("pins.0", "0123")]);
 }
 
 #[test]

@@ -96,16 +96,6 @@ impl ComponentConfig {
         shown
     }
 
-    /// The settings as a plugin with this JSON schema takes them: where it wants text and not what substituted text
-    /// looks like (`${credential:pin}` may be `0123` or `1e5`), the text.
-    pub fn settings_for(&self, schema: &Value) -> Value {
-        let mut settings = self.settings.clone();
-        for (path, substituted) in &self.substituted {
-            crate::config::schema::retype(&mut settings, path, &substituted.text, schema);
-        }
-        settings
-    }
-
     /// Whether the other says the same, wherever it is written.
     pub fn same_as(&self, other: &Self) -> bool {
         let inputs = |component: &Self| -> Vec<(String, Option<String>)> {
