@@ -4,10 +4,12 @@
 
 use crate::commands::plugin::{Format, PluginCommand};
 use crate::exit;
+use cardcage_core::config::quantity;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Runs sensor-data pipelines made of compiled, checked plugins.
 #[derive(Debug, Parser)]
@@ -35,9 +37,23 @@ pub(crate) enum Command {
 pub(crate) struct RunArguments {
     /// The pipeline [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
     pub(crate) file: Option<PathBuf>,
+    /// Rehearse for so long: sources and stages run, sinks print to stdout instead of delivering, no source is told
+    /// that its data is safe, and the state directory stays as it is
+    #[arg(long, value_name = "DURATION", value_parser = rehearsal)]
+    pub(crate) dry_run: Option<Duration>,
     /// Also write the summary, as JSON, to this file
     #[arg(long, value_name = "PATH")]
     pub(crate) summary_json: Option<PathBuf>,
+}
+
+/// The time that a rehearsal takes.
+fn rehearsal(text: &str) -> Result<Duration, String> {
+    let duration = quantity::duration(text).map_err(|error| format!("{error}; write `10s`, for example"))?;
+    if duration.is_zero() {
+        Err("nothing happens in no time; write `10s`, for example".to_owned())
+    } else {
+        Ok(duration)
+    }
 }
 
 /// `cardcage check`.

@@ -7,6 +7,7 @@ mod assemble;
 mod cli;
 mod commands;
 mod document;
+mod dry_run;
 mod exit;
 mod loader;
 mod logging;

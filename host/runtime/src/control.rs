@@ -36,7 +36,7 @@ pub(crate) struct Control<'a> {
     drain_asked: bool,
     epoch: u64,
     committed_epochs: u64,
-    /// Whether some record that a source could give again was lost behind it.
+    /// Whether some record that a source could give again was lost behind it, or was never to be kept.
     tainted: bool,
     /// The sinks that have yet to commit the epoch under way; empty when none is.
     uncommitted: BTreeSet<usize>,
@@ -60,6 +60,7 @@ impl<'a> Control<'a> {
         cancel: &'a Cancel,
         epoch_every: Duration,
         drain_deadline: Duration,
+        acknowledges: bool,
     ) -> Self {
         Self {
             members,
@@ -75,7 +76,7 @@ impl<'a> Control<'a> {
             drain_asked: false,
             epoch: 0,
             committed_epochs: 0,
-            tainted: false,
+            tainted: !acknowledges,
             uncommitted: BTreeSet::new(),
             positions: BTreeMap::new(),
             next_epoch: Instant::now() + epoch_every,

@@ -161,6 +161,16 @@ impl Pipeline {
 
     /// Runs to the end, injecting barriers every `checkpoint_every`.
     pub fn run(self, checkpoint_every: Duration) -> Summary {
+        self.carry_out(checkpoint_every, true)
+    }
+
+    /// Runs to the end like [`Pipeline::run`], but tells no source that its data is safe: what was read can be read
+    /// again by the run that this one rehearses.
+    pub fn rehearse(self, checkpoint_every: Duration) -> Summary {
+        self.carry_out(checkpoint_every, false)
+    }
+
+    fn carry_out(self, checkpoint_every: Duration, acknowledges: bool) -> Summary {
         let control = Control::new(
             &self.members,
             &self.built.records,
@@ -168,6 +178,7 @@ impl Pipeline {
             &self.cancel,
             checkpoint_every.max(Duration::from_millis(1)),
             DRAIN_DEADLINE,
+            acknowledges,
         );
         let outcome = control.run(&self.events);
         let components = self.members.iter().enumerate().map(|(node, member)| ComponentSummary {

@@ -3,11 +3,12 @@
 //! The ABI's vtables hold optional functions, so that a null can be looked at; here each has been looked at once. One of
 //! the crate's files with unsafe code: a handle can be made only by promising that its functions keep the ABI's contract.
 
+use cardcage_plugin_api::Sink;
 use cardcage_plugin_api::abi::{
     Bytes, Call, CommonVtable, ComponentType, Group, HostTable, Instance, KindCode, Outcome, RawBatch,
     RawOutputs, SinkVtable, SourceVtable, StageVtable, StateGroup, StreamPosition, Writer,
 };
-use cardcage_plugin_api::manifest::{ComponentManifest, Kind};
+use cardcage_plugin_api::manifest::{Capabilities, Capability, ComponentManifest, Kind, Permissions, Probe};
 use std::sync::Arc;
 
 /// A function that a vtable requires is null, or a vtable is not the size it must have.
@@ -247,6 +248,28 @@ impl ComponentTypeHandle {
             functions,
             state,
         }
+    }
+
+    /// A sink that is part of the host's own program and not of a library.
+    pub fn of_the_host<S: Sink>(name: &'static str) -> Self {
+        let entry = cardcage_plugin_api::__private::sink::<S>(name);
+        // SAFETY: the SDK made the entry: its vtable is a constant.
+        let functions = unsafe { Functions::of(&entry) };
+        let manifest = ComponentManifest {
+            kind: Kind::Sink,
+            name: name.to_owned(),
+            description: String::new(),
+            capabilities: Capabilities {
+                does: [Capability::Drops].into_iter().collect(),
+                ..Capabilities::default()
+            },
+            permissions: Permissions::default(),
+            metrics: Vec::new(),
+            probe: Probe::None("part of the host".to_owned()),
+        };
+        let functions = functions.unwrap_or_else(|error| unreachable!("the SDK's own vtable: {error}"));
+        // SAFETY: the SDK's shims keep the contract, and the program's own code is never unloaded.
+        unsafe { Self::new("cardcage", env!("CARGO_PKG_VERSION"), manifest, functions, None) }
     }
 
     /// The plugin's name.

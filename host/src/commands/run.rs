@@ -7,15 +7,18 @@ use crate::document::{self, Document, DocumentError};
 use crate::report::say;
 use crate::signals::{self, Drain};
 use crate::state_directory::{StateDirectory, StateError};
-use crate::{exit, logging, report};
+use crate::{dry_run, exit, logging, report};
 use cardcage_core::codes;
+use cardcage_core::config::quantity::show_duration;
 use cardcage_core::diagnostic::{Diagnostic, Diagnostics};
 use cardcage_runtime::{
     CallError, Cancel, Dictionary, DictionaryLimits, Environment, Pipeline, PipelineError,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
 
 /// Runs a pipeline.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
@@ -76,24 +79,62 @@ fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
         .map_err(|error| RunError::Io(format!("{}: {error}", folder.display())))?;
     let drain = Drain::default();
     signals::listen(&drain).map_err(|error| RunError::Io(format!("no signals: {error}")))?;
-    let state = StateDirectory::hold(&folder.join(&config.state_directory))?;
+    let home = Home::of(&folder.join(&config.state_directory), arguments.dry_run)?;
     let environment = Arc::new(Environment::new(
         Arc::new(Dictionary::new(DictionaryLimits {
             sensors: config.limits.sensors,
             units: config.limits.units,
         })),
         Arc::new(Cancel::default()),
-        state.path.clone(),
+        home.state().to_owned(),
     ));
-    let assembled = assemble(config, &folder, Some(&state.path), &environment).map_err(RunError::Refused)?;
+    let mut assembled =
+        assemble(config, &folder, home.verdicts(), &environment).map_err(RunError::Refused)?;
     report::problems(&assembled.config.warnings);
-    carry_out(assembled, &environment, &drain, summary_path.as_deref())
+    if arguments.dry_run.is_some() {
+        dry_run::print_instead(&mut assembled);
+    }
+    carry_out(assembled, &environment, &drain, arguments.dry_run, summary_path.as_deref())
+}
+
+/// Where a run keeps what outlives it.
+enum Home {
+    /// The state directory, held.
+    Own(StateDirectory),
+    /// A folder that goes with the rehearsal, and the verdicts of earlier runs if there are any.
+    Borrowed { state: TempDir, verdicts: Option<PathBuf> },
+}
+
+impl Home {
+    fn of(state: &Path, dry_run: Option<Duration>) -> Result<Self, RunError> {
+        if dry_run.is_none() {
+            return Ok(Self::Own(StateDirectory::hold(state)?));
+        }
+        let folder = tempfile::Builder::new().prefix("cardcage-dry-run-").tempdir();
+        let folder = folder.map_err(|error| RunError::Io(format!("no folder for the rehearsal: {error}")))?;
+        Ok(Self::Borrowed { state: folder, verdicts: state.is_dir().then(|| state.to_owned()) })
+    }
+
+    fn state(&self) -> &Path {
+        match self {
+            Self::Own(state) => &state.path,
+            Self::Borrowed { state, .. } => state.path(),
+        }
+    }
+
+    fn verdicts(&self) -> Option<&Path> {
+        match self {
+            Self::Own(state) => Some(&state.path),
+            Self::Borrowed { verdicts, .. } => verdicts.as_deref(),
+        }
+    }
 }
 
 fn carry_out(
     assembled: Assembled,
     environment: &Arc<Environment>,
     drain: &Drain,
+    dry_run: Option<Duration>,
     summary_path: Option<&Path>,
 ) -> Result<u8, RunError> {
     let Assembled { config, graph, parts } = assembled;
@@ -108,8 +149,15 @@ fn carry_out(
         }
         Err(error) => return Err(RunError::Pipeline(error)),
     };
-    tracing::info!("running {} with {count} components; Ctrl-C drains", config.file);
-    let summary = pipeline.run(checkpoint_every);
+    let summary = if let Some(how_long) = dry_run {
+        tracing::info!("rehearsing {} for {}; sinks print", config.file, show_duration(how_long));
+        dry_run::end_after(how_long, &environment.cancel, pipeline.drain_handle())
+            .map_err(|error| RunError::Io(format!("no thread to end the rehearsal: {error}")))?;
+        pipeline.rehearse(checkpoint_every)
+    } else {
+        tracing::info!("running {} with {count} components; Ctrl-C drains", config.file);
+        pipeline.run(checkpoint_every)
+    };
     for imbalance in summary.books.imbalances() {
         tracing::error!("imbalance: {imbalance}");
     }
@@ -120,6 +168,9 @@ fn carry_out(
         std::fs::write(path, json).map_err(|error| RunError::Io(format!("{}: {error}", path.display())))
     });
     say(&summary::render(&summary));
+    if dry_run.is_some() {
+        say("a rehearsal: what counts as delivered was printed, and no source was told that it is safe\n");
+    }
     written.map(|()| code)
 }
 
