@@ -36,9 +36,11 @@ fuzz_target!(|data: &[u8]| {
             assert!(config.components.iter().all(|component| !component.plugin.name.is_empty()));
             config.warnings
         }
-        Err(problems) => {
-            assert!(problems.has_errors(), "refused without an error");
-            problems
+        Err(refused) => {
+            assert!(refused.problems.has_errors(), "refused without an error");
+            let askable = refused.draft.iter().flat_map(config::Draft::askable);
+            askable.for_each(|component| assert!(!component.plugin.name.is_empty()));
+            refused.problems
         }
     };
     check(&problems);

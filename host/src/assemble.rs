@@ -5,9 +5,10 @@
 
 use crate::loader::catalogue::{Catalogue, LoadError, LoadedType, default_directories};
 use crate::loader::refusal::Refusal;
+use crate::loader::settings::{About, Misfit};
 use crate::loader::vetting::Vetting;
 use cardcage_core::codes;
-use cardcage_core::config::{Audit, ComponentConfig, Config, Control, Limits, OnBadConfig};
+use cardcage_core::config::{Audit, ComponentConfig, Config, Control, Limits, OnBadConfig, Plugins, Refused};
 use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use cardcage_core::graph::{Graph, wiring};
 use cardcage_runtime::{Environment, Part};
@@ -34,7 +35,8 @@ pub(crate) fn assemble(
     environment: &Arc<Environment>,
 ) -> Result<Assembled, Diagnostics> {
     let vetting = Vetting { cache: state.map(|state| state.join(VERDICTS)), ..Vetting::default() };
-    let mut catalogue = Catalogue::scan(&directories(&config, folder), &config.plugins.trust, vetting);
+    let mut catalogue =
+        Catalogue::scan(&directories(&config.plugins, folder), &config.plugins.trust, vetting);
     let mut problems = Diagnostics::new();
     let mut parts = Vec::with_capacity(config.components.len());
     for component in &config.components {
@@ -46,21 +48,42 @@ pub(crate) fn assemble(
         return Err(refuse(&config, problems, &catalogue));
     }
     let descriptions: Vec<_> = parts.iter().map(|part| part.description.clone()).collect();
-    let graph = wiring::check(&config, &descriptions).map_err(|found| refuse(&config, found, &catalogue))?;
+    let wired = wiring::wire(&config, &descriptions).map_err(|found| refuse(&config, found, &catalogue))?;
     if let Err(refusal) = catalogue.attach(environment) {
         problems.push(refused(codes::PLUGIN_REFUSED, &refusal));
         return Err(refuse(&config, problems, &catalogue));
     }
+    config.warnings.append(wired.warnings);
     config.warnings.append(unused(&catalogue));
     config.warnings.append(without_effect(&config));
-    Ok(Assembled { config, graph, parts })
+    Ok(Assembled { config, graph: wired.graph, parts })
 }
 
-fn directories(config: &Config, folder: &Path) -> Vec<PathBuf> {
-    if config.plugins.directories.is_empty() {
+/// Everything that is wrong with a refused config: what the text alone tells, and what the plugins say of the settings of
+/// those components that could be read.
+pub(crate) fn all_problems(refused: Refused, folder: &Path) -> Diagnostics {
+    let Refused { mut problems, draft: Some(draft) } = refused else {
+        return refused.problems;
+    };
+    let verdicts = folder.join(draft.state_directory()).join(VERDICTS);
+    let vetting = Vetting { cache: verdicts.is_dir().then_some(verdicts), ..Vetting::default() };
+    let mut catalogue =
+        Catalogue::scan(&directories(draft.plugins(), folder), &draft.plugins().trust, vetting);
+    let mut found = Diagnostics::new();
+    for component in draft.askable() {
+        part(&mut catalogue, component, &mut found);
+    }
+    draft.quote(&mut found);
+    problems.append(found);
+    problems.sort();
+    problems
+}
+
+fn directories(plugins: &Plugins, folder: &Path) -> Vec<PathBuf> {
+    if plugins.directories.is_empty() {
         return default_directories();
     }
-    config.plugins.directories.iter().map(|directory| folder.join(directory)).collect()
+    plugins.directories.iter().map(|directory| folder.join(directory)).collect()
 }
 
 fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut Diagnostics) -> Option<Part> {
@@ -82,19 +105,28 @@ fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut D
             description: settled.description,
         }),
         Err(found) => {
-            problems.extend(found.into_iter().map(|problem| {
-                let message = if problem.setting.is_empty() {
-                    format!("`{}`: {}", component.name, problem.message)
-                } else {
-                    format!("`{}`: setting `{}`: {}", component.name, problem.setting, problem.message)
-                };
-                Diagnostic::error(codes::SETTINGS_REFUSED, message)
-                    .at(component.setting_location(&problem.setting).clone())
-                    .help(format!("`cardcage plugin inspect {}` shows its settings", component.plugin.name))
-            }));
+            problems.extend(found.into_iter().map(|misfit| refused_setting(component, misfit)));
             None
         }
     }
+}
+
+/// A setting that does not fit, marked at its key or its value, whichever is wrong.
+fn refused_setting(component: &ComponentConfig, misfit: Misfit) -> Diagnostic {
+    let Misfit { setting, about, message, help } = misfit;
+    let message = if setting.is_empty() || about == About::Key {
+        format!("`{}`: {message}", component.name)
+    } else {
+        format!("`{}`: setting `{setting}`: {message}", component.name)
+    };
+    let place = match about {
+        About::Key => component.setting_key_location(&setting),
+        // What is missing has no place of its own; what it should be in has.
+        About::Value | About::Missing => component.setting_location(&setting),
+    };
+    let inspect = format!("`cardcage plugin inspect {}` shows its settings", component.plugin.name);
+    let help = help.map_or_else(|| inspect.clone(), |help| format!("{help}\n{inspect}"));
+    Diagnostic::error(codes::SETTINGS_REFUSED, message).at(place.clone()).help(help)
 }
 
 /// The problems as they are shown, behind the config's own warnings.
@@ -113,12 +145,21 @@ fn unused(catalogue: &Catalogue) -> Diagnostics {
     catalogue
         .refused()
         .iter()
-        .filter(|refusal| seen.insert(refusal.file.clone()))
+        .filter(|refusal| !is_some_library(refusal) && seen.insert(refusal.file.clone()))
         .map(|refusal| Diagnostic {
             severity: Severity::Warning,
             ..refused(codes::PLUGIN_REFUSED_UNUSED, refusal)
         })
         .collect()
+}
+
+/// Whether the file is a library that has nothing to do with Cardcage, such as those that a build leaves beside its
+/// plugins: it has no note, and no plugin's name.
+fn is_some_library(refusal: &Refusal) -> bool {
+    let name = refusal.file.file_name().map(|name| name.to_string_lossy());
+    let kinds = ["source", "stage", "sink"].map(|kind| format!("libcardcage_{kind}_"));
+    let named = name.is_some_and(|name| kinds.iter().any(|start| name.starts_with(start.as_str())));
+    &*refusal.code == "ladder.manifest.missing" && !named
 }
 
 /// Keys that say something which this version does not do yet: taking them in silence would be a promise.
@@ -133,9 +174,7 @@ fn without_effect(config: &Config) -> Diagnostics {
     ];
     set.into_iter()
         .filter(|(_, set)| *set)
-        .map(|(key, _)| {
-            Diagnostic::warning(codes::NOT_YET, format!("`{key}` has no effect in this version"))
-        })
+        .map(|(key, _)| Diagnostic::warning(codes::NOT_YET, format!("`{key}` has no effect in this version")))
         .collect()
 }
 

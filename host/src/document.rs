@@ -2,8 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use cardcage_core::config::{self, Config, Environment};
-use cardcage_core::diagnostic::Diagnostics;
+use cardcage_core::config::{self, Config, Environment, Refused};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -32,8 +31,13 @@ pub(crate) enum DocumentError {
         why: String,
     },
     /// The file was read and refused.
-    #[error("{0}")]
-    Refused(Diagnostics),
+    #[error("{}", refused.problems)]
+    Refused {
+        /// The folder of the file, absolute.
+        folder: PathBuf,
+        /// Why, and what could be read of it.
+        refused: Box<Refused>,
+    },
 }
 
 /// A config and where it came from.
@@ -53,8 +57,8 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Document, DocumentError> {
     let absolute = std::path::absolute(&path).map_err(|error| unreadable(error.to_string()))?;
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     let outside = Outside { folder: folder.clone() };
-    let config =
-        config::parse_bytes(&path.display().to_string(), &bytes, &outside).map_err(DocumentError::Refused)?;
+    let config = config::parse_bytes(&path.display().to_string(), &bytes, &outside)
+        .map_err(|refused| DocumentError::Refused { folder: folder.clone(), refused: Box::new(refused) })?;
     Ok(Document { folder, config })
 }
 

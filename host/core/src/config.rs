@@ -40,24 +40,76 @@ pub trait Environment {
 /// The config in a file's bytes, or everything that is wrong with it. `file` is only shown in places.
 ///
 /// A text that is no YAML gives its first problem only; everything else is reported together, sorted by place.
-pub fn parse_bytes(file: &str, bytes: &[u8], environment: &dyn Environment) -> Result<Config, Diagnostics> {
-    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(file, bytes, error.valid_up_to()))?;
-    parse(file, text, environment)
+pub fn parse_bytes(file: &str, bytes: &[u8], environment: &dyn Environment) -> Result<Config, Refused> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let problems = not_utf8(file, bytes, error.valid_up_to());
+        Refused { problems, draft: None }
+    })?;
+    read(file, text, environment)
 }
 
 /// The config in a text, as [`parse_bytes`].
 pub fn parse(file: &str, text: &str, environment: &dyn Environment) -> Result<Config, Diagnostics> {
+    read(file, text, environment).map_err(|refused| refused.problems)
+}
+
+fn read(file: &str, text: &str, environment: &dyn Environment) -> Result<Config, Refused> {
     let mut problems = Diagnostics::new();
-    let config = yaml::parse(file, text, &mut problems).map(|mut tree| {
+    let read = yaml::parse(file, text, &mut problems).map(|mut tree| {
         substitute::substitute(file, &mut tree, environment, &mut problems);
         let pipeline = raw::read(file, &tree, &mut problems);
-        check::check(file, text, &pipeline, &mut problems)
+        let checked = check::check(file, text, &pipeline, &mut problems);
+        // Without one of the folders its plugins would be unknown.
+        let misspelt = pipeline.top.misspelt("plugins") || pipeline.plugins.misspelt("directories");
+        let written = pipeline.plugins.entry("directories").map_or(0, |entry| entry.node.items().len());
+        let folders_lost = misspelt || checked.0.plugins.directories.len() < written;
+        (checked, folders_lost)
     });
     problems.quote(file, text);
     problems.sort();
-    match config {
-        Some(config) if !problems.has_errors() => Ok(Config { warnings: problems, ..config }),
-        _ => Err(problems),
+    match read {
+        Some(((config, _), _)) if !problems.has_errors() => Ok(Config { warnings: problems, ..config }),
+        Some(((config, askable), false)) => Err(Refused { problems, draft: Some(Draft { config, askable }) }),
+        _ => Err(Refused { problems, draft: None }),
+    }
+}
+
+/// Why there is no config, and what can still be done with what there is.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Everything that is wrong with it, as far as the text alone tells.
+    pub problems: Diagnostics,
+    /// What could be read of it; absent where that is too little to go on with.
+    pub draft: Option<Draft>,
+}
+
+/// A refused config, as far as it could be read: good for finding what else is wrong with it, and nothing else.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    config: Config,
+    askable: Vec<bool>,
+}
+
+impl Draft {
+    /// Where plugins come from and which are trusted.
+    pub fn plugins(&self) -> &Plugins {
+        &self.config.plugins
+    }
+
+    /// Where verdicts of earlier runs may be.
+    pub fn state_directory(&self) -> &str {
+        &self.config.state_directory
+    }
+
+    /// The components whose plugin and settings are as written: their plugins may find more that is wrong.
+    pub fn askable(&self) -> impl Iterator<Item = &ComponentConfig> {
+        let components = self.config.components.iter().zip(&self.askable);
+        components.filter(|(_, askable)| **askable).map(|(component, _)| component)
+    }
+
+    /// Gives problems that were found in it their source lines.
+    pub fn quote(&self, problems: &mut Diagnostics) {
+        self.config.quote(problems);
     }
 }
 

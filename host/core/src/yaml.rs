@@ -140,6 +140,14 @@ impl Node {
         }
     }
 
+    /// The items, if it is a list.
+    pub fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::Sequence(items) => items,
+            Value::Scalar(_) | Value::Mapping(_) => &[],
+        }
+    }
+
     /// Whether it is empty, `~` or `null`.
     pub fn is_null(&self) -> bool {
         self.scalar().is_some_and(|scalar| scalar.typed == Typed::Null)

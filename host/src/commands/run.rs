@@ -1,6 +1,6 @@
 //! `cardcage run`: from the file to the end of the pipeline.
 
-use crate::assemble::{Assembled, assemble};
+use crate::assemble::{Assembled, all_problems, assemble};
 use crate::cli::RunArguments;
 use crate::commands::summary;
 use crate::document::{self, Document, DocumentError};
@@ -28,9 +28,7 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
         Ok(code) => signal_hook::low_level::exit(i32::from(code)),
         Err(error) => {
             match &error {
-                RunError::Document(DocumentError::Refused(problems)) | RunError::Refused(problems) => {
-                    report::problems(problems);
-                }
+                RunError::Refused(problems) => report::problems(problems),
                 other => say(&format!("{other}\n")),
             }
             ExitCode::from(error.exit_code())
@@ -60,7 +58,7 @@ impl RunError {
             Self::Document(DocumentError::Unreadable { .. })
             | Self::State(StateError::Io { .. })
             | Self::Io(_) => exit::IO,
-            Self::Document(DocumentError::Refused(_)) | Self::Refused(_) => exit::REFUSED,
+            Self::Document(DocumentError::Refused { .. }) | Self::Refused(_) => exit::REFUSED,
             Self::State(StateError::Held(_)) => exit::HELD,
             Self::Pipeline(_) => exit::SOFTWARE,
         }
@@ -68,7 +66,7 @@ impl RunError {
 }
 
 fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
-    let Document { folder, config } = document::read(arguments.file.as_deref())?;
+    let Document { folder, config } = document::read(arguments.file.as_deref()).map_err(with_plugins)?;
     let summary_path = arguments.summary_json.as_deref().map(std::path::absolute).transpose();
     let summary_path = summary_path.map_err(|error| RunError::Io(format!("--summary-json: {error}")))?;
     logging::start(&config.log);
@@ -127,6 +125,14 @@ impl Home {
             Self::Own(state) => Some(&state.path),
             Self::Borrowed { verdicts, .. } => verdicts.as_deref(),
         }
+    }
+}
+
+/// A refused config is shown with what its plugins have against it, too.
+fn with_plugins(error: DocumentError) -> RunError {
+    match error {
+        DocumentError::Refused { folder, refused } => RunError::Refused(all_problems(*refused, &folder)),
+        error => error.into(),
     }
 }
 

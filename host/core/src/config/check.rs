@@ -33,12 +33,18 @@ pub(super) const AUDIT_ROTATE_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 40;
 pub(super) const AUDIT_KEEP: RangeInclusive<u32> = 1..=1_000_000;
 const STATE_DIRECTORY_DEFAULT: &str = ".cardcage";
 
-/// The checked config. Only if no problem is an error is it as written.
-pub(super) fn check(file: &str, text: &str, raw: &Pipeline<'_>, problems: &mut Diagnostics) -> Config {
+/// The checked config, and by component whether its plugin can be asked about its settings. Only if no problem is an
+/// error is the config as written.
+pub(super) fn check(
+    file: &str,
+    text: &str,
+    raw: &Pipeline<'_>,
+    problems: &mut Diagnostics,
+) -> (Config, Vec<bool>) {
     let mut reader = Reader { file, problems };
     version(&mut reader, &raw.top);
-    let components = components(&mut reader, raw);
-    Config {
+    let (components, askable) = components(&mut reader, raw);
+    let config = Config {
         file: file.to_owned(),
         text: text.to_owned(),
         plugins: plugins(&mut reader, raw),
@@ -62,11 +68,15 @@ pub(super) fn check(file: &str, text: &str, raw: &Pipeline<'_>, problems: &mut D
         ),
         components,
         warnings: Diagnostics::new(),
-    }
+    };
+    (config, askable)
 }
 
 fn version(reader: &mut Reader<'_>, top: &Section<'_>) {
     let Some(entry) = top.entry("version") else {
+        if top.misspelt("version") {
+            return;
+        }
         let diagnostic = Diagnostic::error(codes::MISSING_KEY, "`version` is missing");
         let start = Span { line: 1, column: 1, end_column: 1 };
         let diagnostic = diagnostic.at(start.in_file(reader.file));
@@ -82,11 +92,11 @@ fn version(reader: &mut Reader<'_>, top: &Section<'_>) {
     }
 }
 
-fn components(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Vec<ComponentConfig> {
+fn components(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> (Vec<ComponentConfig>, Vec<bool>) {
     if raw.components.len() > COMPONENTS_MAX {
         let message = format!("{} components; at most {COMPONENTS_MAX}", raw.components.len());
         reader.error(codes::BAD_VALUE, raw.components[COMPONENTS_MAX].span, message, "split the pipeline");
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let checked: Vec<Checked> =
         raw.components.iter().map(|component| component::check(reader, component)).collect();
@@ -96,11 +106,14 @@ fn components(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Vec<ComponentConfi
         .filter(|(checked, _)| checked.inputs_refused)
         .map(|(_, raw)| raw.name)
         .collect();
-    let components: Vec<ComponentConfig> = checked.into_iter().map(|checked| checked.config).collect();
-    if !empty(reader, raw, &components) {
+    let (components, askable): (Vec<ComponentConfig>, Vec<bool>) =
+        checked.into_iter().map(|checked| (checked.config, checked.askable)).unzip();
+    // Where a section is misspelt, half of the names are missing: what follows from that is not worth saying.
+    let whole = !super::raw::KINDS.iter().any(|(section, _)| raw.top.misspelt(section));
+    if whole && !empty(reader, raw, &components) {
         links::check(&components, &refused, reader.problems);
     }
-    components
+    (components, askable)
 }
 
 /// Reports a pipeline in which nothing could flow; what follows from that is not worth saying.

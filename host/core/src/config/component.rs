@@ -8,7 +8,7 @@ use super::valid::{
 };
 use super::values::Reader;
 use crate::codes;
-use crate::diagnostic::Location;
+use crate::diagnostic::{Location, Severity};
 use crate::yaml::{Entry, Node, Value, clipped};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -36,6 +36,8 @@ pub(super) struct Checked {
     pub(super) config: ComponentConfig,
     /// Whether inputs were written that are not in it, because something is wrong with them.
     pub(super) inputs_refused: bool,
+    /// Whether plugin and settings are as written, so that the plugin can be asked about the settings.
+    pub(super) askable: bool,
 }
 
 /// Checks a component; what is wrong is reported.
@@ -47,8 +49,11 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checke
     }
     let mut settings = Settings::default();
     settings.locate_fields(reader.file, raw);
+    let mut settings_read = !raw.fields.misspelt("settings");
     if let Some(entry) = raw.fields.entry("settings") {
+        let errors = reader.problems.count(Severity::Error);
         settings.read(reader, entry);
+        settings_read &= !settings.incomplete && reader.problems.count(Severity::Error) == errors;
     }
     let batch = BatchConfig {
         records: reader.count(&raw.batch, "records", BatchConfig::default().records, &BATCH_RECORDS),
@@ -61,13 +66,16 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checke
     let deliveries = [("best_effort", Delivery::BestEffort), ("at_least_once", Delivery::AtLeastOnce)];
     let failures = [("isolate", OnFailure::Isolate), ("stop", OnFailure::Stop)];
     let (inputs, inputs_refused) = inputs(reader, raw);
+    let plugin = plugin(reader, raw);
+    let askable = settings_read && !plugin.name.is_empty();
     let config = ComponentConfig {
         name: raw.name.to_owned(),
         kind: raw.kind,
-        plugin: plugin(reader, raw),
+        plugin,
         inputs,
         settings: settings.value,
         locations: settings.locations,
+        setting_keys: settings.keys,
         substituted: settings.substituted,
         tags: raw.fields.entry("tags").map_or_else(BTreeMap::new, |entry| reader.tags(&entry.node)),
         buffer_bytes: buffer(reader, raw, batch),
@@ -79,7 +87,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checke
         batch,
         location,
     };
-    Checked { config, inputs_refused }
+    Checked { config, inputs_refused, askable }
 }
 
 pub(super) fn is_name(name: &str) -> bool {
@@ -100,6 +108,9 @@ fn plugin(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> PluginRef {
     const FORM: &str = "write `NAME`, `NAME/TYPE` or `NAME/TYPE@VERSION`, as in `range` or `range@1.2.0`";
     let nothing = PluginRef { name: String::new(), type_name: None, version: None };
     let Some(entry) = raw.fields.entry("plugin") else {
+        if raw.fields.misspelt("plugin") {
+            return nothing;
+        }
         let message = format!("{} `{}` has no `plugin`", raw.kind, clipped(raw.name));
         reader.error(
             codes::MISSING_KEY,
@@ -157,7 +168,7 @@ fn is_version(version: &str) -> bool {
 fn inputs(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> (Vec<Input>, bool) {
     let mut inputs: Vec<Input> = Vec::new();
     let Some(entry) = raw.fields.entry("inputs") else {
-        return (inputs, false);
+        return (inputs, raw.fields.misspelt("inputs"));
     };
     let items = reader.items(&entry.node, "a list of components");
     let none_written = matches!(&entry.node.value, Value::Sequence(items) if items.is_empty());

@@ -52,6 +52,8 @@ pub struct Component<'a> {
 pub struct Section<'a> {
     table: &'static Table,
     entries: Vec<&'a Entry>,
+    /// Keys that unknown ones were probably meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
@@ -64,6 +66,12 @@ impl<'a> Section<'a> {
     /// What the table says that a key's value looks like.
     pub(super) fn shape(&self, key: &str) -> Shape {
         self.table.key(key).map_or(Shape::Mapping, |key| key.shape)
+    }
+
+    /// Whether an unknown key was reported that probably should be this one: that this one is absent follows from it
+    /// and is not worth saying.
+    pub fn misspelt(&self, key: &str) -> bool {
+        self.meant.contains(&key)
     }
 
     /// All entries, in the order of the text.
@@ -110,13 +118,15 @@ struct Reader<'p> {
 impl Reader<'_> {
     fn section<'a>(&mut self, table: &'static Table, node: Option<&'a Node>) -> Section<'a> {
         let entries = node.map_or(&[][..], |node| self.mapping(node, table.path));
-        let known: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+        let known: Vec<&'static str> = table.keys.iter().map(|key| key.name).collect();
         let (good, unknown): (Vec<&Entry>, Vec<&Entry>) =
             entries.iter().partition(|entry| known.contains(&entry.key.as_str()));
+        let mut meant = Vec::new();
         for entry in unknown {
             self.unknown_key(table, &known, entry);
+            meant.extend(nearest(&entry.key, known.iter().copied()));
         }
-        Section { table, entries: good }
+        Section { table, entries: good, meant }
     }
 
     fn components<'a>(&mut self, section: &str, kind: Kind, node: &'a Node) -> Vec<Component<'a>> {

@@ -13,7 +13,10 @@ use std::collections::BTreeMap;
 pub(super) struct Settings {
     pub(super) value: serde_json::Value,
     pub(super) locations: BTreeMap<String, Location>,
+    pub(super) keys: BTreeMap<String, Location>,
     pub(super) substituted: BTreeMap<String, Substituted>,
+    /// Whether a substitution failed, so that a text stands there which nobody meant.
+    pub(super) incomplete: bool,
 }
 
 impl Default for Settings {
@@ -21,7 +24,9 @@ impl Default for Settings {
         Self {
             value: serde_json::Value::Object(Map::new()),
             locations: BTreeMap::new(),
+            keys: BTreeMap::new(),
             substituted: BTreeMap::new(),
+            incomplete: false,
         }
     }
 }
@@ -64,6 +69,7 @@ impl Settings {
                     let path = join(path, &entry.key);
                     let location = place(reader.file, entry);
                     self.locations.insert(join("settings", &path), location);
+                    self.keys.insert(path.clone(), entry.span.in_file(reader.file));
                     (entry.key.clone(), self.node(reader, &entry.node, &path))
                 });
                 serde_json::Value::Object(entries.collect())
@@ -78,6 +84,7 @@ impl Settings {
         scalar: &Scalar,
         path: &str,
     ) -> serde_json::Value {
+        self.incomplete |= scalar.origin.as_ref().is_some_and(|origin| origin.failed);
         if let Some(origin) = scalar.origin.as_ref().filter(|origin| !origin.failed) {
             let substituted = Substituted { written: origin.written.clone(), text: scalar.text.clone() };
             self.substituted.insert(path.to_owned(), substituted);

@@ -51,7 +51,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Diagnostics> {
 }
 
 pub(crate) fn parse_bytes(bytes: &[u8]) -> Result<Config, Diagnostics> {
-    config::parse_bytes(FILE, bytes, &Fixed)
+    config::parse_bytes(FILE, bytes, &Fixed).map_err(|refused| refused.problems)
 }
 
 pub(crate) fn good(text: &str) -> Config {

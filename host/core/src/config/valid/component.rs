@@ -30,6 +30,8 @@ pub struct ComponentConfig {
     pub settings: Value,
     /// Where each key and setting was written, by dotted path: `inputs`, `settings.rotate.size`, `settings.paths.0`.
     pub locations: BTreeMap<String, Location>,
+    /// Where the key of each setting was written, by its dotted path inside the settings.
+    pub setting_keys: BTreeMap<String, Location>,
     /// Settings that were substituted: the text that came out, by dotted path inside the settings. A plugin whose
     /// schema wants a string there gets this text, though `settings` holds a number or a boolean.
     pub substituted: BTreeMap<String, Substituted>,
@@ -82,6 +84,11 @@ impl ComponentConfig {
             }
             path = path.rsplit_once('.').map_or("", |(parent, _)| parent);
         }
+    }
+
+    /// Where the key of a setting was written, else what [`Self::setting_location`] says.
+    pub fn setting_key_location(&self, setting: &str) -> &Location {
+        self.setting_keys.get(setting).unwrap_or_else(|| self.setting_location(setting))
     }
 
     /// Where one of the component's own keys was written (`plugin`, `batch.linger`), else the component.
