@@ -2,8 +2,12 @@
 
 use crate::pipeline::{descriptions, parse};
 use cardcage_core::codes::{self, Entry};
+use cardcage_core::config::{ComponentConfig, Config};
 use cardcage_core::diagnostic::{Code, Diagnostics};
 use cardcage_core::graph::wiring;
+use cardcage_plugin_api::Description;
+use cardcage_plugin_api::describe::UnitRules;
+use cardcage_plugin_api::manifest::{Capability, Kind};
 
 /// The fenced blocks of a page with this mark behind the fence.
 fn blocks<'a>(entry: &'a Entry, mark: &str) -> Vec<&'a str> {
@@ -20,10 +24,50 @@ fn blocks<'a>(entry: &'a Entry, mark: &str) -> Vec<&'a str> {
 fn problems(text: &str) -> Diagnostics {
     match parse(text) {
         Err(problems) => problems,
-        Ok(config) => match wiring::check(&config, &descriptions(&config)) {
+        Ok(mut config) => match wiring::wire(&config, &described(&config)) {
             Err(problems) => problems,
-            Ok(_) => config.warnings,
+            Ok(wired) => {
+                config.warnings.append(wired.warnings);
+                config.warnings
+            }
         },
+    }
+}
+
+/// What the plugins of the pages say of themselves: bundled ones what they say in earnest, as far as it matters here.
+/// The others do not exist; the pages say what they are like.
+fn described(config: &Config) -> Vec<Description> {
+    let plain = descriptions(config);
+    config.components.iter().zip(plain).map(|(component, plain)| description(component, plain)).collect()
+}
+
+fn description(component: &ComponentConfig, plain: Description) -> Description {
+    let setting = |name: &str| component.settings.get(name).and_then(serde_json::Value::as_str);
+    let units = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+    match (component.kind, component.plugin.name.as_str()) {
+        (Kind::Source, "host") => {
+            let all = component.settings.get("groups").is_none();
+            let gives = units(if all { &["%", "By", "s", "Cel"] } else { &["Cel"] });
+            Description::source().units(UnitRules { gives, ..UnitRules::default() })
+        }
+        (Kind::Source, "generate") => {
+            let gives = units(&[setting("unit").unwrap_or_default()]);
+            plain.units(UnitRules { gives, ..UnitRules::default() })
+        }
+        (Kind::Stage, "convert") => {
+            let converts_to = setting("to").into_iter().map(str::to_owned).collect();
+            Description::stage().units(UnitRules { converts_to, ..UnitRules::default() })
+        }
+        (_, "running-mean") => plain.does(Capability::Holds),
+        (_, "time-series") => plain.needs_order(),
+        (_, "frost-alarm") => {
+            plain.units(UnitRules { accepts_dimensions: units(&["temperature"]), ..UnitRules::default() })
+        }
+        (_, "heater-control") => {
+            plain.units(UnitRules { accepts_units: units(&["degC"]), ..UnitRules::default() })
+        }
+        (_, "describes-itself-as-a-sink") => Description::sink(),
+        _ => plain,
     }
 }
 
