@@ -54,6 +54,8 @@ pub fn parse(file: &str, text: &str, environment: &dyn Environment) -> Result<Co
 }
 
 fn read(file: &str, text: &str, environment: &dyn Environment) -> Result<Config, Refused> {
+    // Some editors begin every file with it; it stands for nothing.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Diagnostics::new();
     let read = yaml::parse(file, text, &mut problems).map(|mut tree| {
         substitute::substitute(file, &mut tree, environment, &mut problems);
@@ -126,7 +128,11 @@ fn not_utf8(file: &str, bytes: &[u8], at: usize) -> Diagnostics {
         end_column: column.saturating_add(1),
     };
     let found = bytes.get(at).copied().unwrap_or_default();
-    let message = format!("the byte 0x{found:02x} is no UTF-8 text");
+    let message = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        "the file is UTF-16 text".to_owned()
+    } else {
+        format!("the byte 0x{found:02x} is no UTF-8 text")
+    };
     let mut problems: Diagnostics = Diagnostic::error(codes::NOT_UTF8, message)
         .at(location)
         .help("save the file as UTF-8; editors call it the encoding or the character set")

@@ -174,7 +174,8 @@ impl Builder<'_> {
         self.nodes += nodes;
         if self.nodes > NODES_MAX {
             let message = format!("more than {NODES_MAX} values");
-            self.error(codes::TOO_LARGE, node.span, &message, "is this the right file?");
+            let help = "is this the right file? Pipelines with thousands of components stay far below";
+            self.error(codes::TOO_LARGE, node.span, &message, help);
             return Go::GivenUp;
         }
         if anchor != 0 && !self.remember(anchor, &node) {
@@ -256,6 +257,11 @@ fn hint(line: &str) -> Option<String> {
     let flow = line.contains('{') || line.contains('[');
     if flow && line.contains("${") {
         return Some("inside `{ }` and `[ ]`, put quotes around `\"${...}\"`".to_owned());
+    }
+    if line.contains('\0') {
+        return Some(
+            "the file holds a NUL byte, which no text has: is it damaged, or not a text file?".to_owned(),
+        );
     }
     if line.trim_start_matches(' ').starts_with('\t') {
         return Some("indent with spaces: YAML takes no tabs there".to_owned());
