@@ -5,6 +5,8 @@
 mod check;
 mod inspect;
 mod list;
+pub(crate) mod offer;
+pub(crate) mod settings_table;
 mod text;
 
 use crate::exit;

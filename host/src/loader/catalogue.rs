@@ -13,11 +13,10 @@ use super::file;
 use super::libraries::SystemLibraries;
 use super::process_state::Alone;
 use super::refusal::{Refusal, Rung};
-use super::settings::{self, Settled};
+use super::settings::{self, Misfit, Settled};
 use super::vetting::Vetting;
 use cardcage_core::config::{ComponentConfig, PluginRef};
 use cardcage_plugin_api::abi::Outcome;
-use cardcage_plugin_api::describe::SettingProblem;
 use cardcage_plugin_api::manifest::{Kind, Manifest};
 use cardcage_runtime::{ComponentTypeHandle, Environment, HostHandle};
 use serde_json::Value;
@@ -78,11 +77,9 @@ impl LoadedType {
     }
 
     /// Rung 10 for a configured component: its settings as the plugin wants them, and what it will do under them; or
-    /// every problem, each with the setting's dotted path.
-    pub(crate) fn settle(&self, component: &ComponentConfig) -> Result<Settled, Vec<SettingProblem>> {
-        settings::settle(&self.handle, &self.schema, &component.settings, &|setting| {
-            component.substituted.get(setting).map(|substituted| substituted.text.clone())
-        })
+    /// every misfit.
+    pub(crate) fn settle(&self, component: &ComponentConfig) -> Result<Settled, Vec<Misfit>> {
+        settings::settle(&self.handle, &self.schema, &component.settings, &component.substituted)
     }
 }
 

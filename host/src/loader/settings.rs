@@ -5,15 +5,21 @@
 
 #![forbid(unsafe_code)]
 
+mod misfit;
 mod schema;
 
 use super::refusal::{Climbed, Refusal, Rung};
-use cardcage_plugin_api::describe::{Description, SettingProblem};
+use cardcage_core::config::Substituted;
+use cardcage_plugin_api::describe::Description;
 use cardcage_runtime::ComponentTypeHandle;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
+pub(crate) use misfit::{About, Misfit};
 pub(crate) use schema::fit;
+pub(crate) use schema::numbers::bounds_in_words;
 
 /// A component type under settings that were found to fit.
 #[derive(Clone, Debug)]
@@ -24,33 +30,58 @@ pub(crate) struct Settled {
     pub(crate) description: Description,
 }
 
-/// Rung 10 for one component. `text_of` gives the text that was substituted for a setting, by its dotted path; where
-/// the schema wants a string there, that text is taken instead of the number or boolean it looks like.
+/// What a component type does under settings that are as good as any.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sample {
+    /// The settings.
+    pub(crate) settings: Value,
+    /// What it does under them.
+    pub(crate) description: Description,
+}
+
+/// Rung 10 for one component. `substituted` has the settings that came from outside the file; where the schema wants a
+/// string and one of them looks like a number or boolean, its text is taken.
 ///
-/// Every problem is given, each with the setting's dotted path (empty for the settings as a whole).
+/// Every misfit is given.
 pub(crate) fn settle(
     handle: &ComponentTypeHandle,
     schema: &Value,
     settings: &Value,
-    text_of: &dyn Fn(&str) -> Option<String>,
-) -> Result<Settled, Vec<SettingProblem>> {
-    let settings = fit(schema, settings, text_of)?;
-    let description = handle.describe(&settings).map_err(|error| vec![whole(error.message)])?;
+    substituted: &BTreeMap<String, Substituted>,
+) -> Result<Settled, Vec<Misfit>> {
+    let settings = fit(schema, settings, substituted)?;
+    let masked = |misfit: Misfit| Misfit { message: masked(misfit.message, substituted), ..misfit };
+    let description =
+        handle.describe(&settings).map_err(|error| vec![masked(Misfit::whole(error.message))])?;
     if !description.problems.is_empty() {
-        return Err(description.problems);
+        return Err(description.problems.into_iter().map(|problem| masked(problem.into())).collect());
     }
     let beyond = description.capabilities.beyond(&handle.manifest().capabilities);
     if beyond.is_empty() {
         return Ok(Settled { settings, description });
     }
-    Err(vec![whole(format!(
+    Err(vec![Misfit::whole(format!(
         "under these settings the plugin would do more than its manifest declares: {}; declare it in export_plugin!",
         beyond.join(", ")
     ))])
 }
 
-/// Rung 10 for a type that nobody configured yet: its schema is one, and takes the probe's settings.
-pub(crate) fn schema_of(path: &Path, handle: &ComponentTypeHandle, probe: Option<&Value>) -> Climbed<Value> {
+/// A plugin's message, in which what came from outside the file may be quoted: it may be a secret.
+fn masked(message: String, substituted: &BTreeMap<String, Substituted>) -> String {
+    /// Shorter texts stand in every sentence and are no secrets.
+    const SECRET_MIN_BYTES: usize = 3;
+    let secrets = substituted.values().filter(|one| one.text.len() >= SECRET_MIN_BYTES);
+    secrets.fold(message, |message, one| message.replace(&one.text, &one.written))
+}
+
+/// Rung 10 for a type that nobody configured yet: its schema is one, and takes the probe's settings. Also gives what
+/// the type does under these, or under its defaults and examples where there are none.
+pub(crate) fn schema_of(
+    path: &Path,
+    handle: &ComponentTypeHandle,
+    probe: Option<&Value>,
+) -> Climbed<(Value, Option<Sample>)> {
     let name = &handle.manifest().name;
     let no = |what: &str, found: String, expected: &str| {
         Refusal::new(
@@ -72,18 +103,30 @@ pub(crate) fn schema_of(path: &Path, handle: &ComponentTypeHandle, probe: Option
             "a JSON Schema of the settings",
         ));
     }
+    let nothing = BTreeMap::new();
     if let Some(probe) = probe {
-        settle(handle, &schema, probe, &|_| None).map_err(|problems| {
+        let settled = settle(handle, &schema, probe, &nothing).map_err(|problems| {
             let lines: Vec<String> = problems
                 .iter()
                 .map(|problem| format!("`{name}`, setting `{}`: {}", problem.setting, problem.message))
                 .collect();
             no("probe-settings", lines.join("\n"), "probe settings that the schema and `describe` take")
         })?;
+        let sample = Sample { settings: probe.clone(), description: settled.description };
+        return Ok((schema, Some(sample)));
     }
-    Ok(schema)
+    let sample = examples(&schema)
+        .and_then(|settings| Some((settle(handle, &schema, &settings, &nothing).ok()?, settings)))
+        .map(|(settled, settings)| Sample { settings, description: settled.description });
+    Ok((schema, sample))
 }
 
-fn whole(message: String) -> SettingProblem {
-    SettingProblem { setting: String::new(), message }
+/// What has to be set, each with the schema's example for it. `None` if something has none.
+fn examples(schema: &Value) -> Option<Value> {
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    let settings = required.filter_map(Value::as_str).map(|name| {
+        let example = schema.get("properties")?.get(name)?.get("examples")?.get(0)?;
+        Some((name.to_owned(), example.clone()))
+    });
+    settings.collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
 }

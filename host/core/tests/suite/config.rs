@@ -133,6 +133,9 @@ fn settings_have_the_types_and_places_that_were_written() {
     assert_eq!(place("list.1.deep"), "x");
     assert_eq!(place("list.1.absent"), "{ deep: x }", "the nearest thing that is there");
     assert_eq!(place("absent"), "settings");
+    let key = |setting: &str| host.setting_key_location(setting);
+    assert_eq!(key("t").column + 3, host.setting_location("t").column, "the key `t` stands before its value");
+    assert_eq!((key("big").end_column - key("big").column, key("absent")), (3, host.setting_location("")));
     assert_eq!(host.key_location("plugin").column, 19);
     assert_eq!(config.components[1].setting_location("path"), &config.components[1].location);
 }

@@ -2,16 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+use super::offer::{self, Offer, OfferedType};
+use super::settings_table::{self, Row, Word};
 use super::{Answer, Format, list, text};
 use crate::loader::catalogue::Catalogue;
-use crate::loader::climb;
 use crate::loader::libraries::SystemLibraries;
-use crate::loader::refusal::Refusal;
+use crate::loader::settings::Sample;
 use crate::loader::vetting::Vetting;
 use cardcage_core::naming::nearest;
-use cardcage_plugin_api::manifest::{ComponentManifest, Kind, Manifest, MetricDeclaration};
-use serde::Serialize;
-use serde_json::Value;
+use cardcage_plugin_api::manifest::{ComponentManifest, Kind, MetricDeclaration};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,38 +22,16 @@ pub(super) fn run(plugin: &Path, directory: Option<PathBuf>, format: Format) -> 
         Err(complaint) => return Answer::refused(complaint),
     };
     let mut libraries = SystemLibraries::default();
-    let shown: Vec<Shown> = files.into_iter().map(|file| look(file, &mut libraries)).collect();
-    let refused = shown.iter().any(|shown| shown.refusal.is_some());
+    let offers: Vec<Offer> = files.into_iter().map(|file| offer::look(file, &mut libraries)).collect();
+    let refused = offers.iter().any(|offer| offer.refusal.is_some());
     let text = match format {
-        Format::Json => text::json(&serde_json::json!({ "plugins": shown })),
-        Format::Text => shown.iter().map(render).collect::<Vec<_>>().join("\n"),
+        Format::Json => text::json(&serde_json::json!({ "plugins": offers })),
+        Format::Text => {
+            let page = text::page_width();
+            offers.iter().map(|offer| render(offer, page)).collect::<Vec<_>>().join("\n")
+        }
     };
     Answer { text, refused, ..Answer::default() }
-}
-
-#[derive(Serialize)]
-struct Shown {
-    file: PathBuf,
-    manifest: Option<Manifest>,
-    /// One for each component type, in the manifest's order; none if the plugin was refused.
-    schemas: Vec<Value>,
-    refusal: Option<Refusal>,
-}
-
-fn look(file: PathBuf, libraries: &mut SystemLibraries) -> Shown {
-    let looked = climb::look(&file, libraries, &mut |_, _| ());
-    let vetted = looked
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|candidate| Vetting::default().vet(candidate, libraries));
-    let (schemas, refusal) = match vetted {
-        Ok(vetted) => {
-            let components = vetted.verdict.components.into_iter();
-            (components.map(|component| component.schema).collect(), None)
-        }
-        Err(refusal) => (Vec::new(), Some(refusal)),
-    };
-    Shown { file, manifest: looked.ok().map(|candidate| candidate.manifest), schemas, refusal }
 }
 
 /// A path as it is; for a name, the file of the highest version for each kind (a source and a sink may share a name);
@@ -88,7 +65,7 @@ fn files_of(plugin: &Path, directory: Option<PathBuf>) -> Result<Vec<PathBuf>, S
     Err(format!("there is no file and no plugin `{wanted}` in {}{near}\n", folders.join(", ")))
 }
 
-fn render(shown: &Shown) -> String {
+fn render(shown: &Offer, page: usize) -> String {
     let mut text = String::new();
     if let Some(manifest) = &shown.manifest {
         let build = &manifest.build;
@@ -106,7 +83,7 @@ fn render(shown: &Shown) -> String {
         }
         text.push_str(&text::table("  ", &facts));
         for (index, component) in manifest.components.iter().enumerate() {
-            text.push_str(&component_text(component, shown.schemas.get(index)));
+            text.push_str(&component_text(component, shown.types.get(index), page));
         }
     }
     if let Some(refusal) = &shown.refusal {
@@ -115,7 +92,7 @@ fn render(shown: &Shown) -> String {
     text
 }
 
-fn component_text(component: &ComponentManifest, schema: Option<&Value>) -> String {
+fn component_text(component: &ComponentManifest, offered: Option<&OfferedType>, page: usize) -> String {
     let mut text = format!("\n{} {}", component.kind, component.name);
     if !component.description.is_empty() {
         // Writing to a String cannot fail.
@@ -137,100 +114,64 @@ fn component_text(component: &ComponentManifest, schema: Option<&Value>) -> Stri
     for (kind, list) in component.permissions.lists() {
         fact(&format!("may {kind}"), list.to_vec());
     }
+    if let Some(sample) = offered.and_then(|offered| offered.sample.as_ref()) {
+        facts.extend(sample_facts(sample));
+    }
     text.push_str(&text::table("  ", &facts));
     if !component.metrics.is_empty() {
         text.push_str("  metrics\n");
         let rows: Vec<Vec<String>> = component.metrics.iter().map(metric_row).collect();
         text.push_str(&text::table("    ", &rows));
     }
-    if let Some(schema) = schema {
-        text.push_str(&settings_text(schema));
+    if let Some(offered) = offered {
+        text.push_str(&settings_text(&offered.settings, page));
     }
     text
+}
+
+/// What it does under settings that are as good as any: ports and reasons are known only under some.
+fn sample_facts(sample: &Sample) -> Vec<Vec<String>> {
+    let description = &sample.description;
+    let reasons = |rejects: bool| {
+        let of = description.reasons.iter().filter(|reason| reason.rejects == rejects);
+        of.map(|reason| reason.name.clone()).collect::<Vec<_>>()
+    };
+    let facts =
+        [("ports", description.ports.clone()), ("drops for", reasons(false)), ("rejects for", reasons(true))];
+    let mut facts: Vec<Vec<String>> = facts
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(name, names)| vec![name.to_owned(), names.join(", ")])
+        .collect();
+    let settings = sample.settings.as_object().is_some_and(|settings| !settings.is_empty());
+    if let (true, Some(last)) = (settings, facts.last_mut()) {
+        last[1].push_str(&format!("   (under {})", settings_table::plain(&sample.settings)));
+    }
+    facts
+}
+
+fn settings_text(rows: &[Row], page: usize) -> String {
+    if rows.is_empty() {
+        return "  settings: none\n".to_owned();
+    }
+    let rows: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| {
+            let mut about = row.description.clone();
+            for Word { word, description } in &row.words {
+                // Writing to a String cannot fail.
+                let _ = write!(about, "\n  {word}: {description}");
+            }
+            if !row.examples.is_empty() {
+                let _ = write!(about, "\nExample: {}", row.examples.join(", "));
+            }
+            [row.name.clone(), row.takes.clone(), row.default.words(), about]
+        })
+        .collect();
+    format!("  settings\n{}", text::wrapped_table("    ", &rows, page))
 }
 
 fn metric_row(metric: &MetricDeclaration) -> Vec<String> {
     let kind = format!("{:?}", metric.kind).to_lowercase();
     vec![metric.name.clone(), kind, metric.unit.clone(), metric.help.clone()]
-}
-
-fn settings_text(schema: &Value) -> String {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        return "  settings: none\n".to_owned();
-    };
-    let required = |name: &str| {
-        let list = schema.get("required").and_then(Value::as_array);
-        list.is_some_and(|list| list.iter().any(|one| one == name))
-    };
-    let rows: Vec<Vec<String>> = properties
-        .iter()
-        .map(|(name, property)| {
-            let default = match property.get("default") {
-                _ if required(name) => "required".to_owned(),
-                None | Some(Value::Null) => "optional".to_owned(),
-                Some(default) => format!("default {default}"),
-            };
-            let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
-            let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
-            vec![name.clone(), type_words(schema, property, 0), default, about]
-        })
-        .collect();
-    if rows.is_empty() {
-        return "  settings: none\n".to_owned();
-    }
-    format!("  settings\n{}", text::table("    ", &rows))
-}
-
-/// A schema in few words: `number`, `drop | flag`, `list of text`.
-fn type_words(root: &Value, schema: &Value, depth: usize) -> String {
-    /// Deeper types are called what they are outside.
-    const DEPTH_MAX: usize = 4;
-    let inner = |schema: &Value| type_words(root, schema, depth + 1);
-    let list = |key: &str| schema.get(key).and_then(Value::as_array);
-    if depth > DEPTH_MAX {
-        return "…".to_owned();
-    }
-    if let Some(target) =
-        schema.get("$ref").and_then(Value::as_str).and_then(|name| root.pointer(name.strip_prefix('#')?))
-    {
-        return inner(target);
-    }
-    if let Some(only) = schema.get("const") {
-        return only.as_str().map_or_else(|| only.to_string(), str::to_owned);
-    }
-    if let Some(values) = list("enum") {
-        let words: Vec<String> = values
-            .iter()
-            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-            .collect();
-        return words.join(" | ");
-    }
-    if let Some(options) = list("oneOf").or_else(|| list("anyOf")) {
-        let mut words: Vec<String> = options.iter().map(inner).filter(|word| word != "nothing").collect();
-        words.dedup();
-        return words.join(" | ");
-    }
-    let names: Vec<&str> = match schema.get("type") {
-        Some(Value::String(name)) => vec![name],
-        Some(Value::Array(names)) => {
-            names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect()
-        }
-        _ => return "anything".to_owned(),
-    };
-    let words: Vec<String> = names
-        .into_iter()
-        .map(|name| match name {
-            "string" => "text".to_owned(),
-            "integer" => "whole number".to_owned(),
-            "boolean" => "true | false".to_owned(),
-            "object" => "mapping".to_owned(),
-            "null" => "nothing".to_owned(),
-            "array" => match schema.get("items") {
-                Some(items) => format!("list of {}", inner(items)),
-                None => "list".to_owned(),
-            },
-            other => other.to_owned(),
-        })
-        .collect();
-    words.join(" | ")
 }

@@ -1,18 +1,29 @@
 //! The part of JSON Schema that settings use, with messages for people.
 //!
-//! Known: `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`, bounds of
-//! numbers, strings and lists, `anyOf`, `oneOf`, `allOf`, and `$ref` into `$defs`: what `schemars` makes of Rust types.
+//! Known: `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`, `pattern`,
+//! bounds of numbers (those of integer `format`s, too), strings and lists, `anyOf`, `oneOf`, `allOf`, and `$ref` into
+//! `$defs`: what `schemars` makes of Rust types.
+//!
+//! A value that came from outside the file may be a secret: messages show what was written instead.
 
 #![forbid(unsafe_code)]
 
+mod alternatives;
+pub(crate) mod numbers;
 mod words;
 
-use cardcage_plugin_api::describe::SettingProblem;
+use super::misfit::{About, Misfit};
+use cardcage_core::config::Substituted;
 use serde_json::{Map, Value};
-use words::{in_words, not_among, plain, shown, unknown};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use words::{in_words, not_among, shown, unknown};
 
 /// The deepest nesting followed: a schema may refer to itself.
 const DEPTH_MAX: usize = 64;
+/// The most rules looked at for one component: alternatives that refer to each other multiply. Beyond it everything fits,
+/// and the plugin has the last word. Settings as large as a config may be take fewer.
+const STEPS_MAX: u32 = 1_000_000;
 /// The most problems reported for one component; beyond it they are noise.
 const PROBLEMS_MAX: usize = 50;
 
@@ -20,9 +31,17 @@ const PROBLEMS_MAX: usize = 50;
 pub(crate) fn fit(
     schema: &Value,
     settings: &Value,
-    text_of: &dyn Fn(&str) -> Option<String>,
-) -> Result<Value, Vec<SettingProblem>> {
-    let mut check = Check { root: schema, text_of, problems: Vec::new() };
+    substituted: &BTreeMap<String, Substituted>,
+) -> Result<Value, Vec<Misfit>> {
+    let steps = Cell::new(0);
+    let mut check = Check {
+        root: schema,
+        substituted,
+        retypes: true,
+        steps: &steps,
+        problems: Vec::new(),
+        unlike: false,
+    };
     let mut fitted = settings.clone();
     check.value(schema, &mut fitted, "", 0);
     if check.problems.is_empty() { Ok(fitted) } else { Err(check.problems) }
@@ -30,14 +49,32 @@ pub(crate) fn fit(
 
 struct Check<'a> {
     root: &'a Value,
-    text_of: &'a dyn Fn(&str) -> Option<String>,
-    problems: Vec<SettingProblem>,
+    substituted: &'a BTreeMap<String, Substituted>,
+    /// Whether substituted text becomes a string where one is wanted.
+    retypes: bool,
+    /// Rules looked at, over all trials.
+    steps: &'a Cell<u32>,
+    problems: Vec<Misfit>,
+    /// Whether the outermost value is of another type than wanted, or none of the wanted words.
+    unlike: bool,
 }
 
 impl<'a> Check<'a> {
     fn no(&mut self, at: &str, message: impl Into<String>) {
+        self.misfit(at, About::Value, message.into(), None);
+    }
+
+    fn misfit(&mut self, at: &str, about: About, message: String, help: Option<String>) {
         if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(SettingProblem { setting: at.to_owned(), message: message.into() });
+            self.problems.push(Misfit { setting: at.to_owned(), about, message, help });
+        }
+    }
+
+    /// What was found, as it may be shown.
+    fn found(&self, value: &Value, at: &str) -> String {
+        match self.substituted.get(at) {
+            Some(substituted) => format!("what `{}` stands for", words::cut(&substituted.written)),
+            None => shown(value),
         }
     }
 
@@ -48,7 +85,8 @@ impl<'a> Check<'a> {
             }
             return;
         };
-        if depth > DEPTH_MAX {
+        self.steps.set(self.steps.get() + 1);
+        if depth > DEPTH_MAX || self.steps.get() > STEPS_MAX {
             return;
         }
         if let Some(target) = rules.get("$ref").and_then(Value::as_str).and_then(|name| self.resolve(name)) {
@@ -63,6 +101,7 @@ impl<'a> Check<'a> {
             }
         }
         if !self.typed(rules, value, at) || !self.listed(rules, value, at) {
+            self.unlike = true;
             return;
         }
         match value {
@@ -89,14 +128,22 @@ impl<'a> Check<'a> {
             return true;
         }
         if wanted.contains(&"string")
-            && let Some(text) = (self.text_of)(at)
+            && self.retypes
+            && let Some(substituted) = self.substituted.get(at)
         {
-            *value = Value::String(text);
+            *value = Value::String(substituted.text.clone());
             return true;
+        }
+        if wanted.contains(&"integer") && value.is_f64() {
+            let (message, help) = numbers::not_whole(&self.found(value, at), rules, value);
+            self.misfit(at, About::Value, message, help.filter(|_| !self.substituted.contains_key(at)));
+            return false;
         }
         let expected: Vec<&str> =
             wanted.iter().filter(|name| **name != "null").map(|name| in_words(name)).collect();
-        self.no(at, format!("{} was found; {} is expected", shown(value), expected.join(" or ")));
+        let message = format!("{} was found; {} is expected", self.found(value, at), expected.join(" or "));
+        let help = words::other_type(value, &wanted).filter(|_| !self.substituted.contains_key(at));
+        self.misfit(at, About::Value, message, help);
         false
     }
 
@@ -109,78 +156,14 @@ impl<'a> Check<'a> {
         if allowed.contains(&value) {
             return true;
         }
-        self.no(at, not_among(value, &allowed));
+        self.not_among(value, &allowed, at);
         false
     }
 
-    /// Some option must take the value. The one that it seems to be meant for explains what is wrong.
-    fn one_of(&mut self, options: &'a [Value], value: &mut Value, at: &str, depth: usize) {
-        let mut nearest: Option<Vec<SettingProblem>> = None;
-        for option in options {
-            let mut trial = Check { root: self.root, text_of: self.text_of, problems: Vec::new() };
-            let mut fitted = value.clone();
-            trial.value(option, &mut fitted, at, depth);
-            if trial.problems.is_empty() {
-                *value = fitted;
-                return;
-            }
-            // Problems further inside mean that the option's outer shape was right.
-            let inside =
-                |problems: &[SettingProblem]| problems.iter().any(|problem| problem.setting.len() > at.len());
-            if inside(&trial.problems) && !nearest.as_deref().is_some_and(inside) {
-                nearest = Some(trial.problems);
-            }
-        }
-        if let Some(problems) = nearest {
-            for problem in problems {
-                self.no(&problem.setting, problem.message);
-            }
-            return;
-        }
-        let mut consts = Vec::new();
-        let mut types = Vec::new();
-        for option in options {
-            self.summarize(option, &mut consts, &mut types, 0);
-        }
-        if types.is_empty() && !consts.is_empty() {
-            self.no(at, not_among(value, &consts));
-        } else {
-            let mut words: Vec<String> = types.into_iter().map(str::to_owned).collect();
-            words.extend(consts.iter().map(|value| format!("`{}`", plain(value))));
-            self.no(at, format!("{} was found; {} is expected", shown(value), words.join(" or ")));
-        }
-    }
-
-    fn summarize(
-        &self,
-        option: &'a Value,
-        consts: &mut Vec<&'a Value>,
-        types: &mut Vec<&'static str>,
-        depth: usize,
-    ) {
-        let Value::Object(rules) = option else { return };
-        if depth > DEPTH_MAX {
-            return;
-        }
-        if let Some(target) = rules.get("$ref").and_then(Value::as_str).and_then(|name| self.resolve(name)) {
-            return self.summarize(target, consts, types, depth + 1);
-        }
-        match (rules.get("enum"), rules.get("const")) {
-            (Some(Value::Array(values)), _) => return consts.extend(values),
-            (_, Some(only)) => return consts.push(only),
-            _ => {}
-        }
-        for key in ["anyOf", "oneOf"] {
-            for part in list(rules, key) {
-                self.summarize(part, consts, types, depth + 1);
-            }
-        }
-        if let Some(name) = rules.get("type").and_then(Value::as_str)
-            && name != "null"
-            && !types.contains(&in_words(name))
-        {
-            types.push(in_words(name));
-        }
+    fn not_among(&mut self, value: &Value, allowed: &[&Value], at: &str) {
+        let (expected, near) = not_among(value, allowed);
+        let message = format!("{} was found; {expected} is expected", self.found(value, at));
+        self.misfit(at, About::Value, message, near.filter(|_| !self.substituted.contains_key(at)));
     }
 
     fn object(
@@ -194,7 +177,7 @@ impl<'a> Check<'a> {
         let known = rules.get("properties").and_then(Value::as_object);
         for name in list(rules, "required").iter().filter_map(Value::as_str) {
             if !entries.contains_key(name) {
-                self.no(&join(at, name), format!("`{name}` is missing"));
+                self.misfit(&join(at, name), About::Missing, format!("`{name}` is missing"), None);
             }
         }
         for (name, entry) in entries {
@@ -205,8 +188,9 @@ impl<'a> Check<'a> {
             }
             match rules.get("additionalProperties") {
                 Some(Value::Bool(false)) => {
-                    let names = known.unwrap_or(&none).keys().map(String::as_str);
-                    self.no(&inside, unknown(name, names));
+                    let names: Vec<&str> = known.unwrap_or(&none).keys().map(String::as_str).collect();
+                    let (message, help) = unknown(name, &names);
+                    self.misfit(&inside, About::Key, message, Some(help));
                 }
                 Some(schema) => self.value(schema, entry, &inside, depth + 1),
                 None => {}
@@ -227,6 +211,13 @@ impl<'a> Check<'a> {
 
     fn text(&mut self, rules: &Map<String, Value>, text: &str, at: &str) {
         self.within(rules, ("minLength", "maxLength"), text.chars().count(), at, "characters");
+        let Some(pattern) = rules.get("pattern").and_then(Value::as_str) else { return };
+        // A pattern that this engine does not know is for the plugin to check.
+        if regex_lite::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text)) {
+            let expected = words::like(rules);
+            let message = format!("{} was found; {expected}", self.found(&Value::from(text), at));
+            self.no(at, message);
+        }
     }
 
     fn within(&mut self, rules: &Map<String, Value>, bounds: (&str, &str), len: usize, at: &str, what: &str) {
@@ -240,16 +231,8 @@ impl<'a> Check<'a> {
     }
 
     fn number(&mut self, rules: &Map<String, Value>, value: &Value, at: &str) {
-        let Some(number) = value.as_f64() else { return };
-        let bound = |key: &str| rules.get(key).and_then(Value::as_f64);
-        let broken = [
-            ("minimum", bound("minimum").is_some_and(|limit| number < limit), "at least"),
-            ("maximum", bound("maximum").is_some_and(|limit| number > limit), "at most"),
-            ("exclusiveMinimum", bound("exclusiveMinimum").is_some_and(|limit| number <= limit), "more than"),
-            ("exclusiveMaximum", bound("exclusiveMaximum").is_some_and(|limit| number >= limit), "less than"),
-        ];
-        for (key, _, words) in broken.into_iter().filter(|(_, broken, _)| *broken) {
-            self.no(at, format!("{value} was found; {words} {} is expected", rules[key]));
+        for expected in numbers::broken(rules, value) {
+            self.no(at, format!("{} was found; {expected} is expected", self.found(value, at)));
         }
     }
 }

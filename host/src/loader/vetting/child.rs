@@ -137,8 +137,8 @@ fn climb(
             watch(Rung::Probe, &name);
             let probe = probe::run(path, handle, &environment)?;
             watch(Rung::Settings, &name);
-            let schema = settings::schema_of(path, handle, probe_settings(handle))?;
-            Ok(ComponentVerdict { kind: handle.kind(), name, schema, probe })
+            let (schema, sample) = settings::schema_of(path, handle, probe_settings(handle))?;
+            Ok(ComponentVerdict { kind: handle.kind(), name, schema, sample, probe })
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 
 use crate::loader::probe::Probed;
 use crate::loader::refusal::{Refusal, Rung};
+use crate::loader::settings::Sample;
 use cardcage_plugin_api::manifest::{Kind, Manifest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -58,6 +59,8 @@ pub(crate) struct ComponentVerdict {
     pub(crate) name: String,
     /// The JSON Schema of its settings.
     pub(crate) schema: Value,
+    /// What it does under some settings, if there are any that it is known to take.
+    pub(crate) sample: Option<Sample>,
     /// What became of its probe.
     pub(crate) probe: Probed,
 }

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use cardcage_core::naming::nearest;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A schema's type.
 pub(super) fn in_words(name: &str) -> &'static str {
@@ -29,26 +29,58 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// A value that is none of those allowed.
-pub(super) fn not_among(value: &Value, allowed: &[&Value]) -> String {
+/// What is allowed, in words, and the one that was probably meant.
+pub(super) fn not_among(value: &Value, allowed: &[&Value]) -> (String, Option<String>) {
     let names: Vec<String> = allowed.iter().map(|value| plain(value)).collect();
-    let found = plain(value);
-    let near = nearest(&found, names.iter().map(String::as_str))
-        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    format!("{} was found; {} is expected{near}", shown(value), names.join(", "))
+    let near = nearest(&plain(value), names.iter().map(String::as_str));
+    let near = near.map(|near| format!("did you mean `{near}`?"));
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let expected = match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    };
+    (expected, near)
 }
 
-/// A key that no setting has.
-pub(super) fn unknown<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-    if let Some(near) = nearest(name, known.clone()) {
-        return format!("unknown setting `{name}`; did you mean `{near}`?");
+/// A key that no setting has: the message and a way out.
+pub(super) fn unknown(name: &str, known: &[&str]) -> (String, String) {
+    let message = format!("there is no setting `{}`", cut(name));
+    if let Some(near) = nearest(name, known.iter().copied()) {
+        return (message, format!("did you mean `{near}`?"));
     }
-    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-    if known.is_empty() {
-        format!("unknown setting `{name}`; this plugin takes none here")
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let help = if known.is_empty() {
+        "none is taken here".to_owned()
     } else {
-        format!("unknown setting `{name}`; known here: {}", known.join(", "))
+        format!("known here: {}", known.join(", "))
+    };
+    (message, help)
+}
+
+/// The same value as another type that is wanted, for a person who left quotes out or put them where none belong.
+pub(super) fn other_type(value: &Value, wanted: &[&str]) -> Option<String> {
+    match value {
+        Value::Number(_) | Value::Bool(_) if wanted == ["string"] => {
+            Some(format!("put quotes around it: `\"{value}\"`"))
+        }
+        Value::String(text) => {
+            let meant: Value = serde_json::from_str(text).ok()?;
+            let number = meant.is_number() && wanted.iter().any(|name| matches!(*name, "integer" | "number"));
+            let truth = meant.is_boolean() && wanted.contains(&"boolean");
+            (number || truth).then(|| format!("write `{meant}`, without quotes"))
+        }
+        other if wanted == ["array"] && !other.is_object() => Some(format!("write `[{}]`", plain(other))),
+        _ => None,
+    }
+}
+
+/// What a pattern stands for: its examples, which people read more easily.
+pub(super) fn like(rules: &Map<String, Value>) -> String {
+    let examples = rules.get("examples").and_then(Value::as_array).into_iter().flatten();
+    let examples: Vec<String> = examples.map(|example| format!("`{}`", plain(example))).collect();
+    match (examples.is_empty(), rules.get("pattern")) {
+        (true, Some(pattern)) => format!("text that matches `{}` is expected", plain(pattern)),
+        _ => format!("something like {} is expected", examples.join(", ")),
     }
 }
 
@@ -58,7 +90,7 @@ pub(super) fn plain(value: &Value) -> String {
 }
 
 /// Long texts are cut: what was found is there to recognise it.
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     const SHOWN_CHARS: usize = 60;
     text.char_indices().nth(SHOWN_CHARS).map_or(text, |(end, _)| &text[..end])
 }
