@@ -1,10 +1,10 @@
 //! A [`Picture`] as text: a line a component, in the order of the flow, with a frame around what shares a thread.
 //!
 //! ```text
-//! lane 1, 1 thread
-//!   ┌ host       source  host 0.1.0     Cel, % ─▶ plausible
-//!   └ plausible  stage   range 0.1.0    Cel, % ─▶ archive
-//!                                       dropped: Cel, % ─▶ odd
+//! lane  threads
+//!    1        1  ┌ host       source  host 0.1.0     Cel, % ─▶ plausible
+//!                └ plausible  stage   range 0.1.0    Cel, % ─▶ archive
+//!                                                    dropped: Cel, % ─▶ odd
 //! ```
 
 use super::picture::{Component, Line, Picture};
@@ -16,6 +16,8 @@ use std::fmt::Write as _;
 const NAME_MAX: usize = 24;
 /// The same for a plugin's name with its version.
 const PLUGIN_MAX: usize = 24;
+/// What stands above the first two columns, with the gaps behind them.
+const HEADING: &str = "lane  threads  ";
 /// The least room for what flows, however narrow the terminal is.
 const FLOW_MIN: usize = 30;
 
@@ -34,16 +36,18 @@ pub struct Style {
 pub fn draw(picture: &Picture, style: Style) -> String {
     let pencil = Pencil::new(picture, style);
     let mut text = String::new();
+    line(&mut text, HEADING.trim_end());
     let mut lane = None;
     for (at, component) in picture.components.iter().take(style.components_max).enumerate() {
         let head = lane != Some(component.lane);
+        let mut margin = String::new();
         if head {
             lane = Some(component.lane);
-            let threads = picture.lanes[component.lane].threads;
-            line(&mut text, &format!("lane {}, {}", component.lane + 1, count(threads, "thread")));
+            let threads = picture.lanes.get(component.lane).map_or(1, |lane| lane.threads);
+            margin = format!("{:>4}  {threads:>7}", component.lane + 1);
         }
         let last = picture.components.get(at + 1).is_none_or(|next| next.lane != component.lane);
-        pencil.component(&mut text, component, head, last);
+        pencil.component(&mut text, component, &margin, last);
     }
     let hidden = picture.components.len().saturating_sub(style.components_max);
     if hidden > 0 {
@@ -95,7 +99,7 @@ impl<'a> Pencil<'a> {
         for line in &picture.edges {
             leaving.entry(&line.from).or_default().push(line);
         }
-        let before = 4 + name_width + 2 + "source".len() + 2 + plugin_width + 2;
+        let before = HEADING.len() + 2 + name_width + 2 + "source".len() + 2 + plugin_width + 2;
         Self {
             marks: if style.unicode { BOXES } else { ASCII },
             leaving,
@@ -105,9 +109,10 @@ impl<'a> Pencil<'a> {
         }
     }
 
-    fn component(&self, text: &mut String, component: &Component, head: bool, last: bool) {
+    /// `margin` is what stands in front of a lane's first component, and empty at the others.
+    fn component(&self, text: &mut String, component: &Component, margin: &str, last: bool) {
         let marks = &self.marks;
-        let mark = match (head, last) {
+        let mark = match (!margin.is_empty(), last) {
             (true, true) => marks.alone,
             (true, false) => marks.first,
             (false, false) => marks.middle,
@@ -117,9 +122,10 @@ impl<'a> Pencil<'a> {
         let plugin = self.cut(&plugin(component), PLUGIN_MAX);
         let mut flows = self.flows(component).into_iter();
         let row = format!(
-            "  {mark}{name:<name_width$}  {kind:<6}  {plugin:<plugin_width$}  {flow}",
+            "{margin:<margin_width$}{mark}{name:<name_width$}  {kind:<6}  {plugin:<plugin_width$}  {flow}",
             kind = component.kind.name(),
             flow = flows.next().unwrap_or_default(),
+            margin_width = HEADING.len(),
             name_width = self.name_width,
             plugin_width = self.plugin_width,
         );
@@ -127,7 +133,7 @@ impl<'a> Pencil<'a> {
         let beside = if last { "  " } else { marks.beside };
         let indent = self.name_width + 2 + "source".len() + 2 + self.plugin_width + 2;
         for flow in flows {
-            line(text, &format!("  {beside}{:indent$}{flow}", ""));
+            line(text, &format!("{:margin$}{beside}{:indent$}{flow}", "", "", margin = HEADING.len()));
         }
     }
 

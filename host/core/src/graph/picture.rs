@@ -1,8 +1,7 @@
 //! A wired pipeline as plain facts for people and programs: what `cardcage check` draws, and prints as JSON.
 
-use super::units::Flow;
-use super::wiring::Wired;
-use super::{Edge, Output};
+use super::units::{Flow, Flows};
+use super::{Edge, Graph, Output};
 use crate::config::{Config, Delivery};
 use cardcage_plugin_api::describe::Description;
 use cardcage_plugin_api::manifest::Kind;
@@ -70,15 +69,15 @@ pub struct LaneFacts {
 }
 
 impl Picture {
-    /// The picture of a wired config. `plugins` holds for each component the name and version of its plugin; both
+    /// The picture of a config whose wiring was checked. `plugins` holds for each component the name and version of its plugin; both
     /// lists are in the order of `config.components`.
     pub fn new(
         config: &Config,
         descriptions: &[Description],
-        wired: &Wired,
+        graph: &Graph,
         plugins: &[(String, String)],
     ) -> Self {
-        let graph = &wired.graph;
+        let flows = Flows::new(graph, descriptions);
         let mut place = vec![0; graph.nodes.len()];
         for (at, node) in graph.topological().into_iter().enumerate() {
             place[node] = at;
@@ -108,7 +107,7 @@ impl Picture {
                 });
                 let mut leaving: Vec<&Edge> = graph.outgoing(node).collect();
                 leaving.sort_by_key(|edge| edge.output);
-                picture.edges.extend(leaving.into_iter().map(|edge| line(edge, wired, description)));
+                picture.edges.extend(leaving.into_iter().map(|edge| line(edge, graph, &flows, description)));
             }
             picture.threads += facts.threads;
             picture.lanes.push(facts);
@@ -117,20 +116,20 @@ impl Picture {
     }
 }
 
-fn line(edge: &Edge, wired: &Wired, from: &Description) -> Line {
-    let Flow { units, unknown } = wired.flows.on(edge);
+fn line(edge: &Edge, graph: &Graph, flows: &Flows, from: &Description) -> Line {
+    let Flow { units, unknown } = flows.on(edge);
     let (output, port) = match edge.output {
         Output::Main => ("main", None),
         Output::Port(index) => ("port", from.ports.get(index).cloned()),
         Output::DeadLetter => ("dead_letter", None),
     };
-    let name = |node: usize| wired.graph.nodes[node].name.clone();
+    let name = |node: usize| graph.nodes[node].name.clone();
     Line {
         from: name(edge.from),
         output,
         port,
         to: name(edge.to),
-        units: units.iter().map(|unit| wired.flows.code(unit).to_owned()).collect(),
-        any: unknown,
+        units: units.iter().map(|unit| flows.code(unit).to_owned()).collect(),
+        any: !unknown.is_none(),
     }
 }

@@ -9,9 +9,11 @@
 
 mod set;
 mod table;
+mod unknown;
 
 pub use set::UnitSet;
 pub use table::UnitIndex;
+pub use unknown::Unknown;
 
 use super::{Edge, Graph, Output};
 use cardcage_plugin_api::describe::{Description, UnitRules};
@@ -24,8 +26,8 @@ use table::Table;
 pub struct Flow {
     /// The units that are known to be possible.
     pub units: UnitSet,
-    /// Whether others may come as well, of which nothing is known.
-    pub unknown: bool,
+    /// What readings of units that are not known may measure.
+    pub unknown: Unknown,
 }
 
 /// Why a component does not take readings of a unit.
@@ -60,7 +62,7 @@ impl Flows {
         let nothing = vec![Flow::default(); graph.nodes.len()];
         let mut flows = Self { table, inputs: nothing.clone(), outputs: nothing };
         for gap in gaps {
-            flows.inputs[*gap].unknown = true;
+            flows.inputs[*gap].unknown = Unknown::ANY;
         }
         for node in graph.topological() {
             let mut input = std::mem::take(&mut flows.inputs[node]);
@@ -114,6 +116,28 @@ impl Flows {
         units.iter().filter(|unit| self.refusal(rules, *unit).is_none()).collect()
     }
 
+    /// What a component with these rules takes, or may take, of what flows in. Units that stand in the data become
+    /// known where only known ones are taken.
+    pub(super) fn taken_of(&self, rules: &UnitRules, input: &Flow) -> Flow {
+        let mut taken = Flow { units: self.taken(rules, &input.units), unknown: input.unknown };
+        if let Some(names) = &rules.accepts_dimensions {
+            taken.unknown = taken.unknown.of_dimensions(names);
+        }
+        for unit in self.table.accepted(rules) {
+            let comes = match self.dimension(unit) {
+                Some(dimension) => taken.unknown.may_measure(dimension),
+                None => self.code(unit).is_empty() && taken.unknown.may_lack_a_unit(),
+            };
+            if comes {
+                taken.units.insert(unit);
+            }
+        }
+        if rules.accepts_units.is_some() {
+            taken.unknown = taken.unknown.beyond_the_table();
+        }
+        taken
+    }
+
     /// What a stage with these rules turns readings of a unit into, if it takes them.
     pub fn converted(&self, rules: &UnitRules, unit: UnitIndex) -> UnitIndex {
         let dimension = self.dimension(unit);
@@ -143,14 +167,18 @@ impl Flows {
     /// What leaves a stage by its main output.
     fn through(&self, description: &Description, input: &Flow) -> Flow {
         let rules = &description.units;
-        let taken = self.taken(rules, &input.units);
-        let mut out = Flow { units: UnitSet::default(), unknown: input.unknown };
-        out.units.extend(taken.iter().map(|unit| self.converted(rules, unit)));
+        let taken = self.taken_of(rules, input);
+        let mut out = Flow { units: UnitSet::default(), unknown: taken.unknown };
+        out.units.extend(taken.units.iter().map(|unit| self.converted(rules, unit)));
         for target in self.targets(rules) {
-            // Readings of unknown units may be converted; and what a unit beyond the host's table makes of readings,
-            // only the plugin knows.
-            if input.unknown || self.dimension(target).is_none() {
-                out.units.insert(target);
+            match self.dimension(target) {
+                Some(dimension) if out.unknown.may_measure(dimension) => {
+                    out.units.insert(target);
+                    out.unknown = out.unknown.without(dimension);
+                }
+                Some(_) => {}
+                // Which readings become a unit that the host's table lacks, only the plugin knows.
+                None => out.units.insert(target),
             }
         }
         let does = &description.capabilities;
@@ -165,11 +193,11 @@ impl Flows {
 impl Flow {
     /// Whether nothing can come.
     pub fn is_empty(&self) -> bool {
-        !self.unknown && self.units.is_empty()
+        self.unknown.is_none() && self.units.is_empty()
     }
 
     fn extend(&mut self, other: &Self) {
         self.units.unite(&other.units);
-        self.unknown |= other.unknown;
+        self.unknown.unite(other.unknown);
     }
 }

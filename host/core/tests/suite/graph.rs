@@ -135,6 +135,36 @@ sinks: { out: { plugin: p, inputs: [a, c] } }
     assert_eq!(messages, expected);
 }
 
+#[test]
+fn a_circle_of_any_length_is_reported_as_exactly_its_path() {
+    for length in 1..=200 {
+        // The circle's members stand in the file in another order than they feed each other.
+        let member = |at: usize| format!("c{}", (at * 7) % length);
+        let member = |at: usize| if length % 7 == 0 { format!("c{}", at % length) } else { member(at) };
+        let mut stages: Vec<(String, String)> =
+            (0..length).map(|at| (member(at), member((at + length - 1) % length))).collect();
+        stages.sort_by_key(|(name, _)| name[1..].parse::<usize>().expect("a number"));
+        let lines = stages.iter().map(|(name, input)| {
+            let source = if name == "c0" { "s, " } else { "" };
+            format!("  {name}: {{ plugin: p, inputs: [{source}{input}] }}\n")
+        });
+        let text = format!(
+            "version: 1\nsources: {{ s: {{ plugin: p }} }}\nstages:\n{}sinks: {{ o: {{ plugin: p, inputs: [c0] }} }}\n",
+            lines.collect::<String>()
+        );
+        let problems = parse(&text).expect_err("has a circle");
+        assert_eq!(problems.len(), 1, "{text}{problems}");
+        let problem = problems.iter().next().expect("one");
+        assert_eq!(problem.code, codes::CYCLE);
+        let mut path: Vec<String> = (0..=length).map(member).collect();
+        if length > 20 {
+            path.splice(10..length - 10, ["...".to_owned()]);
+        }
+        let expected = format!("these feed each other in a circle: {}", path.join(" -> "));
+        assert_eq!(problem.message, expected, "{length}");
+    }
+}
+
 /// A random pipeline without circles: each component takes from earlier ones, and what nobody takes gets a sink.
 pub(crate) fn pipeline() -> impl Strategy<Value = String> {
     let picks = || proptest::collection::vec((any::<proptest::sample::Index>(), 0_u8..4), 1..4);

@@ -1,11 +1,15 @@
 //! The core, tried from outside: text in, config, graph, plan and books out.
 
 mod config;
+mod drawing;
 mod explanations;
 mod graph;
+mod hostile;
 mod json_schema;
 mod ledger;
 mod pipeline;
 mod plan;
 mod problems;
+mod readings;
+mod wiring;
 mod yaml;

@@ -1,6 +1,6 @@
 //! The units that a graph's descriptions name, each understood once.
 
-use super::{Flow, Refusal};
+use super::{Flow, Refusal, Unknown};
 use cardcage_plugin_api::describe::UnitRules;
 use cardcage_plugin_api::units::{self, Unit};
 use std::collections::HashMap;
@@ -52,13 +52,13 @@ impl Table {
     /// What a source with these rules gives.
     pub(super) fn given(&self, rules: &UnitRules) -> Flow {
         let Some(codes) = &rules.gives else {
-            return Flow { unknown: true, ..Flow::default() };
+            return Flow { unknown: Unknown::ANY, ..Flow::default() };
         };
         let mut flow = Flow::default();
         for code in codes {
             match self.index.get(code) {
                 Some(unit) => flow.units.insert(*unit),
-                None => flow.unknown = true,
+                None => flow.unknown = Unknown::ANY,
             }
         }
         if codes.is_empty() {
@@ -69,6 +69,10 @@ impl Table {
 
     pub(super) fn targets<'a>(&'a self, rules: &'a UnitRules) -> impl Iterator<Item = UnitIndex> + 'a {
         rules.converts_to.iter().filter_map(|code| self.index.get(code).copied())
+    }
+
+    pub(super) fn accepted<'a>(&'a self, rules: &'a UnitRules) -> impl Iterator<Item = UnitIndex> + 'a {
+        rules.accepts_units.iter().flatten().filter_map(|code| self.index.get(code).copied())
     }
 
     pub(super) fn refusal(&self, rules: &UnitRules, unit: UnitIndex) -> Option<Refusal> {

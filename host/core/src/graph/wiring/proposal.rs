@@ -56,7 +56,7 @@ pub(super) fn refused(wiring: &Wiring<'_>, fault: &Fault<'_>) -> Proposal {
         let rules = &wiring.descriptions[fault.node].units;
         let fits = |flow: &Flow| {
             let all_taken = || flow.units.iter().all(|unit| wiring.flows.refusal(rules, unit).is_none());
-            !flow.is_empty() && !flow.unknown && all_taken()
+            !flow.is_empty() && flow.unknown.is_none() && all_taken()
         };
         if let Some(other) = other_giver(wiring, fault.node, fits) {
             let inputs = with_input(wiring, fault.node, input, &[other]);
@@ -81,7 +81,7 @@ pub(super) fn idle(wiring: &Wiring<'_>, node: usize, targets: &[UnitIndex]) -> P
     let dimensions: Vec<Dimension> = targets.iter().filter_map(|target| flows.dimension(*target)).collect();
     let fits = |flow: &Flow| {
         let measures = |unit| flows.dimension(unit).is_some_and(|dimension| dimensions.contains(&dimension));
-        !flow.unknown && flow.units.iter().any(measures)
+        flow.unknown.is_none() && flow.units.iter().any(measures)
     };
     let name = wiring.name(node);
     if let Some(other) = other_giver(wiring, node, fits) {

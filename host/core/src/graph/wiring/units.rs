@@ -8,7 +8,7 @@
 //! A stage that converts to dimensions of which no reading can come is an error as well: it would do nothing, while
 //! whoever wrote it counts on it.
 
-use super::super::units::{Flow, Refusal, UnitIndex, UnitSet};
+use super::super::units::{Refusal, UnitIndex, UnitSet};
 use super::super::{Edge, Output};
 use super::proposal::{self, Fault};
 use super::{Joint, Wiring};
@@ -47,16 +47,16 @@ fn refused(wiring: &Wiring<'_>, node: usize, joint: &Joint<'_>, before: usize) -
         flow.units.iter().filter_map(|unit| Some((unit, wiring.flows.refusal(rules, unit)?))).collect();
     let (first, _) = *refusals.first()?;
     let wrong: UnitSet = refusals.iter().map(|(unit, _)| *unit).collect();
-    let all = !flow.unknown && wrong == flow.units;
+    let all = flow.unknown.is_none() && wrong == flow.units;
     let by_unit = refusals.iter().all(|(_, refusal)| *refusal == Refusal::Unit);
     let (name, giver) = (wiring.name(node), giver(wiring, joint));
-    let (accepted, given) = (takes(wiring, node, by_unit), named(wiring, &wrong));
+    let (accepted, refused) = (takes(wiring, node, by_unit), named(wiring, &wrong));
     let diagnostic = if all {
         let code = if by_unit { codes::WRONG_UNIT } else { codes::WRONG_DIMENSION };
-        Diagnostic::error(code, format!("`{name}` takes only {accepted}, but {giver} gives {given}"))
+        Diagnostic::error(code, format!("`{name}` takes only {accepted}, but {giver} gives {refused}"))
     } else {
         let message =
-            format!("`{name}` takes only {accepted}: of what {giver} gives it would reject {given}");
+            format!("`{name}` takes only {accepted}: of what {giver} gives it would reject {refused}");
         Diagnostic::warning(codes::REFUSED_IN_PART, message)
     };
     let diagnostic = diagnostic.at(joint.location.clone());
@@ -75,8 +75,8 @@ fn refused(wiring: &Wiring<'_>, node: usize, joint: &Joint<'_>, before: usize) -
 fn idle(wiring: &Wiring<'_>, node: usize, before: usize) -> Option<Diagnostic> {
     let (rules, flows) = (&wiring.descriptions[node].units, wiring.flows);
     let flow = flows.into(node);
-    let coming = Flow { units: flows.taken(rules, &flow.units), unknown: flow.unknown };
-    if rules.converts_to.is_empty() || coming.unknown || coming.is_empty() {
+    let coming = flows.taken_of(rules, flow);
+    if rules.converts_to.is_empty() || !coming.unknown.is_none() || coming.is_empty() {
         return None;
     }
     let targets: Vec<UnitIndex> = flows.targets(rules).collect();
