@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Say what the code of an error means and what to do about it; without a code, list them all
     Explain(ExplainArguments),
+    /// Print a JSON Schema of pipeline.yaml with the plugins found, for completion and errors in editors
+    Schema(SchemaArguments),
     /// Look at plugins: climb the ladder with a file, list a folder, show what a plugin offers
     Plugin(PluginCommand),
 }
@@ -74,6 +76,16 @@ pub(crate) struct ExplainArguments {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+}
+
+/// `cardcage schema`.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// The pipeline whose plugins are to be known [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
+    pub(crate) file: Option<PathBuf>,
+    /// A folder of plugins to look in instead of the pipeline's; may be given several times
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "file")]
+    pub(crate) directory: Vec<PathBuf>,
 }
 
 /// The command that was asked for; else the exit code, after help or an error was printed.

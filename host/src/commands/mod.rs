@@ -6,6 +6,7 @@ mod check;
 mod explain;
 pub(crate) mod plugin;
 mod run;
+mod schema;
 mod summary;
 
 use crate::cli::Command;
@@ -17,6 +18,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Plugin(command) => plugin::run(command),
     }
 }

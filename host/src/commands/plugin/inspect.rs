@@ -145,7 +145,8 @@ fn sample_facts(sample: &Sample) -> Vec<Vec<String>> {
         .collect();
     let settings = sample.settings.as_object().is_some_and(|settings| !settings.is_empty());
     if let (true, Some(last)) = (settings, facts.last_mut()) {
-        last[1].push_str(&format!("   (under {})", settings_table::plain(&sample.settings)));
+        // Writing to a String cannot fail.
+        let _ = write!(last[1], "   (under {})", settings_table::plain(&sample.settings));
     }
     facts
 }

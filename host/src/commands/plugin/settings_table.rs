@@ -90,9 +90,8 @@ impl<'a> Table<'a> {
             let inside = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let default = match setting.get("default") {
                 _ if required.contains(&name.as_str()) => Absent::Required,
-                None | Some(Value::Null) => Absent::Optional,
-                // What is in it is shown in rows of its own.
-                Some(Value::Object(_)) => Absent::Optional,
+                // What is in a mapping is shown in rows of its own.
+                None | Some(Value::Null | Value::Object(_)) => Absent::Optional,
                 Some(value) => Absent::Value(value.clone()),
             };
             let parts = self.parts(setting);

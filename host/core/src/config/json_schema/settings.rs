@@ -122,8 +122,12 @@ impl Plugin<'_> {
                     let Some(target) = value.as_str().and_then(|target| self.target(target)) else {
                         continue;
                     };
+                    let reference = json!({ "$ref": format!("#/definitions/{target}") });
+                    if rules.len() == 1 {
+                        return reference;
+                    }
                     // What stands beside a reference is passed over in draft-07; inside `allOf` it is not.
-                    ("allOf", json!([{ "$ref": format!("#/definitions/{target}") }]))
+                    ("allOf", json!([reference]))
                 }
                 "properties" => ("properties", each(value)),
                 "items" if rules.contains_key("prefixItems") => ("additionalItems", inner(value)),

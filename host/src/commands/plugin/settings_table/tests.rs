@@ -3,11 +3,11 @@ use serde_json::json;
 
 fn lines(schema: &Value) -> Vec<String> {
     let line = |row: &Row| {
-        let words: String =
+        let words: Vec<String> =
             row.words.iter().map(|word| format!(" [{}: {}]", word.word, word.description)).collect();
-        let examples: String = row.examples.iter().map(|example| format!(" <{example}>")).collect();
+        let examples: Vec<String> = row.examples.iter().map(|example| format!(" <{example}>")).collect();
         let Row { name, takes, default, description, .. } = row;
-        format!("{name} ({takes}; {}) {description}{words}{examples}", default.words())
+        format!("{name} ({takes}; {}) {description}{}{}", default.words(), words.concat(), examples.concat())
     };
     rows(schema).iter().map(line).collect()
 }

@@ -42,16 +42,15 @@ impl<'a> Check<'a> {
             };
             (near, trial.problems)
         });
-        match trials.min_by_key(|(near, _)| Reverse(*near)) {
-            Some((Near::Inside | Near::Like, problems)) => {
-                for Misfit { setting, about, message, help } in problems {
-                    self.misfit(&setting, about, message, help);
-                }
+        // Of equally near ones the first.
+        let nearest = trials.min_by_key(|(near, _)| Reverse(*near));
+        if let Some((Near::Inside | Near::Like, problems)) = nearest {
+            for Misfit { setting, about, message, help } in problems {
+                self.misfit(&setting, about, message, help);
             }
-            _ => {
-                self.unlike = true;
-                self.none_of(options, value, at);
-            }
+        } else {
+            self.unlike = true;
+            self.none_of(options, value, at);
         }
     }
 

@@ -25,17 +25,15 @@ fn held(rules: &Map<String, Value>) -> Option<(i128, i128)> {
 /// What was expected of the number and does not hold, one bound a side at most.
 pub(super) fn broken(rules: &Map<String, Value>, value: &Value) -> Vec<String> {
     let Some(number) = value.as_f64() else { return Vec::new() };
-    let breaks = |(key, words, holds): &(&str, &str, fn(f64, f64) -> bool)| {
-        let bound = rules.get(*key)?;
-        (!holds(number, bound.as_f64()?)).then(|| format!("{words} {bound}"))
-    };
-    let bounds: [(&str, &str, fn(f64, f64) -> bool); 4] = [
-        ("minimum", "at least", |number, bound| number >= bound),
-        ("maximum", "at most", |number, bound| number <= bound),
-        ("exclusiveMinimum", "more than", |number, bound| number > bound),
-        ("exclusiveMaximum", "less than", |number, bound| number < bound),
+    let bound = |key: &str| rules.get(key).and_then(Value::as_f64);
+    let bounds = [
+        ("minimum", "at least", bound("minimum").is_some_and(|bound| number < bound)),
+        ("maximum", "at most", bound("maximum").is_some_and(|bound| number > bound)),
+        ("exclusiveMinimum", "more than", bound("exclusiveMinimum").is_some_and(|bound| number <= bound)),
+        ("exclusiveMaximum", "less than", bound("exclusiveMaximum").is_some_and(|bound| number >= bound)),
     ];
-    let mut broken: Vec<String> = bounds.iter().filter_map(breaks).collect();
+    let broken = bounds.into_iter().filter(|(_, _, broken)| *broken);
+    let mut broken: Vec<String> = broken.map(|(key, words, _)| format!("{words} {}", rules[key])).collect();
     let whole = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
     if let (true, Some((least, most)), Some(whole)) = (broken.is_empty(), held(rules), whole) {
         broken.extend((whole < least).then(|| format!("at least {least}")));

@@ -35,7 +35,7 @@ enum Mode {
 #[schemars(untagged)]
 enum To {
     One(String),
-    Each(std::collections::BTreeMap<String, String>),
+    Each(BTreeMap<String, String>),
 }
 
 #[expect(dead_code, reason = "only its schema is used")]
@@ -97,7 +97,10 @@ fn each_misfit_names_the_setting_what_was_found_and_what_is_expected() {
             "mode: the text `flagg` was found; `drop` or `flag` is expected (did you mean `flag`?)",
         ),
         (json!({"path": "x", "to": 3}), "to: `3` was found; text or a mapping is expected"),
-        (json!({"path": "x", "to": {"temperature": 1}}), "to.temperature: `1` was found; text is expected (put quotes around it: `\"1\"`)"),
+        (
+            json!({"path": "x", "to": {"temperature": 1}}),
+            "to.temperature: `1` was found; text is expected (put quotes around it: `\"1\"`)",
+        ),
         (json!({"path": "x", "rotate": {}}), "rotate.keep: `keep` is missing"),
         (
             json!({"path": "x", "rotate": {"keep": 1, "kep": 2}}),
