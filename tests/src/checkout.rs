@@ -4,6 +4,7 @@
 use crate::build::{binary, plugin, workspace};
 use crate::pipeline::Pipeline;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// The plugins that a release build leaves behind.
@@ -21,16 +22,24 @@ pub const PLUGINS: [&str; 9] = [
 
 /// Such a folder.
 pub fn checkout() -> Pipeline {
-    let yaml = fs::read_to_string(workspace().join("pipeline.yaml")).expect("there is a default pipeline");
-    let checkout = Pipeline::new(&yaml, &[]);
-    copy_folder(&workspace().join("docs"), &checkout.path("docs"));
-    let release = checkout.path("target/release");
-    fs::create_dir_all(&release).expect("a folder can be made");
-    for file in PLUGINS.iter().map(|name| plugin(name)).chain([binary()]) {
-        let name = file.file_name().expect("a built file has a name");
-        fs::copy(file, release.join(name)).expect("a built file can be copied");
-    }
+    let checkout = Pipeline::new("version: 1", &[]);
+    lay_out(checkout.folder());
     checkout
+}
+
+/// Makes a folder such a one.
+pub fn lay_out(folder: &Path) {
+    let release = folder.join("target/release");
+    fs::create_dir_all(&release).expect("a folder can be made");
+    copy_folder(&workspace().join("docs"), &folder.join("docs"));
+    fs::copy(workspace().join("pipeline.yaml"), folder.join("pipeline.yaml"))
+        .expect("there is a default pipeline");
+    for library in PLUGINS.map(plugin) {
+        let name = library.file_name().expect("a library has a name");
+        fs::copy(library, release.join(name)).expect("a library can be copied");
+    }
+    // A link and no copy: a file that was just written cannot be started while another thread starts something.
+    symlink(binary(), release.join("cardcage")).expect("a link can be made");
 }
 
 /// Copies a folder, without what earlier runs of examples left in it.
