@@ -48,18 +48,8 @@ const KNOWN_FAULTS: &[(&str, &str, &str)] = &[
 
 /// Keys whose typo hides typos below them, and so are left out when all others are misspelt together. Must be empty in
 /// the end.
-const HIDING: &[&str] = &[
-    "plugins",
-    "directories",
-    "sources",
-    "stages",
-    "sinks",
-    "plugin",
-    "settings",
-    "to",
-    "temperature",
-    "data",
-];
+const HIDING: &[&str] =
+    &["plugins", "directories", "sources", "stages", "sinks", "plugin", "settings", "temperature", "data"];
 
 /// What the default pipeline uses: reading other plugins again and again only costs time.
 const USED: [&str; 5] = ["source_host", "stage_range", "stage_convert", "sink_file", "sink_stdout"];
