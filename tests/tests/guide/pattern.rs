@@ -46,14 +46,14 @@ fn line_matches(shown: &str, printed: &str) -> bool {
 }
 
 /// A line without what differs from run to run.
-fn masked(line: &str, live: bool) -> String {
-    let columns: Vec<&str> = line.split_whitespace().collect();
-    let mut masked = Vec::with_capacity(columns.len());
+fn masked(text: &str, live: bool) -> String {
+    let columns: Vec<&str> = text.split_whitespace().collect();
+    let mut kept = Vec::with_capacity(columns.len());
     for (index, word) in columns.iter().enumerate() {
         let duration = columns.get(index + 1) == Some(&"ms") && word.parse::<f64>().is_ok();
         let hash = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let time = word.len() == 27 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
-        masked.push(match (duration, hash, time) {
+        kept.push(match (duration, hash, time) {
             (true, _, _) => "DURATION".to_owned(),
             (_, true, _) => "HASH".to_owned(),
             (_, _, true) => "TIME".to_owned(),
@@ -61,7 +61,7 @@ fn masked(line: &str, live: bool) -> String {
             _ => (*word).to_owned(),
         });
     }
-    masked.join(" ")
+    kept.join(" ")
 }
 
 fn numbers_masked(word: &str) -> String {
