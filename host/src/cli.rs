@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Print a JSON Schema of pipeline.yaml with the plugins found, for completion and errors in editors
     Schema(SchemaArguments),
+    /// Write the pages of docs/ that are generated; `cargo xtask docs` is the way to call it
+    #[command(name = "__pages", hide = true)]
+    Pages(PagesArguments),
     /// Look at plugins: climb the ladder with a file, list a folder, show what a plugin offers
     Plugin(PluginCommand),
 }
@@ -86,6 +89,22 @@ pub(crate) struct SchemaArguments {
     /// A folder of plugins to look in instead of the pipeline's; may be given several times
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "file")]
     pub(crate) directory: Vec<PathBuf>,
+}
+
+/// `cardcage __pages`.
+#[derive(Debug, Args)]
+pub(crate) struct PagesArguments {
+    /// The folder to write into: docs
+    pub(crate) into: PathBuf,
+    /// The folder of the bundled plugins
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) directory: PathBuf,
+}
+
+/// The command line's own description, for the reference.
+pub(crate) fn described() -> clap::Command {
+    use clap::CommandFactory as _;
+    Cli::command()
 }
 
 /// The command that was asked for; else the exit code, after help or an error was printed.

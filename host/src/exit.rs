@@ -7,10 +7,10 @@
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 64;
 /// Damaged data (`audit verify`).
-#[expect(dead_code, reason = "comes with the audit commands")]
+#[cfg_attr(not(test), expect(dead_code, reason = "comes with the audit commands"))]
 pub(crate) const DATA: u8 = 65;
 /// No daemon to talk to.
-#[expect(dead_code, reason = "comes with the control socket")]
+#[cfg_attr(not(test), expect(dead_code, reason = "comes with the control socket"))]
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// A bug, an imbalance, a component that failed for good, or no lane left alive.
 pub(crate) const SOFTWARE: u8 = 70;
@@ -20,3 +20,34 @@ pub(crate) const HELD: u8 = 73;
 pub(crate) const IO: u8 = 74;
 /// A config or plugin was refused.
 pub(crate) const REFUSED: u8 = 78;
+
+/// All of them with what they mean, for the reference.
+pub(crate) const ALL: [(&str, &str); 9] = [
+    (
+        "0",
+        "Done. For `run`: every source is finished and everything is delivered, or it was told to stop and drained.",
+    ),
+    ("64", "The command line is wrong, or names no pipeline and none is at the usual places."),
+    ("65", "Damaged data. No command ends with it yet."),
+    ("69", "No daemon to talk to. No command ends with it yet."),
+    (
+        "70",
+        "A bug, books that do not balance, a component that failed for good under `on_failure: stop`, or no lane left alive.",
+    ),
+    ("73", "The state directory is held by another process."),
+    ("74", "Reading or writing failed."),
+    ("78", "A config or plugin was refused."),
+    ("130, 143", "A second Ctrl-C or SIGTERM ended a run that was draining."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_has_every_code() {
+        for code in [USAGE, DATA, UNAVAILABLE, SOFTWARE, HELD, IO, REFUSED] {
+            assert!(ALL.iter().any(|(listed, _)| *listed == code.to_string()), "{code}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 
 mod check;
 mod explain;
+mod pages;
 pub(crate) mod plugin;
 mod run;
 mod schema;
@@ -19,6 +20,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Pages(arguments) => pages::run(&arguments),
         Command::Plugin(command) => plugin::run(command),
     }
 }

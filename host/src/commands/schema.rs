@@ -26,9 +26,7 @@ pub(crate) fn run(arguments: &SchemaArguments) -> ExitCode {
     };
     let (offers, complaints) = offers(&folders);
     say(&complaints);
-    // Maps with other keys than strings are what could fail here; there are none.
-    let text = serde_json::to_string_pretty(&schema(&offers)).unwrap_or_default();
-    answer(&format!("{text}\n"));
+    answer(&text(&offers));
     ExitCode::SUCCESS
 }
 
@@ -69,8 +67,14 @@ pub(super) fn offers(folders: &[PathBuf]) -> (Vec<Offer>, String) {
     (offers, complaints)
 }
 
-/// The schema for these plugins.
-pub(super) fn schema(offers: &[Offer]) -> Value {
+/// The schema for these plugins, as a file's text.
+pub(super) fn text(offers: &[Offer]) -> String {
+    // Maps with other keys than strings are what could fail here; there are none.
+    let text = serde_json::to_string_pretty(&schema(offers)).unwrap_or_default();
+    format!("{text}\n")
+}
+
+fn schema(offers: &[Offer]) -> Value {
     let types: Vec<ComponentType<'_>> = offers
         .iter()
         .filter_map(|offer| Some((offer.manifest.as_ref()?, &offer.types)))

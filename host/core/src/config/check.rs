@@ -18,7 +18,7 @@ use std::time::Duration;
 /// The version of the format.
 const VERSION: i64 = 1;
 /// One thread and one inbox each: more than any machine runs, and what follows is allocated by this number.
-pub(super) const COMPONENTS_MAX: usize = 4096;
+pub const COMPONENTS_MAX: usize = 4096;
 /// Ids are 32 bits wide, of which the dictionary keeps the last for itself; 100 million sensors take some 10 GB.
 pub(super) const SENSORS: RangeInclusive<u32> = 1..=100_000_000;
 /// Ids are 16 bits wide, and 0 means "no unit".

@@ -41,7 +41,7 @@ pub fn pipeline(types: &[ComponentType<'_>]) -> Value {
     for kind in [Kind::Source, Kind::Stage, Kind::Sink] {
         let own: Vec<Offer<'_>> = offers(types, kind);
         for offer in &own {
-            settings::define(&offer.definition(), offer.of.settings, &mut definitions);
+            settings::define(&offer.definition(), &offer.title(), offer.of.settings, &mut definitions);
         }
         definitions.insert(kind.name().to_owned(), component(kind, &own));
     }
@@ -97,6 +97,10 @@ impl Offer<'_> {
         format!("^{plugin}(/{name}){}(@{version}){}$", optional(self.by_plugin_alone), optional(self.highest))
     }
 
+    fn title(&self) -> String {
+        format!("settings of {}", self.reference())
+    }
+
     fn definition(&self) -> String {
         let ComponentType { kind, plugin, name, version, .. } = self.of;
         format!("{kind}.{plugin}.{name}.{version}")
@@ -116,10 +120,11 @@ fn component(kind: Kind, offers: &[Offer<'_>]) -> Value {
     let required: &[&str] = if kind == Kind::Stage { &["plugin", "inputs"] } else { &["plugin"] };
     schema.insert("required".to_owned(), json!(required));
     schema.insert("type".to_owned(), json!("object"));
+    schema.insert("title".to_owned(), json!(kind.name()));
     schema.insert("defaultSnippets".to_owned(), snippets(kind, offers));
     let settings = offers.iter().map(|offer| {
         let reference = json!({ "$ref": format!("#/definitions/{}", offer.definition()) });
-        let mut then = json!({ "properties": { "settings": reference } });
+        let mut then = json!({ "title": offer.title(), "properties": { "settings": reference } });
         if settings::requires_some(offer.of.settings) {
             then["required"] = json!(["settings"]);
         }

@@ -10,6 +10,8 @@ use crate::config::valid::RECORD_BYTES;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+pub use check::COMPONENTS_MAX;
+
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {

@@ -30,8 +30,8 @@ const PLAIN: [&str; 15] = [
     "uniqueItems",
 ];
 
-/// Adds the schema under this name, and what it refers to under names that begin with it.
-pub(super) fn define(name: &str, schema: &Value, definitions: &mut Map<String, Value>) {
+/// Adds the schema under this name, and what it refers to under names that begin with it. Editors show the title.
+pub(super) fn define(name: &str, title: &str, schema: &Value, definitions: &mut Map<String, Value>) {
     let parts = schema.get("$defs").and_then(Value::as_object);
     let plugin = Plugin { name, parts };
     let mut made = plugin.convert(schema, 0);
@@ -39,10 +39,17 @@ pub(super) fn define(name: &str, schema: &Value, definitions: &mut Map<String, V
         // `settings:` with nothing behind it is an empty mapping.
         made["type"] = json!(["object", "null"]);
     }
-    definitions.insert(name.to_owned(), made);
+    definitions.insert(name.to_owned(), titled(made, title));
     for (part, schema) in parts.into_iter().flatten() {
-        definitions.insert(plugin.definition(part), plugin.convert(schema, 0));
+        definitions.insert(plugin.definition(part), titled(plugin.convert(schema, 0), part));
     }
+}
+
+fn titled(mut schema: Value, title: &str) -> Value {
+    if let Value::Object(rules) = &mut schema {
+        rules.insert("title".to_owned(), json!(title));
+    }
+    schema
 }
 
 /// Whether something has to be set.

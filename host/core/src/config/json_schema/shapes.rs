@@ -15,6 +15,7 @@ pub(super) fn substitution() -> Value {
         // A list of one, because of which engines don't merge "string" into what another alternative expects.
         "type": ["string"],
         "pattern": r"\$\{",
+        "title": "substitution",
         "description": "`${VAR}`, `${VAR:-default}`, `${file:PATH}` or `${credential:NAME}`",
         "patternErrorMessage": "expected `${VAR}`, `${VAR:-default}`, `${file:PATH}` or `${credential:NAME}`",
     })
