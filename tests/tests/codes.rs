@@ -9,7 +9,7 @@ use e2e::{Finished, Pipeline, library, plugin, workspace};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -165,10 +165,10 @@ fn each_code_of_the_host_reads_well() {
 
 #[test]
 fn no_code_is_without_a_case_here_or_in_the_core() {
-    let core = workspace().join("host/core/tests/suite/snapshots");
+    let snapshots = workspace().join("host/core/tests/suite/snapshots");
     for page in pages(&Pipeline::new("version: 1", &[])) {
         let code = text(&page, "code");
-        let in_core = core.join(format!("suite__problems__{code}.snap")).exists();
+        let in_core = snapshots.join(format!("suite__problems__{code}.snap")).exists();
         assert!(in_core || CASES.iter().any(|case| case.code == code), "{code} has no case");
     }
 }
@@ -270,9 +270,8 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let mut command = pipeline.command(&["explain", "--format", "json"]);
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program can be started");
-    let mut first = vec![0; 100];
-    let mut stdout = BufReader::with_capacity(first.len(), child.stdout.take().expect("a pipe"));
-    first.copy_from_slice(&stdout.fill_buf().expect("it writes")[..100]);
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout.read_exact(&mut [0; 100]).expect("it writes");
     drop(stdout);
     let ended = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&ended.stderr);
