@@ -71,8 +71,8 @@ fn without_unicode_it_is_drawn_with_plain_characters() {
 #[test]
 fn long_names_and_lists_are_cut_to_the_width() {
     let long = "the-temperature-of-the-feed-water-behind-the-second-economizer-1";
-    let sinks: String =
-        (0..12).map(|at| format!("  sink-number-{at}: {{ plugin: p, inputs: [{long}] }}\n")).collect();
+    let sink = |at: usize| format!("  sink-number-{at}: {{ plugin: p, inputs: [{long}] }}\n");
+    let sinks = (0..12).map(sink).collect::<Vec<_>>().concat();
     let text = format!("version: 1\nsources:\n  {long}: {{ plugin: gauge }}\nsinks:\n{sinks}");
     let drawing = draw(&picture(&text), BOXES);
     assert!(drawing.lines().all(|line| line.chars().count() <= 100), "{drawing}");

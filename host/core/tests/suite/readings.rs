@@ -3,7 +3,7 @@
 use crate::graph::pipeline;
 use crate::pipeline::good;
 use cardcage_core::codes;
-use cardcage_core::config::Config;
+use cardcage_core::config::{Config, Input};
 use cardcage_core::diagnostic::{Code, Diagnostics, Location};
 use cardcage_core::graph::{Edge, Graph, Output, wiring};
 use cardcage_plugin_api::Description;
@@ -60,8 +60,8 @@ fn description(kind: Kind, numbers: (u8, u8, u8)) -> Description {
         Kind::Sink => Description::sink(),
         Kind::Stage => {
             let stage = Description::stage().drops("odd").port("dropped");
-            let stage = if numbers.2 % 5 == 0 { stage.does(Capability::Creates) } else { stage };
-            if numbers.2 % 7 == 0 { stage.writes(Field::Unit) } else { stage }
+            let stage = if numbers.2.is_multiple_of(5) { stage.does(Capability::Creates) } else { stage };
+            if numbers.2.is_multiple_of(7) { stage.writes(Field::Unit) } else { stage }
         }
     }
     .units(rules)
@@ -145,14 +145,12 @@ fn simulate(
 
 fn place<'a>(config: &'a Config, edge: &Edge) -> &'a Location {
     let (from, to) = (&config.components[edge.from], &config.components[edge.to]);
-    match (&from.dead_letter, edge.output) {
-        (Some((_, location)), Output::DeadLetter) => location,
-        _ => {
-            let inputs = to.inputs.iter().filter(|input| input.component == from.name);
-            let port = matches!(edge.output, Output::Port(_));
-            &inputs.filter(|input| input.port.is_some() == port).next().expect("an input").location
-        }
+    if let (Some((_, location)), Output::DeadLetter) = (&from.dead_letter, edge.output) {
+        return location;
     }
+    let port = matches!(edge.output, Output::Port(_));
+    let is_it = |input: &&Input| input.component == from.name && input.port.is_some() == port;
+    &to.inputs.iter().find(is_it).expect("an input").location
 }
 
 fn reported(problems: &Diagnostics, wanted: &[Code]) -> BTreeSet<Location> {

@@ -8,6 +8,7 @@ use cardcage_core::graph::wiring;
 use cardcage_plugin_api::Description;
 use cardcage_plugin_api::describe::UnitRules;
 use cardcage_plugin_api::manifest::{Capability, Field, Kind};
+use std::fmt::Write as _;
 
 /// A description by a component's plugin: `gives-hPa-Cel`, `takes-temperature` (dimensions), `only-degC` (units),
 /// `to-K-kPa`; any other one passes what comes. Sources of another plugin give what nobody knows.
@@ -52,13 +53,13 @@ fn pipeline(lines: &str) -> String {
         let (plugin, inputs) = rest.split_once(" <- ").unwrap_or((rest, ""));
         let mut keys = format!("plugin: {plugin}");
         if !inputs.is_empty() {
-            keys.push_str(&format!(", inputs: [{}]", inputs.replace(' ', ", ")));
+            write!(keys, ", inputs: [{}]", inputs.replace(' ', ", ")).expect("text takes text");
         }
         if let Some(sink) = dead_letter {
-            keys.push_str(&format!(", dead_letter: {sink}"));
+            write!(keys, ", dead_letter: {sink}").expect("text takes text");
         }
         let text = &mut sections.iter_mut().find(|(name, _)| name.starts_with(section)).expect("a section").1;
-        text.push_str(&format!("  {name}: {{ {keys} }}\n"));
+        write!(text, "  {name}: {{ {keys} }}\n").expect("text takes text");
     }
     let filled = sections.iter().filter(|(_, text)| !text.is_empty());
     filled.fold("version: 1\n".to_owned(), |all, (name, text)| format!("{all}{name}:\n{text}"))
@@ -123,12 +124,8 @@ fn carried_out(text: &str, problem: &Diagnostic) -> String {
     }
     if let Some(lines) = &problem.paste {
         text = if lines.starts_with("stages:") {
-            let without: String = text
-                .lines()
-                .filter(|line| !line.starts_with("stages:"))
-                .map(|line| format!("{line}\n"))
-                .collect();
-            format!("{without}{lines}\n")
+            let others = text.lines().filter(|line| !line.starts_with("stages:"));
+            others.chain([lines.as_str(), ""]).collect::<Vec<_>>().join("\n")
         } else if text.contains("stages: {") {
             text.replacen("stages: {", &format!("stages: {{ {lines}"), 1)
         } else {
@@ -192,7 +189,7 @@ fn a_conversion_is_part_of_the_way() {
 fn a_long_way_is_shown_by_its_ends() {
     let mut lines = "source s: gives-hPa\nstage a0: any <- s\n".to_owned();
     for stage in 1..20 {
-        lines.push_str(&format!("stage a{stage}: any <- a{}\n", stage - 1));
+        write!(lines, "stage a{stage}: any <- a{}\n", stage - 1).expect("text takes text");
     }
     lines.push_str("sink out: takes-temperature <- a19");
     let problem = only_problem(&pipeline(&lines));
@@ -446,7 +443,8 @@ fn keys_that_do_nothing_where_they_stand_are_warned_of() {
 fn thousands_of_problems_are_found_and_counted() {
     let mut lines = "source s: gives-hPa\nsource t: gives-hPa\nstage a0: any <- s t\n".to_owned();
     for at in 1..2000 {
-        lines.push_str(&format!("stage a{at}: any <- a{}\nsink o{at}: takes-temperature <- a{at}\n", at - 1));
+        write!(lines, "stage a{at}: any <- a{}\nsink o{at}: takes-temperature <- a{at}\n", at - 1)
+            .expect("text takes text");
     }
     let problems = problems_of(&pipeline(&lines));
     assert_eq!(problems.count(cardcage_core::diagnostic::Severity::Error), 1999);
