@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod docs;
 mod run;
 mod workspace;
 
@@ -15,6 +16,7 @@ usage: cargo xtask COMMAND
   run [FILE] [-- ARGUMENTS]   build the daemon and its plugins in release, then become
                               `cardcage run FILE ARGUMENTS` (FILE: pipeline.yaml)
   bench [--quick] [NAME...]   measure speed and size against the targets (`bench --help`)
+  docs                        write the generated pages of docs/: reference, errors, schema
   ci                          every check a change must pass (.ci/run)
 ";
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let done = match command.as_deref() {
         Some("run") => run::run(&rest),
         Some("bench") => bench::bench(&rest),
+        Some("docs") => docs::docs(),
         Some("ci") => run::ci(),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");

@@ -85,8 +85,10 @@ impl FieldNames {
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
     /// The sensor's name where a line has none.
+    #[schemars(extend("examples" = ["press-7"]))]
     pub sensor: Option<String>,
     /// The unit's code where a line has none.
+    #[schemars(extend("examples" = ["degF"]))]
     pub unit: Option<String>,
 }
 

@@ -41,12 +41,14 @@ pub enum Sync {
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The file to write; what is in it is kept, and readings are appended. Folders on the way are made.
+    #[schemars(extend("examples" = ["out/readings.ndjson"]))]
     path: PathBuf,
     /// How readings are written; absent: told by the file's ending (`.ndjson`, `.jsonl`, `.json`).
     #[serde(default)]
     format: Option<Format>,
     /// When what is written is made safe against a power cut.
     #[serde(default)]
+    #[schemars(extend("default" = "commit"))]
     sync: Sync,
 }
 

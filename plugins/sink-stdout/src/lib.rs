@@ -37,6 +37,7 @@ pub enum Shape {
 pub struct StdoutSettings {
     /// What is written: a table on a terminal and lines elsewhere, unless told.
     #[serde(default)]
+    #[schemars(extend("default" = "auto"))]
     format: Shape,
 }
 

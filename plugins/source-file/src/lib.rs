@@ -39,6 +39,7 @@ enum Paths {
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The file to read, or a list of files, read one after the other.
+    #[schemars(extend("examples" = ["readings.ndjson", ["monday.ndjson", "tuesday.ndjson"]]))]
     path: Paths,
     /// How readings are written; absent: told by the file's ending (`.ndjson`, `.jsonl`, `.json`).
     #[serde(default)]
@@ -49,11 +50,12 @@ pub struct FileSettings {
     /// For parts that the data lacks.
     #[serde(default)]
     defaults: Defaults,
-    /// How timestamps are written: `auto` (RFC 3339, decimal seconds, or an integer whose size tells its unit),
-    /// `rfc3339`, `s`, `ms`, `us` or `ns`.
+    /// How timestamps are written: `auto` (RFC 3339, decimal seconds, or an integer whose size tells its unit: 10
+    /// digits are s, 13 ms, 16 us, 19 ns), `rfc3339`, `s`, `ms`, `us` or `ns`.
     #[serde(default = "default_timestamp")]
+    #[schemars(extend("enum" = ["auto", "rfc3339", "s", "ms", "us", "ns"]))]
     timestamp: String,
-    /// Longer lines are rejected.
+    /// Longer lines are rejected; 64B to 64MiB.
     #[serde(default = "default_max_line")]
     #[schemars(extend("default" = "1MiB"))]
     max_line: ByteSize,

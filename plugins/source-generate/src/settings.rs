@@ -13,18 +13,21 @@ const RATE_MAX: f64 = 1e9;
 pub struct GenerateSettings {
     /// Readings a second, over all sensors; absent: as many as the pipeline takes.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = RATE_MAX, "examples" = [1000]))]
     pub(crate) rate: Option<f64>,
     /// How many readings to make, over all sensors; absent: without end.
     #[serde(default)]
     pub(crate) count: Option<u64>,
     /// How many sensors take turns; they are called `generate-0`, `generate-1`, …
     #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = SENSORS_MAX))]
     pub(crate) sensors: u32,
     /// Which random numbers `noise` draws; the same seed draws the same.
     #[serde(default)]
     pub(crate) seed: u64,
     /// The shape of the values.
     #[serde(default)]
+    #[schemars(extend("default" = "sine"))]
     pub(crate) waveform: Waveform,
     /// Half the distance between the lowest and the highest value; for `count` the step.
     #[serde(default = "one")]
@@ -34,9 +37,11 @@ pub struct GenerateSettings {
     pub(crate) offset: f64,
     /// How many readings of a sensor make a full wave.
     #[serde(default = "hundred")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) period: f64,
-    /// The unit of the values, such as `degC`; absent: none.
+    /// The unit of the values; absent: none.
     #[serde(default)]
+    #[schemars(extend("examples" = ["degC"]))]
     pub(crate) unit: Option<String>,
     /// The first reading's time, in nanoseconds since 1970; later ones follow at the rate, or a nanosecond apart
     /// without one. Absent: the time when it is made. With it, every run gives exactly the same records.

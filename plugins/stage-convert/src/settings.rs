@@ -12,9 +12,11 @@ use std::fmt;
 pub struct ConvertSettings {
     /// The unit that readings of its dimension are converted to (`degF`), or several by dimension
     /// (`{temperature: degF, pressure: kPa}`). Readings of other dimensions pass as they are.
+    #[schemars(extend("examples" = ["degC", {"temperature": "degF", "pressure": "kPa"}]))]
     pub(crate) to: To,
     /// What to do with a reading whose unit is not known, or that has none.
     #[serde(default)]
+    #[schemars(extend("default" = "pass"))]
     pub(crate) on_unknown: OnUnknown,
 }
 

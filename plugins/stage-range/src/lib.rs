@@ -19,14 +19,17 @@ pub enum OnViolation {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RangeSettings {
-    /// The smallest value that passes; absent: no lower bound.
+    /// The smallest value that passes; absent: no lower bound. At least one of `min` and `max` must be given.
     #[serde(default)]
+    #[schemars(extend("examples" = [-50]))]
     min: Option<f64>,
     /// The largest value that passes; absent: no upper bound.
     #[serde(default)]
+    #[schemars(extend("examples" = [400]))]
     max: Option<f64>,
     /// What to do with a reading outside. NaN is outside of every range.
     #[serde(default)]
+    #[schemars(extend("default" = "drop"))]
     on_violation: OnViolation,
 }
 

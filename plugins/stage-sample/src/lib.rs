@@ -11,7 +11,7 @@ use cardcage_plugin_api::prelude::*;
 #[serde(deny_unknown_fields)]
 pub struct SampleSettings {
     /// Of how many readings of a sensor one is kept: the first, then every nth. 1 keeps all.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("examples" = [10]))]
     every: u32,
 }
 
