@@ -59,7 +59,7 @@ fn pipeline(lines: &str) -> String {
             write!(keys, ", dead_letter: {sink}").expect("text takes text");
         }
         let text = &mut sections.iter_mut().find(|(name, _)| name.starts_with(section)).expect("a section").1;
-        write!(text, "  {name}: {{ {keys} }}\n").expect("text takes text");
+        writeln!(text, "  {name}: {{ {keys} }}").expect("text takes text");
     }
     let filled = sections.iter().filter(|(_, text)| !text.is_empty());
     filled.fold("version: 1\n".to_owned(), |all, (name, text)| format!("{all}{name}:\n{text}"))
@@ -189,7 +189,7 @@ fn a_conversion_is_part_of_the_way() {
 fn a_long_way_is_shown_by_its_ends() {
     let mut lines = "source s: gives-hPa\nstage a0: any <- s\n".to_owned();
     for stage in 1..20 {
-        write!(lines, "stage a{stage}: any <- a{}\n", stage - 1).expect("text takes text");
+        writeln!(lines, "stage a{stage}: any <- a{}", stage - 1).expect("text takes text");
     }
     lines.push_str("sink out: takes-temperature <- a19");
     let problem = only_problem(&pipeline(&lines));
@@ -443,7 +443,7 @@ fn keys_that_do_nothing_where_they_stand_are_warned_of() {
 fn thousands_of_problems_are_found_and_counted() {
     let mut lines = "source s: gives-hPa\nsource t: gives-hPa\nstage a0: any <- s t\n".to_owned();
     for at in 1..2000 {
-        write!(lines, "stage a{at}: any <- a{}\nsink o{at}: takes-temperature <- a{at}\n", at - 1)
+        writeln!(lines, "stage a{at}: any <- a{}\nsink o{at}: takes-temperature <- a{at}", at - 1)
             .expect("text takes text");
     }
     let problems = problems_of(&pipeline(&lines));
