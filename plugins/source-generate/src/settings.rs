@@ -13,7 +13,7 @@ const RATE_MAX: f64 = 1e9;
 pub struct GenerateSettings {
     /// Readings a second, over all sensors; absent: as many as the pipeline takes.
     #[serde(default)]
-    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = RATE_MAX, "examples" = [1000]))]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000, "examples" = [1000]))]
     pub(crate) rate: Option<f64>,
     /// How many readings to make, over all sensors; absent: without end.
     #[serde(default)]

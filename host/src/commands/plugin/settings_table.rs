@@ -101,7 +101,11 @@ impl<'a> Table<'a> {
                 default,
                 description: parts.iter().find_map(|part| description(part)).unwrap_or_default(),
                 examples: parts.iter().flat_map(|part| list(part, "examples")).map(plain).collect(),
-                words: parts.iter().flat_map(|part| words(part)).collect(),
+                words: parts
+                    .iter()
+                    .flat_map(|part| part.get("items").map_or_else(|| vec![*part], |items| self.parts(items)))
+                    .flat_map(words)
+                    .collect(),
             });
             for part in parts {
                 self.below(part, &inside, open);
