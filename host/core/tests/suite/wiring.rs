@@ -11,7 +11,7 @@ use cardcage_plugin_api::manifest::{Capability, Field, Kind};
 use std::fmt::Write as _;
 
 /// A description by a component's plugin: `gives-hPa-Cel`, `takes-temperature` (dimensions), `only-degC` (units),
-/// `to-K-kPa`; any other one passes what comes. Sources of another plugin give what nobody knows.
+/// `to-K-kPa`, `makes-Cel` (besides what comes); any other one passes what comes. Sources of another plugin give what nobody knows.
 fn descriptions(config: &Config) -> Vec<Description> {
     config.components.iter().map(|component| described(component.kind, &component.plugin.name)).collect()
 }
@@ -20,7 +20,7 @@ fn described(kind: Kind, plugin: &str) -> Description {
     let (what, names) = plugin.split_once('-').unwrap_or((plugin, ""));
     let list: Vec<String> = names.split('-').map(|name| name.replace("none", "")).collect();
     let rules = match what {
-        "gives" => UnitRules { gives: Some(list), ..UnitRules::default() },
+        "gives" | "makes" => UnitRules { gives: Some(list), ..UnitRules::default() },
         "takes" => UnitRules { accepts_dimensions: Some(list), ..UnitRules::default() },
         "only" => UnitRules { accepts_units: Some(list), ..UnitRules::default() },
         "to" => UnitRules { converts_to: list, ..UnitRules::default() },
@@ -38,6 +38,7 @@ fn described(kind: Kind, plugin: &str) -> Description {
         "holds" => description.does(Capability::Holds),
         "saves" => description.does(Capability::Holds).does(Capability::State),
         "names" => description.writes(Field::Unit),
+        "makes" => description.does(Capability::Creates),
         _ => description,
     };
     description.units(rules)
@@ -331,8 +332,8 @@ fn another_component_that_gives_what_is_taken_is_proposed() {
     let text = pipeline(
         "source press: gives-hPa
          stage warm: takes-temperature <- press
-         stage names: names <- warm
-         sink rest: any <- names",
+         stage count: makes-Cel <- warm
+         sink rest: any <- count",
     );
     assert!(only_problem(&text).help.expect("has help").starts_with("nothing in this pipeline gives"));
 }
