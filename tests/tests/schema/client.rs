@@ -2,7 +2,7 @@
 
 use e2e::{PATIENCE, workspace};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -55,7 +55,7 @@ impl Client {
         let item = json!({ "snippetSupport": true, "documentationFormat": ["markdown"] });
         client.ask(
             "initialize",
-            json!({
+            &json!({
                 "processId": std::process::id(),
                 "rootUri": null,
                 "capabilities": {
@@ -64,7 +64,7 @@ impl Client {
                 },
             }),
         );
-        client.tell("initialized", json!({}));
+        client.tell("initialized", &json!({}));
         Some(client)
     }
 
@@ -72,7 +72,7 @@ impl Client {
     pub(crate) fn open(&mut self, folder: &Path, text: &str) -> Vec<Mark> {
         let uri = self.fresh_uri(folder);
         let document = json!({ "uri": uri, "languageId": "yaml", "version": 1, "text": text });
-        self.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        self.tell("textDocument/didOpen", &json!({ "textDocument": document }));
         let marks = self.wait(|message| {
             let params = &message["params"];
             (message["method"] == "textDocument/publishDiagnostics" && params["uri"] == uri.as_str())
@@ -89,10 +89,10 @@ impl Client {
         let column = text[..at].chars().rev().take_while(|c| *c != '\n').count();
         let document =
             json!({ "uri": uri, "languageId": "yaml", "version": 1, "text": text.replace('█', "") });
-        self.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        self.tell("textDocument/didOpen", &json!({ "textDocument": document }));
         let position = json!({ "line": line, "character": column });
         let asked = json!({ "textDocument": { "uri": uri }, "position": position });
-        let answer = self.ask("textDocument/completion", asked);
+        let answer = self.ask("textDocument/completion", &asked);
         let items = answer["items"].as_array().or_else(|| answer.as_array()).cloned().unwrap_or_default();
         items.iter().filter_map(|item| item["label"].as_str().map(str::to_owned)).collect()
     }
@@ -103,11 +103,11 @@ impl Client {
         format!("file://{}/{}.yaml", folder.display(), self.opened)
     }
 
-    fn tell(&mut self, method: &str, params: Value) {
+    fn tell(&mut self, method: &str, params: &Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.last_id += 1;
         let id = self.last_id;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));

@@ -78,7 +78,7 @@ fn keys_plugins_settings_and_words_are_completed() {
     has(&settings, &["path", "format", "sync"]);
     assert!(!settings.contains(&"min".to_owned()), "{settings:?}");
     has(
-        &editor.offers(&sink("    plugin: file/file@0.1.0\n    settings: { sync: █ }\n")),
+        &editor.offers(&sink("    plugin: file/file@0.1.0\n    settings:\n      sync: █\n")),
         &["commit", "interval", "never"],
     );
     let nested = GOOD

@@ -103,7 +103,7 @@ fn component_text(component: &ComponentManifest, offered: Option<&OfferedType>, 
     let mut facts = Vec::new();
     let mut fact = |name: &str, words: Vec<String>| {
         if !words.is_empty() {
-            facts.push(vec![name.to_owned(), words.join(", ")]);
+            facts.push([name.to_owned(), words.join(", ")]);
         }
     };
     fact("does", capabilities.does.iter().map(|one| one.name().to_owned()).collect());
@@ -117,7 +117,7 @@ fn component_text(component: &ComponentManifest, offered: Option<&OfferedType>, 
     if let Some(sample) = offered.and_then(|offered| offered.sample.as_ref()) {
         facts.extend(sample_facts(sample));
     }
-    text.push_str(&text::table("  ", &facts));
+    text.push_str(&text::facts("  ", &facts, page));
     if !component.metrics.is_empty() {
         text.push_str("  metrics\n");
         let rows: Vec<Vec<String>> = component.metrics.iter().map(metric_row).collect();
@@ -130,7 +130,7 @@ fn component_text(component: &ComponentManifest, offered: Option<&OfferedType>, 
 }
 
 /// What it does under settings that are as good as any: ports and reasons are known only under some.
-fn sample_facts(sample: &Sample) -> Vec<Vec<String>> {
+fn sample_facts(sample: &Sample) -> Vec<[String; 2]> {
     let description = &sample.description;
     let reasons = |rejects: bool| {
         let of = description.reasons.iter().filter(|reason| reason.rejects == rejects);
@@ -138,10 +138,10 @@ fn sample_facts(sample: &Sample) -> Vec<Vec<String>> {
     };
     let facts =
         [("ports", description.ports.clone()), ("drops for", reasons(false)), ("rejects for", reasons(true))];
-    let mut facts: Vec<Vec<String>> = facts
+    let mut facts: Vec<[String; 2]> = facts
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
-        .map(|(name, names)| vec![name.to_owned(), names.join(", ")])
+        .map(|(name, names)| [name.to_owned(), names.join(", ")])
         .collect();
     let settings = sample.settings.as_object().is_some_and(|settings| !settings.is_empty());
     if let (true, Some(last)) = (settings, facts.last_mut()) {

@@ -76,6 +76,19 @@ pub(super) fn wrapped_table(indent: &str, rows: &[[String; 4]], page: usize) -> 
     table(indent, &lines)
 }
 
+/// Rows of a name and what is to be said of it, which is folded to the page.
+pub(super) fn facts(indent: &str, rows: &[[String; 2]], page: usize) -> String {
+    const GAP: usize = 2;
+    const SAID_MIN: usize = 24;
+    let name = rows.iter().map(|[name, _]| name.chars().count()).max().unwrap_or(0);
+    let said = page.saturating_sub(indent.len() + name + GAP).max(SAID_MIN);
+    let lines = rows.iter().flat_map(|[name, text]| {
+        let names = std::iter::once(name.clone()).chain(std::iter::repeat(String::new()));
+        names.zip(wrap(text, said)).map(|(name, line)| vec![name, line])
+    });
+    table(indent, &lines.collect::<Vec<_>>())
+}
+
 /// Lines of at most this many characters, broken at blanks; a longer word stands alone. Blanks at the beginning of a
 /// line are kept, and its further lines are indented as far.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {

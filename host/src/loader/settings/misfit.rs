@@ -36,9 +36,9 @@ impl Misfit {
 }
 
 impl From<SettingProblem> for Misfit {
-    /// What a plugin finds is about values: the schema has dealt with keys.
     fn from(problem: SettingProblem) -> Self {
-        let SettingProblem { setting, message } = problem;
-        Self { setting, about: About::Value, message, help: None }
+        let SettingProblem { setting, message, at_key } = problem;
+        let about = if at_key { About::Key } else { About::Value };
+        Self { setting, about, message, help: None }
     }
 }

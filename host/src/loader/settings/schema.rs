@@ -14,6 +14,7 @@ mod words;
 
 use super::misfit::{About, Misfit};
 use cardcage_core::config::Substituted;
+use cardcage_core::naming::nearest;
 use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -139,6 +140,12 @@ impl<'a> Check<'a> {
             self.misfit(at, About::Value, message, help.filter(|_| !self.substituted.contains_key(at)));
             return false;
         }
+        if wanted.contains(&"integer") && numbers::too_large(value) {
+            let message =
+                format!("{} was found; {} is expected", self.found(value, at), numbers::held_in_words(rules));
+            self.no(at, message);
+            return false;
+        }
         let expected: Vec<&str> =
             wanted.iter().filter(|name| **name != "null").map(|name| in_words(name)).collect();
         let message = format!("{} was found; {} is expected", self.found(value, at), expected.join(" or "));
@@ -175,8 +182,18 @@ impl<'a> Check<'a> {
     ) {
         let none = Map::new();
         let known = rules.get("properties").and_then(Value::as_object);
+        let closed = rules.get("additionalProperties") == Some(&Value::Bool(false));
+        // An unknown key is read on as what it was probably meant to be, so that everything comes out at once.
+        let meant: BTreeMap<String, &str> = entries
+            .keys()
+            .filter(|name| closed && known.is_some_and(|known| !known.contains_key(*name)))
+            .filter_map(|name| {
+                let free = known?.keys().map(String::as_str).filter(|key| !entries.contains_key(*key));
+                Some((name.clone(), nearest(name, free)?))
+            })
+            .collect();
         for name in list(rules, "required").iter().filter_map(Value::as_str) {
-            if !entries.contains_key(name) {
+            if !entries.contains_key(name) && !meant.values().any(|meant| *meant == name) {
                 self.misfit(&join(at, name), About::Missing, format!("`{name}` is missing"), None);
             }
         }
@@ -191,6 +208,10 @@ impl<'a> Check<'a> {
                     let names: Vec<&str> = known.unwrap_or(&none).keys().map(String::as_str).collect();
                     let (message, help) = unknown(name, &names);
                     self.misfit(&inside, About::Key, message, Some(help));
+                    let schema = meant.get(name).and_then(|meant| known?.get(*meant));
+                    if let Some(schema) = schema {
+                        self.value(schema, entry, &inside, depth + 1);
+                    }
                 }
                 Some(schema) => self.value(schema, entry, &inside, depth + 1),
                 None => {}

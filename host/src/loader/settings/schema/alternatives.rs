@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::words::in_words;
-use super::{Check, DEPTH_MAX, Misfit, list};
+use super::{About, Check, DEPTH_MAX, Misfit, list};
 use serde_json::Value;
 use std::cmp::Reverse;
 
@@ -82,7 +82,10 @@ impl<'a> Check<'a> {
         }
         let mut words: Vec<String> = types.into_iter().map(str::to_owned).collect();
         words.extend(consts.iter().map(|value| format!("`{}`", super::words::plain(value))));
-        self.no(at, format!("{} was found; {} is expected", self.found(value, at), words.join(" or ")));
+        let message = format!("{} was found; {} is expected", self.found(value, at), words.join(" or "));
+        let plain = (value.is_number() || value.is_boolean()) && words.iter().any(|word| word == "text");
+        let help = plain.then(|| format!("put quotes around it: `\"{value}\"`"));
+        self.misfit(at, About::Value, message, help.filter(|_| !self.substituted.contains_key(at)));
     }
 
     fn summarize(

@@ -61,7 +61,19 @@ pub(super) fn not_whole(found: &str, rules: &Map<String, Value>, value: &Value) 
             Some(help),
         );
     }
-    (format!("{found} was found; a whole number from {least} to {most} is expected"), None)
+    (format!("{found} was found; {} is expected", held_in_words(rules)), None)
+}
+
+/// Whether a text is a whole number that no integer type holds: YAML leaves it text.
+pub(super) fn too_large(value: &Value) -> bool {
+    let digits = value.as_str().map(|text| text.strip_prefix(['-', '+']).unwrap_or(text));
+    digits.is_some_and(|digits| digits.len() >= 19 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What a whole number must be to be held.
+pub(super) fn held_in_words(rules: &Map<String, Value>) -> String {
+    let (least, most) = held(rules).unwrap_or((i64::MIN.into(), u64::MAX.into()));
+    format!("a whole number from {least} to {most}")
 }
 
 /// A number's bounds in words: `at least 1`, `0 to 100`; none for those of its type alone that nobody comes near.

@@ -96,7 +96,10 @@ fn each_misfit_names_the_setting_what_was_found_and_what_is_expected() {
             json!({"path": "x", "mode": "flagg"}),
             "mode: the text `flagg` was found; `drop` or `flag` is expected (did you mean `flag`?)",
         ),
-        (json!({"path": "x", "to": 3}), "to: `3` was found; text or a mapping is expected"),
+        (
+            json!({"path": "x", "to": 3}),
+            "to: `3` was found; text or a mapping is expected (put quotes around it: `\"3\"`)",
+        ),
         (
             json!({"path": "x", "to": {"temperature": 1}}),
             "to.temperature: `1` was found; text is expected (put quotes around it: `\"1\"`)",
@@ -208,6 +211,12 @@ fn numbers_beyond_what_the_type_holds_are_refused() {
         "count: `3.0` was found; a whole number without a point or exponent is expected (write `3`)"
     );
     assert_eq!(misfit(r#"{"any": 18446744073709551616}"#), "");
+    // What YAML makes of it.
+    assert_eq!(
+        misfit(r#"{"start": "99999999999999999999"}"#),
+        "start: the text `99999999999999999999` was found; a whole number from -9223372036854775808 to \
+         9223372036854775807 is expected"
+    );
 }
 
 #[test]

@@ -67,7 +67,9 @@ pub(super) fn other_type(value: &Value, wanted: &[&str]) -> Option<String> {
             let meant: Value = serde_json::from_str(text).ok()?;
             let number = meant.is_number() && wanted.iter().any(|name| matches!(*name, "integer" | "number"));
             let truth = meant.is_boolean() && wanted.contains(&"boolean");
-            (number || truth).then(|| format!("write `{meant}`, without quotes"))
+            // What would come out as something else is no way out.
+            ((number || truth) && meant.to_string().as_str() == text.as_str())
+                .then(|| format!("write `{meant}`, without quotes"))
         }
         other if wanted == ["array"] && !other.is_object() => Some(format!("write `[{}]`", plain(other))),
         _ => None,
