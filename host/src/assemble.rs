@@ -55,7 +55,9 @@ pub(crate) fn assemble(
     }
     config.warnings.append(wired.warnings);
     config.warnings.append(unused(&catalogue));
-    config.warnings.append(without_effect(&config));
+    let mut without_effect = without_effect(&config);
+    config.quote(&mut without_effect);
+    config.warnings.append(without_effect);
     Ok(Assembled { config, graph: wired.graph, parts })
 }
 
@@ -90,11 +92,19 @@ fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut D
     let loaded: Arc<LoadedType> = match catalogue.load(component.kind, &component.plugin) {
         Ok(loaded) => loaded,
         Err(error) => {
-            let diagnostic = match error {
-                LoadError::Unknown { code, found, help } => Diagnostic::error(code, found).help(help),
-                LoadError::Refused(refusal) => refused(codes::PLUGIN_REFUSED, &refusal),
+            let (diagnostic, meant) = match error {
+                LoadError::Unknown { code, found, help, meant } => {
+                    (Diagnostic::error(code, found).help(help), meant)
+                }
+                LoadError::Refused(refusal) => (refused(codes::PLUGIN_REFUSED, &refusal), None),
             };
             problems.push(diagnostic.at(component.key_location("plugin").clone()));
+            // What the plugin that was probably meant has against the settings comes out now and not at the next try.
+            let mut corrected = component.clone();
+            corrected.plugin.name = meant?;
+            let loaded = catalogue.load(corrected.kind, &corrected.plugin).ok()?;
+            let found = loaded.settle(&corrected).err()?;
+            problems.extend(found.into_iter().map(|misfit| refused_setting(&corrected, misfit)));
             return None;
         }
     };
@@ -114,13 +124,15 @@ fn part(catalogue: &mut Catalogue, component: &ComponentConfig, problems: &mut D
 /// A setting that does not fit, marked at its key or its value, whichever is wrong.
 fn refused_setting(component: &ComponentConfig, misfit: Misfit) -> Diagnostic {
     let Misfit { setting, about, message, help } = misfit;
-    let message = if setting.is_empty() || about == About::Key {
+    let message = if setting.is_empty() || matches!(about, About::Key { .. }) {
         format!("`{}`: {message}", component.name)
+    } else if about == About::Missing {
+        format!("`{}`: the setting `{setting}` is missing", component.name)
     } else {
         format!("`{}`: setting `{setting}`: {message}", component.name)
     };
     let place = match about {
-        About::Key => component.setting_key_location(&setting),
+        About::Key { .. } => component.setting_key_location(&setting),
         // What is missing has no place of its own; what it should be in has.
         About::Value | About::Missing => component.setting_location(&setting),
     };
@@ -174,19 +186,24 @@ fn without_effect(config: &Config) -> Diagnostics {
     ];
     set.into_iter()
         .filter(|(_, set)| *set)
-        .map(|(key, _)| Diagnostic::warning(codes::NOT_YET, format!("`{key}` has no effect in this version")))
+        .map(|(key, _)| {
+            let warning =
+                Diagnostic::warning(codes::NOT_YET, format!("`{key}` has no effect in this version"));
+            let warning = warning.help("remove it, or keep it for a later version");
+            match config.places.get(key) {
+                Some(place) => warning.at(place.clone()),
+                None => warning,
+            }
+        })
         .collect()
 }
 
 /// A refusal of the ladder as one problem among others.
 fn refused(code: Code, refusal: &Refusal) -> Diagnostic {
-    let message = format!(
-        "{} at {} [{}]: found {}, expected {}",
-        refusal.file.display(),
-        refusal.rung,
-        refusal.code,
-        refusal.found,
-        refusal.expected
-    );
-    Diagnostic::error(code, message).help(refusal.help.to_string())
+    let Refusal { rung, code: why, file, found, expected, help } = refusal;
+    Diagnostic::error(code, format!("a plugin's file was refused at {rung} [{why}]"))
+        .note(format!("file: {}", file.display()))
+        .note(format!("found: {found}"))
+        .note(format!("expected: {expected}"))
+        .help(format!("{help}\n`cardcage plugin check {}` shows every rung", file.display()))
 }

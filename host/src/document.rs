@@ -58,7 +58,7 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Document, DocumentError> {
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     let outside = Outside { folder: folder.clone() };
     let config = config::parse_bytes(&path.display().to_string(), &bytes, &outside)
-        .map_err(|refused| DocumentError::Refused { folder: folder.clone(), refused: Box::new(refused) })?;
+        .map_err(|refused| DocumentError::Refused { folder: folder.clone(), refused })?;
     Ok(Document { folder, config })
 }
 

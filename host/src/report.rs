@@ -45,7 +45,9 @@ fn footer(problems: &Diagnostics) -> String {
         several => Some(format!("{several} {}s", severity.name())),
     };
     let counts: Vec<String> = [Severity::Error, Severity::Warning].into_iter().filter_map(counted).collect();
-    let example = problems.iter().next().map_or("CODE", |problem| problem.code.0);
+    let first = |severity: Severity| problems.iter().find(|problem| problem.severity == severity);
+    let example =
+        first(Severity::Error).or_else(|| first(Severity::Warning)).map_or("CODE", |problem| problem.code.0);
     format!("{}; `cardcage explain {example}` says more", counts.join(", "))
 }
 
@@ -64,7 +66,7 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let expected = "2 errors, 1 warning; `cardcage explain config.no-effect-yet` says more";
+        let expected = "2 errors, 1 warning; `cardcage explain wiring.cycle` says more";
         assert_eq!(footer(&problems), expected);
     }
 }

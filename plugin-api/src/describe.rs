@@ -72,6 +72,9 @@ pub struct SettingProblem {
     pub setting: String,
     /// What was found and what was expected.
     pub message: String,
+    /// Whether the key is wrong and not its value: what is marked in the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_key: bool,
 }
 
 impl Description {
@@ -169,7 +172,22 @@ impl Description {
     /// Adds a problem with a setting (`"min"`, `"rotate.size"`); the component is then refused.
     #[must_use]
     pub fn problem(mut self, setting: &str, message: impl Into<String>) -> Self {
-        self.problems.push(SettingProblem { setting: setting.to_owned(), message: message.into() });
+        self.problems.push(SettingProblem {
+            setting: setting.to_owned(),
+            message: message.into(),
+            at_key: false,
+        });
+        self
+    }
+
+    /// Adds a problem with the key of a setting, where keys are the person's own choice (`to.temprature`).
+    #[must_use]
+    pub fn problem_with_key(mut self, setting: &str, message: impl Into<String>) -> Self {
+        self.problems.push(SettingProblem {
+            setting: setting.to_owned(),
+            message: message.into(),
+            at_key: true,
+        });
         self
     }
 

@@ -46,6 +46,11 @@ pub fn nearest(code: &str) -> Option<String> {
     closest(code, names())
 }
 
+/// The known code or name of a unit of this dimension that a misspelt one is closest to, if one is close.
+pub fn nearest_of(dimension: Dimension, code: &str) -> Option<String> {
+    closest(code, names().filter(|name| parse(name).is_some_and(|unit| unit.dimension() == dimension)))
+}
+
 /// The name of a dimension that a misspelt one is closest to, if one is close.
 pub fn nearest_dimension(name: &str) -> Option<&'static str> {
     closest(name, Dimension::ALL.iter().map(|dimension| dimension.name()))
@@ -183,10 +188,21 @@ fn closest<N: AsRef<str>>(wanted: &str, names: impl Iterator<Item = N>) -> Optio
     let wanted = wanted.trim().to_lowercase();
     // One slip in a short code, two in a word: more would suggest at random.
     let slips = if wanted.chars().count() <= 4 { 1 } else { 2 };
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let own = letters(&wanted);
     names
-        .map(|name| (strsim::osa_distance(&wanted, &name.as_ref().to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= slips)
-        .min_by_key(|(distance, _)| *distance)
+        .map(|name| {
+            let folded = name.as_ref().to_lowercase();
+            // Among equally close ones, letters in another order are likelier than others.
+            let key = (strsim::osa_distance(&wanted, &folded), letters(&folded) != own);
+            (key, name)
+        })
+        .filter(|((distance, _), _)| *distance <= slips)
+        .min_by_key(|(key, _)| *key)
         .map(|(_, name)| name)
 }
 

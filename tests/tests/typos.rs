@@ -36,20 +36,11 @@ struct Word {
 const GOOD_TYPOS: [(&str, &str); 1] = [("MiB", "MB")];
 
 /// Where the program does not do what this suite wants: the word, the typo, and what is wrong. Must be empty in the end.
-const KNOWN_FAULTS: &[(&str, &str, &str)] = &[
-    ("temperature", "teemperature", "the place is that of the value, not of the key"),
-    ("temperature", "tmeperature", "the place is that of the value, not of the key"),
-    ("temperature", "tmperature", "the place is that of the value, not of the key"),
-    ("data", "daata", "the place is that of the value, not of the key"),
-    ("data", "dta", "the place is that of the value, not of the key"),
-    ("data", "dtaa", "the place is that of the value, not of the key"),
-    ("MiB", "MBi", "`mi` is proposed, which is a length"),
-];
+const KNOWN_FAULTS: &[(&str, &str, &str)] = &[];
 
 /// Keys whose typo hides typos below them, and so are left out when all others are misspelt together. Must be empty in
 /// the end.
-const HIDING: &[&str] =
-    &["plugins", "directories", "sources", "stages", "sinks", "plugin", "settings", "temperature", "data"];
+const HIDING: &[&str] = &[];
 
 /// What the default pipeline uses: reading other plugins again and again only costs time.
 const USED: [&str; 5] = ["source_host", "stage_range", "stage_convert", "sink_file", "sink_stdout"];

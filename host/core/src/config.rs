@@ -20,7 +20,7 @@ mod values;
 
 pub use valid::{
     Audit, AuditDetail, BatchConfig, ComponentConfig, Config, Control, Delivery, Input, Limits, Log,
-    LogFormat, OnBadConfig, OnFailure, PluginRef, Plugins, Restarts, Substituted,
+    LogFormat, OnBadConfig, OnFailure, Permissions, PluginRef, Plugins, Restarts, Substituted, Trust,
 };
 
 use crate::codes;
@@ -40,10 +40,10 @@ pub trait Environment {
 /// The config in a file's bytes, or everything that is wrong with it. `file` is only shown in places.
 ///
 /// A text that is no YAML gives its first problem only; everything else is reported together, sorted by place.
-pub fn parse_bytes(file: &str, bytes: &[u8], environment: &dyn Environment) -> Result<Config, Refused> {
+pub fn parse_bytes(file: &str, bytes: &[u8], environment: &dyn Environment) -> Result<Config, Box<Refused>> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let problems = not_utf8(file, bytes, error.valid_up_to());
-        Refused { problems, draft: None }
+        Box::new(Refused { problems, draft: None })
     })?;
     read(file, text, environment)
 }
@@ -53,7 +53,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Environment) -> Result<Co
     read(file, text, environment).map_err(|refused| refused.problems)
 }
 
-fn read(file: &str, text: &str, environment: &dyn Environment) -> Result<Config, Refused> {
+fn read(file: &str, text: &str, environment: &dyn Environment) -> Result<Config, Box<Refused>> {
     // Some editors begin every file with it; it stands for nothing.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Diagnostics::new();
@@ -62,17 +62,18 @@ fn read(file: &str, text: &str, environment: &dyn Environment) -> Result<Config,
         let pipeline = raw::read(file, &tree, &mut problems);
         let checked = check::check(file, text, &pipeline, &mut problems);
         // Without one of the folders its plugins would be unknown.
-        let misspelt = pipeline.top.misspelt("plugins") || pipeline.plugins.misspelt("directories");
         let written = pipeline.plugins.entry("directories").map_or(0, |entry| entry.node.items().len());
-        let folders_lost = misspelt || checked.0.plugins.directories.len() < written;
+        let folders_lost = checked.0.plugins.directories.len() < written;
         (checked, folders_lost)
     });
     problems.quote(file, text);
     problems.sort();
     match read {
         Some(((config, _), _)) if !problems.has_errors() => Ok(Config { warnings: problems, ..config }),
-        Some(((config, askable), false)) => Err(Refused { problems, draft: Some(Draft { config, askable }) }),
-        _ => Err(Refused { problems, draft: None }),
+        Some(((config, askable), false)) => {
+            Err(Box::new(Refused { problems, draft: Some(Draft { config, askable }) }))
+        }
+        _ => Err(Box::new(Refused { problems, draft: None })),
     }
 }
 

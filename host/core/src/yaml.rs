@@ -148,6 +148,15 @@ impl Node {
         }
     }
 
+    /// Whether there is nothing in it: nothing at all, or a list or mapping without parts.
+    pub fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Scalar(_) => self.is_null(),
+            Value::Sequence(items) => items.is_empty(),
+            Value::Mapping(entries) => entries.is_empty(),
+        }
+    }
+
     /// Whether it is empty, `~` or `null`.
     pub fn is_null(&self) -> bool {
         self.scalar().is_some_and(|scalar| scalar.typed == Typed::Null)

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod corrected;
 mod misfit;
 mod schema;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use corrected::Corrected;
 pub(crate) use misfit::{About, Misfit};
 pub(crate) use schema::fit;
 pub(crate) use schema::numbers::bounds_in_words;
@@ -50,7 +52,8 @@ pub(crate) fn settle(
     settings: &Value,
     substituted: &BTreeMap<String, Substituted>,
 ) -> Result<Settled, Vec<Misfit>> {
-    let settings = fit(schema, settings, substituted)?;
+    let settings = fit(schema, settings, substituted)
+        .map_err(|misfits| with_described(handle, schema, settings, substituted, misfits))?;
     let masked = |misfit: Misfit| Misfit { message: masked(misfit.message, substituted), ..misfit };
     let description =
         handle.describe(&settings).map_err(|error| vec![masked(Misfit::whole(error.message))])?;
@@ -65,6 +68,29 @@ pub(crate) fn settle(
         "under these settings the plugin would do more than its manifest declares: {}; declare it in export_plugin!",
         beyond.join(", ")
     ))])
+}
+
+/// The misfits, and what the plugin has against the settings once misspelt keys are put right.
+fn with_described(
+    handle: &ComponentTypeHandle,
+    schema: &Value,
+    settings: &Value,
+    substituted: &BTreeMap<String, Substituted>,
+    mut misfits: Vec<Misfit>,
+) -> Vec<Misfit> {
+    let described = Corrected::new(schema, settings, substituted, &misfits)
+        .and_then(|corrected| Some((handle.describe(&corrected.settings).ok()?, corrected)));
+    if let Some((description, corrected)) = described {
+        misfits.extend(description.problems.into_iter().map(|problem| {
+            let misfit = Misfit::from(problem);
+            Misfit {
+                setting: corrected.written(&misfit.setting),
+                message: masked(misfit.message, substituted),
+                ..misfit
+            }
+        }));
+    }
+    misfits
 }
 
 /// A plugin's message, in which what came from outside the file may be quoted: it may be a secret.

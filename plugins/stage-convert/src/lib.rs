@@ -7,7 +7,7 @@ mod settings;
 
 use actions::{Action, Actions};
 use cardcage_plugin_api::prelude::*;
-use settings::{ConvertSettings, OnUnknown};
+use settings::{ConvertSettings, Fault, OnUnknown};
 
 /// How many records are looked at together. Neighbours mostly share a unit, so a whole chunk takes one look at the
 /// table and one loop without a branch in it.
@@ -34,8 +34,12 @@ impl Stage for Convert {
             OnUnknown::Flag => description = description.writes(Field::Quality),
         }
         let (targets, problems) = settings.targets();
-        for (setting, message) in problems {
-            description = description.problem(&setting, message);
+        for Fault { setting, message, at_key } in problems {
+            description = if at_key {
+                description.problem_with_key(&setting, message)
+            } else {
+                description.problem(&setting, message)
+            };
         }
         description.units(UnitRules {
             converts_to: targets.into_iter().map(|target| target.code).collect(),
@@ -45,8 +49,8 @@ impl Stage for Convert {
 
     fn open(settings: ConvertSettings, host: &Host) -> Result<Self, PluginError> {
         let (targets, problems) = settings.targets();
-        if let Some((setting, message)) = problems.into_iter().next() {
-            return Err(PluginError::new(message).context(setting));
+        if let Some(fault) = problems.into_iter().next() {
+            return Err(PluginError::new(fault.message).context(fault.setting));
         }
         Ok(Self { on_unknown: settings.on_unknown, actions: Actions::new(targets, host)? })
     }

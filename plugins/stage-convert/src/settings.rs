@@ -51,9 +51,25 @@ pub(crate) struct Target {
     pub(crate) unit: Unit,
 }
 
+/// What is wrong with a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// Its dotted path.
+    pub(crate) setting: String,
+    pub(crate) message: String,
+    /// Whether its key is wrong and not its value.
+    pub(crate) at_key: bool,
+}
+
+impl Fault {
+    fn new(setting: &str, message: String, at_key: bool) -> Self {
+        Self { setting: setting.to_owned(), message, at_key }
+    }
+}
+
 impl ConvertSettings {
-    /// The targets, and what is wrong: settings with messages.
-    pub(crate) fn targets(&self) -> (Vec<Target>, Vec<(String, String)>) {
+    /// The targets, and what is wrong.
+    pub(crate) fn targets(&self) -> (Vec<Target>, Vec<Fault>) {
         let mut targets: Vec<Target> = Vec::new();
         let mut problems = Vec::new();
         let wanted: Vec<(String, Option<&str>, &str)> = match &self.to {
@@ -64,11 +80,20 @@ impl ConvertSettings {
                 .collect(),
         };
         if wanted.is_empty() {
-            problems.push(("to".to_owned(), "no unit is given, so nothing would be converted".to_owned()));
+            let message = "no unit is given, so nothing would be converted".to_owned();
+            problems.push(Fault::new("to", message, false));
         }
         for (setting, dimension, code) in wanted {
+            let dimension = dimension.and_then(|name| match known_dimension(name) {
+                Ok(dimension) => Some(dimension),
+                Err(message) => {
+                    problems.push(Fault::new(&setting, message, true));
+                    // What it was probably meant to be shows whether the unit is wrong, too.
+                    Dimension::from_name(units::nearest_dimension(name)?)
+                }
+            });
             match target(dimension, code) {
-                Err(message) => problems.push((setting, message)),
+                Err(message) => problems.push(Fault::new(&setting, message, false)),
                 Ok(new) => match targets.iter().find(|t| t.unit.dimension() == new.unit.dimension()) {
                     Some(other) => {
                         let dimension = new.unit.dimension().name();
@@ -76,7 +101,7 @@ impl ConvertSettings {
                             "`{code}` is a second unit for {dimension}, after `{}`; keep one",
                             other.code
                         );
-                        problems.push((setting, message));
+                        problems.push(Fault::new(&setting, message, false));
                     }
                     None => targets.push(new),
                 },
@@ -86,10 +111,10 @@ impl ConvertSettings {
     }
 }
 
-fn target(dimension: Option<&str>, code: &str) -> Result<Target, String> {
-    let dimension = dimension.map(known_dimension).transpose()?;
+fn target(dimension: Option<Dimension>, code: &str) -> Result<Target, String> {
     let unit = units::parse(code).ok_or_else(|| {
-        let hint = units::nearest(code).map_or_else(
+        let of_dimension = dimension.and_then(|dimension| units::nearest_of(dimension, code));
+        let hint = of_dimension.or_else(|| units::nearest(code)).map_or_else(
             || "; units are written as `degC`, `kPa`, `m3/h`, `MiB`".to_owned(),
             |near| format!("; did you mean `{near}`?"),
         );

@@ -177,7 +177,7 @@ fn two_targets_for_one_dimension_are_a_problem() -> Result<(), Failure> {
             })?;
     let (targets, problems) = settings.targets();
     assert_eq!(targets.len(), 1);
-    assert_eq!(problems[0].1, "`bar` is a second unit for pressure, after `kPa`; keep one");
+    assert_eq!(problems[0].message, "`bar` is a second unit for pressure, after `kPa`; keep one");
     Ok(())
 }
 

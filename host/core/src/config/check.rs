@@ -4,14 +4,15 @@ use super::component::{self, Checked};
 use super::links;
 use super::raw::{Pipeline, Section};
 use super::valid::{
-    Audit, AuditDetail, ComponentConfig, Config, Control, Limits, Log, LogFormat, OnBadConfig, Plugins,
+    Audit, AuditDetail, ComponentConfig, Config, Control, Limits, Log, LogFormat, OnBadConfig, Permissions,
+    Plugins, Trust,
 };
 use super::values::Reader;
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::yaml::{Span, Typed};
 use cardcage_plugin_api::manifest::Kind;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -67,16 +68,22 @@ pub(super) fn check(
             &[("refuse", OnBadConfig::Refuse), ("last_good", OnBadConfig::LastGood)],
         ),
         components,
+        places: places(file, raw),
         warnings: Diagnostics::new(),
     };
     (config, askable)
 }
 
+fn places(file: &str, raw: &Pipeline<'_>) -> BTreeMap<String, Location> {
+    let sections = [("", &raw.top), ("limits.", &raw.limits)];
+    let entries = sections.into_iter().flat_map(|(path, section)| {
+        section.entries().map(move |(key, entry)| (format!("{path}{key}"), entry.span.in_file(file)))
+    });
+    entries.collect()
+}
+
 fn version(reader: &mut Reader<'_>, top: &Section<'_>) {
     let Some(entry) = top.entry("version") else {
-        if top.misspelt("version") {
-            return;
-        }
         let diagnostic = Diagnostic::error(codes::MISSING_KEY, "`version` is missing");
         let start = Span { line: 1, column: 1, end_column: 1 };
         let diagnostic = diagnostic.at(start.in_file(reader.file));
@@ -88,7 +95,10 @@ fn version(reader: &mut Reader<'_>, top: &Section<'_>) {
     };
     if scalar.typed != Typed::Integer(VERSION) {
         let message = format!("`version` is {}; this program knows `{VERSION}`", entry.node.shown());
-        reader.error(codes::UNKNOWN_VERSION, entry.node.span, message, "is the file for a newer Cardcage?");
+        let quoted = scalar.text.trim() == VERSION.to_string();
+        let help =
+            if quoted { "write `version: 1`, without quotes" } else { "is the file for a newer Cardcage?" };
+        reader.error(codes::UNKNOWN_VERSION, entry.node.span, message, help);
     }
 }
 
@@ -108,9 +118,7 @@ fn components(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> (Vec<ComponentConf
         .collect();
     let (components, askable): (Vec<ComponentConfig>, Vec<bool>) =
         checked.into_iter().map(|checked| (checked.config, checked.askable)).unzip();
-    // Where a section is misspelt, half of the names are missing: what follows from that is not worth saying.
-    let whole = !super::raw::KINDS.iter().any(|(section, _)| raw.top.misspelt(section));
-    if whole && !empty(reader, raw, &components) {
+    if !empty(reader, raw, &components) {
         links::check(&components, &refused, reader.problems);
     }
     (components, askable)
@@ -125,6 +133,11 @@ fn empty(reader: &mut Reader<'_>, raw: &Pipeline<'_>, components: &[ComponentCon
         (false, true) => ("sources", "sources"),
         (true, false) => ("sinks", "sinks"),
     };
+    // What stands there was refused, and that was said.
+    let written = |section: &str| raw.top.entry(section).is_some_and(|entry| !entry.node.is_empty());
+    if written(section) || (section == "sources" && !has(Kind::Sink) && written("sinks")) {
+        return true;
+    }
     let diagnostic =
         Diagnostic::error(codes::EMPTY_PIPELINE, format!("there are no {missing}, so nothing can flow"));
     let diagnostic = match raw.top.entry(section) {
@@ -138,14 +151,14 @@ fn empty(reader: &mut Reader<'_>, raw: &Pipeline<'_>, components: &[ComponentCon
 
 fn plugins(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Plugins {
     let directories = reader.texts(&raw.plugins, "directories", "a list of folders", "a folder");
-    let mut trust = Vec::new();
+    let mut sha256 = Vec::new();
     if let Some(entry) = raw.trust.entry("sha256") {
         for node in reader.items(&entry.node, "a list of hashes") {
             let Some(hash) = reader.text(node, "a SHA-256 hash") else {
                 continue;
             };
             if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()) {
-                trust.push(hash.to_ascii_lowercase());
+                sha256.push(hash.to_ascii_lowercase());
             } else {
                 let message = format!("{} is no SHA-256 hash", node.shown());
                 let help = "write its 64 hex digits, as `sha256sum FILE` prints them, in quotes";
@@ -153,7 +166,17 @@ fn plugins(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Plugins {
             }
         }
     }
-    Plugins { directories, trust }
+    let words = [("auto", Permissions::Auto), ("strict", Permissions::Strict), ("any", Permissions::Any)];
+    let permissions = reader.choice(&raw.trust, "permissions", &words);
+    if let Some(entry) = raw.trust.entry("permissions").filter(|_| permissions == Permissions::Any) {
+        let message = "whoever can write a plugin's file, or a folder above it, decides what runs here";
+        let diagnostic =
+            Diagnostic::warning(codes::OPEN_PLUGINS, message).at(entry.node.span.in_file(reader.file));
+        reader
+            .problems
+            .push(diagnostic.help("list the libraries in `plugins.trust.sha256`, or take this out"));
+    }
+    Plugins { directories, trust: Trust { sha256, permissions } }
 }
 
 fn limits(reader: &mut Reader<'_>, raw: &Section<'_>) -> Limits {

@@ -49,7 +49,7 @@ pub(super) fn check(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> Checke
     }
     let mut settings = Settings::default();
     settings.locate_fields(reader.file, raw);
-    let mut settings_read = !raw.fields.misspelt("settings");
+    let mut settings_read = true;
     if let Some(entry) = raw.fields.entry("settings") {
         let errors = reader.problems.count(Severity::Error);
         settings.read(reader, entry);
@@ -108,9 +108,6 @@ fn plugin(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> PluginRef {
     const FORM: &str = "write `NAME`, `NAME/TYPE` or `NAME/TYPE@VERSION`, as in `range` or `range@1.2.0`";
     let nothing = PluginRef { name: String::new(), type_name: None, version: None };
     let Some(entry) = raw.fields.entry("plugin") else {
-        if raw.fields.misspelt("plugin") {
-            return nothing;
-        }
         let message = format!("{} `{}` has no `plugin`", raw.kind, clipped(raw.name));
         reader.error(
             codes::MISSING_KEY,
@@ -168,7 +165,7 @@ fn is_version(version: &str) -> bool {
 fn inputs(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> (Vec<Input>, bool) {
     let mut inputs: Vec<Input> = Vec::new();
     let Some(entry) = raw.fields.entry("inputs") else {
-        return (inputs, raw.fields.misspelt("inputs"));
+        return (inputs, false);
     };
     let items = reader.items(&entry.node, "a list of components");
     let none_written = matches!(&entry.node.value, Value::Sequence(items) if items.is_empty());

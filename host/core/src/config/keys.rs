@@ -178,12 +178,21 @@ pub const PLUGINS: Table = Table {
 /// `plugins.trust`.
 pub const TRUST: Table = Table {
     path: "plugins.trust",
-    keys: &[key(
-        "sha256",
-        Shape::Hashes,
-        Words("every library"),
-        "Only libraries with one of these hashes load; `sha256sum FILE` prints a file's.",
-    )],
+    keys: &[
+        key(
+            "sha256",
+            Shape::Hashes,
+            Words("every library"),
+            "Only libraries with one of these hashes load; `sha256sum FILE` prints a file's.",
+        ),
+        key(
+            "permissions",
+            Shape::Words(&["auto", "strict", "any"]),
+            Value("auto"),
+            "Who may own and write plugin files and the folders above them: root and the user that runs this, whose private \
+             group may write too unless it is a service's (`auto`) or in no case (`strict`); or anybody (`any`).",
+        ),
+    ],
 };
 
 /// `limits`.

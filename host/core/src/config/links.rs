@@ -80,10 +80,13 @@ impl<'a> Links<'a> {
                 }
             }
             Kind::Stage | Kind::Sink => {
-                let dead_letters = self.components.iter().any(|other| {
-                    other.dead_letter.as_ref().is_some_and(|(sink, _)| sink == name) && other.name != *name
-                });
-                if component.inputs.is_empty() && !dead_letters {
+                let dead_letters = || {
+                    self.components.iter().any(|other| {
+                        other.dead_letter.as_ref().is_some_and(|(sink, _)| sink == name)
+                            && other.name != *name
+                    })
+                };
+                if component.inputs.is_empty() && !dead_letters() {
                     let message =
                         format!("{} `{name}` has no inputs, so nothing would ever reach it", component.kind);
                     let help = self.input_example(component);
@@ -145,13 +148,13 @@ impl<'a> Links<'a> {
         let Some((name, location)) = &component.dead_letter else {
             return;
         };
-        let sinks = self.names(|other| other.kind == Kind::Sink && other.name != component.name);
         let message = match self.get(name) {
             Some(_) if *name == component.name => format!("`{name}` cannot take its own dead letters"),
             Some(other) if other.kind == Kind::Sink => return,
             Some(other) => format!("dead letters go to a sink; `{name}` is a {}", other.kind),
             None => format!("dead letters of `{}` go to `{name}`, which does not exist", component.name),
         };
+        let sinks = self.names(|other| other.kind == Kind::Sink && other.name != component.name);
         let help = suggestion(name, &sinks).unwrap_or_else(|| "add a sink for them".to_owned());
         problems.push(Diagnostic::error(codes::BAD_DEAD_LETTER, message).at(location.clone()).help(help));
     }

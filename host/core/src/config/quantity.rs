@@ -39,13 +39,18 @@ pub enum QuantityError {
         unit: &'static str,
     },
     /// A unit that is not known.
-    #[error("has the unknown unit `{unit}`; known are {known}")]
+    #[error("has the unknown unit `{unit}`; known are {known}{}", meant(likely.as_deref()))]
     UnknownUnit {
         /// The unit.
         unit: String,
         /// All known ones.
         known: String,
+        /// The whole with the unit that was probably meant.
+        likely: Option<String>,
     },
+    /// Below zero.
+    #[error("is negative")]
+    Negative,
     /// No number at the beginning.
     #[error("does not begin with a number, as `{example}` does")]
     NoNumber {
@@ -55,6 +60,10 @@ pub enum QuantityError {
     /// More than fits.
     #[error("is too large")]
     TooLarge,
+}
+
+fn meant(likely: Option<&str>) -> String {
+    likely.map_or_else(String::new, |likely| format!("; did you mean `{likely}`?"))
 }
 
 /// `250ms`, `1.5s`, `1m`. Whole nanoseconds; what is finer is cut off.
@@ -108,6 +117,9 @@ fn quantity(
     let number = text[..end].replace('_', "");
     let unit = text[end..].trim_start();
     let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
+    if text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+        return Err(QuantityError::Negative);
+    }
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     if whole.is_empty() || !digits(fraction) || (number.contains('.') && fraction.is_empty()) {
         return Err(QuantityError::NoNumber { example });
@@ -119,9 +131,38 @@ fn quantity(
         return Err(QuantityError::UnknownUnit {
             unit: crate::yaml::clipped(unit),
             known: scales.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+            likely: likely(unit, scales).map(|unit| format!("{number}{unit}")),
         });
     };
     scaled(whole, fraction, *scale).ok_or(QuantityError::TooLarge)
+}
+
+/// The unit that other programs, or people, write so.
+fn likely(unit: &str, scales: &[Scale]) -> Option<&'static str> {
+    const SPELLINGS: [(&str, &[&str]); 14] = [
+        ("ns", &["nanosecond", "nanoseconds", "nsec"]),
+        ("us", &["µs", "μs", "usec", "microsecond", "microseconds"]),
+        ("ms", &["msec", "milli", "millis", "millisecond", "milliseconds"]),
+        ("s", &["sec", "secs", "second", "seconds"]),
+        ("m", &["min", "mins", "minute", "minutes"]),
+        ("h", &["hr", "hrs", "hour", "hours"]),
+        ("d", &["day", "days"]),
+        ("B", &["byte", "bytes"]),
+        ("KiB", &["k", "ki", "kib"]),
+        ("MiB", &["m", "mi", "mib"]),
+        ("GiB", &["g", "gi", "gib"]),
+        ("TiB", &["t", "ti", "tib"]),
+        ("kB", &["kb"]),
+        ("MB", &["mb"]),
+    ];
+    let unit = unit.to_lowercase();
+    let known = |name: &str| scales.iter().any(|(known, _)| *known == name);
+    SPELLINGS
+        .iter()
+        .find(|(name, spellings)| {
+            known(name) && (name.to_lowercase() == unit || spellings.contains(&unit.as_str()))
+        })
+        .map(|(name, _)| *name)
 }
 
 /// `whole.fraction * scale` in whole numbers: a float would turn 0.1 into something else.
@@ -161,11 +202,27 @@ mod tests {
     }
 
     #[test]
+    fn what_other_programs_write_is_refused_with_what_it_means_here() {
+        let cases = [("5 sec", "5s"), ("5 MIN", "5m"), ("10Milliseconds", "10ms")];
+        for (text, meant) in cases {
+            let error = duration(text).expect_err("is unknown").to_string();
+            assert!(error.ends_with(&format!("did you mean `{meant}`?")), "{error}");
+        }
+        for (text, meant) in [("64M", "64MiB"), ("64mb", "64MB"), ("1g", "1GiB"), ("7 bytes", "7B")] {
+            let error = size(text).expect_err("is unknown").to_string();
+            assert!(error.ends_with(&format!("did you mean `{meant}`?")), "{error}");
+        }
+        let error = duration("5 fortnights").expect_err("is unknown").to_string();
+        assert!(!error.contains("did you mean"), "{error}");
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for text in ["", "ms", "-1s", "1.2.3s", ".5s", "1.s", "1e3s", "∞", "1🦀"] {
             assert!(duration(text).is_err(), "{text}");
         }
         assert!(matches!(size("1mib"), Err(QuantityError::UnknownUnit { .. })));
+        assert_eq!(duration("-1s"), Err(QuantityError::Negative));
         assert_eq!(duration("999999999999999999999999d"), Err(QuantityError::TooLarge));
         assert_eq!(size("18446744073709551616B"), Err(QuantityError::TooLarge));
     }

@@ -51,16 +51,15 @@ pub struct Component<'a> {
 #[derive(Debug)]
 pub struct Section<'a> {
     table: &'static Table,
-    entries: Vec<&'a Entry>,
-    /// Keys that unknown ones were probably meant to be.
-    meant: Vec<&'static str>,
+    /// By the key as it should be written.
+    entries: Vec<(&'static str, &'a Entry)>,
 }
 
 impl<'a> Section<'a> {
     /// The entry of a key.
     pub fn entry(&self, key: &str) -> Option<&'a Entry> {
         debug_assert!(self.table.keys.iter().any(|known| known.name == key), "`{key}` is in no table");
-        self.entries.iter().copied().find(|entry| entry.key == key)
+        self.entries.iter().find(|(known, _)| *known == key).map(|(_, entry)| *entry)
     }
 
     /// What the table says that a key's value looks like.
@@ -68,14 +67,8 @@ impl<'a> Section<'a> {
         self.table.key(key).map_or(Shape::Mapping, |key| key.shape)
     }
 
-    /// Whether an unknown key was reported that probably should be this one: that this one is absent follows from it
-    /// and is not worth saying.
-    pub fn misspelt(&self, key: &str) -> bool {
-        self.meant.contains(&key)
-    }
-
-    /// All entries, in the order of the text.
-    pub fn entries(&self) -> impl Iterator<Item = &'a Entry> {
+    /// All entries with their keys as they should be written.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, &'a Entry)> {
         self.entries.iter().copied()
     }
 
@@ -119,14 +112,24 @@ impl Reader<'_> {
     fn section<'a>(&mut self, table: &'static Table, node: Option<&'a Node>) -> Section<'a> {
         let entries = node.map_or(&[][..], |node| self.mapping(node, table.path));
         let known: Vec<&'static str> = table.keys.iter().map(|key| key.name).collect();
-        let (good, unknown): (Vec<&Entry>, Vec<&Entry>) =
-            entries.iter().partition(|entry| known.contains(&entry.key.as_str()));
-        let mut meant = Vec::new();
+        let mut good: Vec<(&'static str, &Entry)> = Vec::with_capacity(entries.len());
+        let mut unknown: Vec<&Entry> = Vec::new();
+        for entry in entries {
+            match known.iter().find(|known| **known == entry.key) {
+                Some(known) => good.push((known, entry)),
+                None => unknown.push(entry),
+            }
+        }
         for entry in unknown {
             self.unknown_key(table, &known, entry);
-            meant.extend(nearest(&entry.key, known.iter().copied()));
+            // Read on as what was probably meant: what is wrong below it comes out now, and that the key is missing,
+            // which only follows, does not.
+            let meant = nearest(&entry.key, known.iter().copied());
+            if let Some(meant) = meant.filter(|meant| !good.iter().any(|(key, _)| key == meant)) {
+                good.push((meant, entry));
+            }
         }
-        Section { table, entries: good, meant }
+        Section { table, entries: good }
     }
 
     fn components<'a>(&mut self, section: &str, kind: Kind, node: &'a Node) -> Vec<Component<'a>> {
@@ -153,7 +156,12 @@ impl Reader<'_> {
                     _ => format!("`{}` is a mapping", path.trim_start_matches("*.")),
                 };
                 let message = format!("found {}, but {place}", node.shown());
-                let help = "write `key: value` lines, indented below it";
+                let help = match &node.value {
+                    Value::Sequence(_) if KINDS.iter().any(|(section, _)| *section == path) => {
+                        "components stand by name, as in `host: { plugin: host }`, without `- `"
+                    }
+                    _ => "write `key: value` lines, indented below it",
+                };
                 self.problems
                     .push(Diagnostic::error(codes::WRONG_TYPE, message).at(self.at(node.span)).help(help));
                 &[]
@@ -168,7 +176,10 @@ impl Reader<'_> {
             "*" => ("in a component".to_owned(), "a component"),
             path => (format!("in `{}`", path.trim_start_matches("*.")), "it"),
         };
-        let help = if nearest(&entry.key, known.iter().copied()).is_none() && table.path == "*" {
+        let unspaced = entry.key.split_once(':').filter(|(key, _)| known.contains(key));
+        let help = if let Some((key, value)) = unspaced {
+            Some(format!("put a space behind the colon: `{key}: {}`", clipped(value.trim())))
+        } else if nearest(&entry.key, known.iter().copied()).is_none() && table.path == "*" {
             Some(format!(
                 "{whole}'s keys are {}; what the plugin itself takes goes under `settings:`",
                 known.join(", ")

@@ -36,8 +36,8 @@ impl Settings {
     pub(super) fn locate_fields(&mut self, file: &str, raw: &raw::Component<'_>) {
         let sections = [("", &raw.fields), ("restarts", &raw.restarts), ("batch", &raw.batch)];
         for (path, section) in sections {
-            for entry in section.entries() {
-                self.locations.insert(join(path, &entry.key), place(file, entry));
+            for (key, entry) in section.entries() {
+                self.locations.insert(join(path, key), place(file, entry));
             }
         }
     }

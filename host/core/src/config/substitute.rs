@@ -112,6 +112,15 @@ impl Pass<'_> {
         let text = match (value, default) {
             (Some(value), None) => value,
             (Some(value), Some(_)) if !value.is_empty() => value,
+            // The first `}` ends the substitution, so another one cannot stand inside.
+            (_, Some(default)) if default.contains("${") => {
+                let message = format!("the default of `{name}` holds another `${{`");
+                return Err(refused(
+                    codes::BAD_SUBSTITUTION,
+                    message,
+                    "write one substitution, or put both beside each other",
+                ));
+            }
             (_, Some(default)) => default.to_owned(),
             (None, None) => {
                 let message = format!("the environment variable `{name}` is not set");

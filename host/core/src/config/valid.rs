@@ -8,7 +8,8 @@ pub use component::{
     PluginRef, RECORD_BYTES, Restarts, Substituted,
 };
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, Location};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A pipeline, checked.
@@ -37,6 +38,8 @@ pub struct Config {
     pub on_bad_config: OnBadConfig,
     /// Sources, then stages, then sinks, each in the order of the file.
     pub components: Vec<ComponentConfig>,
+    /// Where the keys of the top level and of its sections were written, by dotted path: `limits.memory`.
+    pub places: BTreeMap<String, Location>,
     /// What deserves a look, though the config is taken.
     pub warnings: Diagnostics,
 }
@@ -59,8 +62,29 @@ impl Config {
 pub struct Plugins {
     /// Folders with plugin libraries, as written: relative ones are relative to the file. Empty: the host's default.
     pub directories: Vec<String>,
+    /// Which libraries are trusted.
+    pub trust: Trust,
+}
+
+/// Which libraries are trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
     /// The SHA-256 of each trusted library, 64 lower-case hex digits; empty: no list was given.
-    pub trust: Vec<String>,
+    pub sha256: Vec<String>,
+    /// Who may own and write plugin files and the folders above them.
+    pub permissions: Permissions,
+}
+
+/// Who may own and write plugin files and the folders above them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Permissions {
+    /// Root and the user that Cardcage runs as; a person's private group may write too.
+    #[default]
+    Auto,
+    /// Root and that user, and no group.
+    Strict,
+    /// Anybody: whoever can write them decides what runs here.
+    Any,
 }
 
 /// Bounds of the whole process.

@@ -2,6 +2,7 @@
 
 use super::{Diagnostic, Diagnostics, Location, Related, Severity};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, Title};
+use std::fmt::Write as _;
 use std::ops::Range;
 
 /// Columns of a page that nobody has measured: what fits into a mail or a log without being wrapped.
@@ -35,7 +36,8 @@ pub(super) fn all(diagnostics: &Diagnostics, look: Look) -> String {
     let listed = diagnostics.len();
     let total = diagnostics.count(Severity::Error) + diagnostics.count(Severity::Warning);
     if total > listed {
-        text.push_str(&format!("\n... and {} more\n", total - listed));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\n... and {} more", total - listed);
     }
     text
 }
@@ -76,6 +78,9 @@ fn one(text: &mut String, diagnostic: &Diagnostic, renderer: &Renderer) {
         } else {
             group = group.element(Level::NOTE.message(format!("{}: {label}", related.location)));
         }
+    }
+    for note in &diagnostic.notes {
+        group = group.element(Level::NOTE.message(printable(note)));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(printable(help)));

@@ -258,6 +258,20 @@ fn hint(line: &str) -> Option<String> {
     if flow && line.contains("${") {
         return Some("inside `{ }` and `[ ]`, put quotes around `\"${...}\"`".to_owned());
     }
+    let doubled = line.find('"').is_some_and(|quote| line[quote..].contains('\\'));
+    if doubled && !line.contains('\'') {
+        return Some(
+            "between double quotes `\\` begins an escape; single quotes take text as it is".to_owned(),
+        );
+    }
+    let quotes = |sign: char| line.matches(sign).count() % 2 == 1;
+    if quotes('"') || (quotes('\'') && !line.contains('"')) {
+        return Some("is a quote never closed?".to_owned());
+    }
+    let unclosed = |open: char, close: char| line.matches(open).count() != line.matches(close).count();
+    if unclosed('[', ']') || unclosed('{', '}') {
+        return Some("is a bracket never closed?".to_owned());
+    }
     if line.contains('\0') {
         return Some(
             "the file holds a NUL byte, which no text has: is it damaged, or not a text file?".to_owned(),

@@ -66,12 +66,17 @@ fn type_of(plugin: &Candidate, kind: Kind, wanted: &PluginRef) -> Result<usize, 
             (None, []) => Err(LoadError::Unknown {
                 code: codes::PLUGIN_UNKNOWN_TYPE,
                 found: format!("plugin `{}` has no {kind}", wanted.name),
-                help: has(),
+                help: match types.as_slice() {
+                    [only] => format!("`{}` is a {1}: move the component to `{1}s`", wanted.name, only.kind),
+                    _ => has(),
+                },
+                meant: None,
             }),
             (None, _) => Err(LoadError::Unknown {
                 code: codes::PLUGIN_WHICH_TYPE,
                 found: format!("plugin `{}` has several {kind}s", wanted.name),
                 help: format!("write `plugin: {}/TYPE`; {}", wanted.name, has()),
+                meant: None,
             }),
         };
     };
@@ -82,6 +87,7 @@ fn type_of(plugin: &Candidate, kind: Kind, wanted: &PluginRef) -> Result<usize, 
             code: codes::PLUGIN_UNKNOWN_TYPE,
             found: format!("plugin `{}` has no {kind} `{name}`", wanted.name),
             help: format!("{near}{}", has()),
+            meant: None,
         }
     })
 }
@@ -97,5 +103,6 @@ fn unknown_version(wanted: &PluginRef, named: &[(usize, &Candidate)]) -> LoadErr
             wanted.name
         ),
         help: format!("versions here: {}", versions.join(", ")),
+        meant: None,
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum LoadError {
         found: String,
         /// What to do about it.
         help: String,
+        /// The plugin that was probably meant.
+        meant: Option<String>,
     },
     /// It is there, and a rung refused it.
     #[error("{0}")]
@@ -37,12 +39,18 @@ impl LoadError {
         names.sort_unstable();
         names.dedup();
         let mut help = String::new();
-        if let Some(near) = nearest(&wanted.name, names.iter().copied()) {
+        let meant = nearest(&wanted.name, names.iter().copied());
+        if let Some(near) = meant {
             // Writing to a String cannot fail.
             let _ = write!(help, "did you mean `{near}`? ");
         }
         let _ = match names.as_slice() {
-            [] => write!(help, "no plugin at all was found in {}", catalogue.folders()),
+            [] => write!(
+                help,
+                "no plugin at all was found in {}; were the plugins built, and is `plugins.directories` right? It is \
+                 relative to the pipeline's file",
+                catalogue.folders()
+            ),
             names => write!(help, "found in {}: {}", catalogue.folders(), names.join(", ")),
         };
         if let Some(refusal) =
@@ -55,6 +63,7 @@ impl LoadError {
             code: codes::PLUGIN_UNKNOWN,
             found: format!("there is no plugin `{}`", wanted.name),
             help,
+            meant: meant.map(str::to_owned),
         }
     }
 }

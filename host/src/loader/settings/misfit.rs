@@ -18,10 +18,13 @@ pub(crate) struct Misfit {
 }
 
 /// Which part of a setting is wrong: what is marked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// Nobody knows the key.
-    Key,
+    Key {
+        /// The one that was probably meant.
+        meant: Option<String>,
+    },
     /// The key is right and its value is not.
     Value,
     /// It is not there: what it should be in is marked.
@@ -38,7 +41,7 @@ impl Misfit {
 impl From<SettingProblem> for Misfit {
     fn from(problem: SettingProblem) -> Self {
         let SettingProblem { setting, message, at_key } = problem;
-        let about = if at_key { About::Key } else { About::Value };
+        let about = if at_key { About::Key { meant: None } } else { About::Value };
         Self { setting, about, message, help: None }
     }
 }

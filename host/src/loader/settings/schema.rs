@@ -207,7 +207,8 @@ impl<'a> Check<'a> {
                 Some(Value::Bool(false)) => {
                     let names: Vec<&str> = known.unwrap_or(&none).keys().map(String::as_str).collect();
                     let (message, help) = unknown(name, &names);
-                    self.misfit(&inside, About::Key, message, Some(help));
+                    let about = About::Key { meant: meant.get(name).map(|meant| (*meant).to_owned()) };
+                    self.misfit(&inside, about, message, Some(help));
                     let schema = meant.get(name).and_then(|meant| known?.get(*meant));
                     if let Some(schema) = schema {
                         self.value(schema, entry, &inside, depth + 1);

@@ -56,7 +56,7 @@ fn substituted<const N: usize>(texts: [(&str, &str); N]) -> BTreeMap<String, Sub
 /// A misfit as one line; a key in brackets is one that is marked.
 fn told(misfit: Misfit) -> String {
     let Misfit { setting, about, message, help } = misfit;
-    let place = if about == About::Key { format!("[{setting}]") } else { setting };
+    let place = if matches!(about, About::Key { .. }) { format!("[{setting}]") } else { setting };
     let help = help.map_or_else(String::new, |help| format!(" ({help})"));
     format!("{place}: {message}{help}")
 }
