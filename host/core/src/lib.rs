@@ -17,4 +17,5 @@ pub mod graph;
 pub mod ledger;
 pub mod naming;
 pub mod plan;
+pub mod plugin_file;
 pub mod yaml;

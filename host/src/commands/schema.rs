@@ -10,6 +10,7 @@ use crate::loader::catalogue::{Catalogue, default_directories};
 use crate::loader::libraries::SystemLibraries;
 use crate::loader::vetting::Vetting;
 use crate::report::{answer, say};
+use cardcage_core::config::Trust;
 use cardcage_core::config::json_schema::{self, ComponentType};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ fn folders(arguments: &SchemaArguments) -> Result<Vec<PathBuf>, DocumentError> {
 
 /// The plugins in these folders, by name and rising version, and what is to be said of those that are refused.
 pub(super) fn offers(folders: &[PathBuf]) -> (Vec<Offer>, String) {
-    let catalogue = Catalogue::scan(folders, &[], Vetting::default());
+    let catalogue = Catalogue::scan(folders, &Trust::default(), Vetting::default());
     let mut libraries = SystemLibraries::default();
     let files: Vec<PathBuf> = catalogue.plugins().map(|(file, _)| file.to_owned()).collect();
     let offers: Vec<Offer> = files.into_iter().map(|file| offer::look(file, &mut libraries)).collect();

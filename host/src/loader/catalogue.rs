@@ -15,7 +15,7 @@ use super::process_state::Alone;
 use super::refusal::{Refusal, Rung};
 use super::settings::{self, Misfit, Settled};
 use super::vetting::Vetting;
-use cardcage_core::config::{ComponentConfig, PluginRef};
+use cardcage_core::config::{ComponentConfig, PluginRef, Trust};
 use cardcage_plugin_api::abi::Outcome;
 use cardcage_plugin_api::manifest::{Kind, Manifest};
 use cardcage_runtime::{ComponentTypeHandle, Environment, HostHandle};
@@ -46,7 +46,7 @@ pub(crate) struct Catalogue {
     refused: Vec<Refusal>,
     libraries: SystemLibraries,
     vetting: Vetting,
-    trust: Vec<String>,
+    trust: Trust,
     loaded: HashMap<usize, Result<Arc<LoadedPlugin>, Refusal>>,
 }
 
@@ -84,16 +84,15 @@ impl LoadedType {
 }
 
 impl Catalogue {
-    /// Looks at every `lib*.so` directly inside the folders: rungs 1 to 3. `trust` is `plugins.trust.sha256`; empty
-    /// trusts all.
-    pub(crate) fn scan(directories: &[PathBuf], trust: &[String], vetting: Vetting) -> Self {
+    /// Looks at every `lib*.so` directly inside the folders: rungs 1 to 3.
+    pub(crate) fn scan(directories: &[PathBuf], trust: &Trust, vetting: Vetting) -> Self {
         let mut catalogue = Self {
             directories: directories.to_vec(),
             plugins: Vec::new(),
             refused: Vec::new(),
             libraries: SystemLibraries::default(),
             vetting,
-            trust: trust.to_vec(),
+            trust: trust.clone(),
             loaded: HashMap::new(),
         };
         for directory in directories {
@@ -156,7 +155,8 @@ impl Catalogue {
     }
 
     fn look(&mut self, path: &Path) {
-        let copy = file::read(path).and_then(|copy| file::listed(copy, &self.trust));
+        let copy =
+            file::read(path, self.trust.permissions).and_then(|copy| file::listed(copy, &self.trust.sha256));
         match copy.and_then(|copy| climb::look_at(copy, &mut self.libraries, &mut |_, _| ())) {
             // The same library in two places is one plugin.
             Ok(candidate) => {

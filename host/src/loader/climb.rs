@@ -8,6 +8,7 @@ use super::libraries::SystemLibraries;
 use super::process_state::Alone;
 use super::refusal::{Climbed, Rung};
 use super::{layout, manifest, open, truth, vtable};
+use cardcage_core::config::Permissions;
 use cardcage_plugin_api::manifest::Manifest;
 use cardcage_runtime::ComponentTypeHandle;
 use std::path::Path;
@@ -49,7 +50,7 @@ pub(crate) fn look(
     watch: &mut Watch<'_>,
 ) -> Climbed<Candidate> {
     watch(Rung::File, "");
-    let copy = file::read(path)?;
+    let copy = file::read(path, Permissions::Auto)?;
     look_at(copy, libraries, watch)
 }
 

@@ -6,7 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+mod found;
+mod trust;
+
+use super::elf;
 use super::refusal::{Climbed, Refusal, Rung};
+use cardcage_core::config::Permissions;
+use found::Found;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, Stat};
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, Metadata};
@@ -19,10 +25,6 @@ use std::path::{Path, PathBuf};
 const SMALLEST_BYTES: u64 = 64;
 /// The largest plugin taken: plugins with full debug information stay below 100 MiB, and the copy is memory.
 const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
-
-const WRITABLE_BY_GROUP: u32 = 0o020;
-const WRITABLE_BY_OTHERS: u32 = 0o002;
-const STICKY: u32 = 0o1000;
 
 /// A plugin file's bytes, copied once into sealed memory.
 #[derive(Debug)]
@@ -81,34 +83,61 @@ pub(crate) fn listed(copy: PrivateCopy, trust: &[String]) -> Climbed<PrivateCopy
     ))
 }
 
-/// Rung 1.
-pub(crate) fn read(path: &Path) -> Climbed<PrivateCopy> {
-    let before = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+/// Rung 1. `permissions` says whose files are trusted.
+pub(crate) fn read(path: &Path, permissions: Permissions) -> Climbed<PrivateCopy> {
+    let found = Found::at(path)?;
+    let before = std::fs::symlink_metadata(&found.real).map_err(|error| unreadable(path, &error))?;
     regular_and_sane(path, &before)?;
-    trusted(path, &before)?;
+    trust::check(path, &found, &before, permissions)?;
     let file = std::fs::OpenOptions::new()
         .read(true)
-        // Should the path have become a FIFO since, the open returns at once and the check below refuses it.
-        .custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0))
-        .open(path)
+        // Should the path have become a link or a FIFO since, the open returns at once and is refused.
+        .custom_flags(i32::try_from((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits()).unwrap_or(0))
+        .open(&found.real)
         .map_err(|error| unreadable(path, &error))?;
-    let now = file.metadata().map_err(|error| unreadable(path, &error))?;
-    if (now.dev(), now.ino()) != (before.dev(), before.ino()) {
-        return Err(changed(path));
-    }
-    regular_and_sane(path, &now)?;
-    let bytes = read_all(path, &file, now.len())?;
+    unchanged(path, &before, &file.metadata())?;
+    let bytes = read_all(path, &file, before.len())?;
+    // Both the file that was read and the one that has its name now, or what was read may be half of each.
+    unchanged(path, &before, &file.metadata())?;
+    unchanged(path, &before, &std::fs::symlink_metadata(&found.real))?;
     let memory = sealed(&bytes).map_err(|error| {
         Refusal::new(
             Rung::File,
             "no-copy",
             path,
-            format!("a private copy could not be made: {error}"),
+            format!("a private copy of {} bytes could not be made: {error}", bytes.len()),
             "room in memory for the plugin's bytes",
             "look at the memory limits of this process, and whether the kernel allows memfd_create",
         )
     })?;
     Ok(PrivateCopy { path: path.to_owned(), hash: blake3::hash(&bytes), memory, bytes })
+}
+
+/// The same file, with the same content, as far as its times and its size tell.
+fn unchanged(path: &Path, before: &Metadata, now: &io::Result<Metadata>) -> Climbed<()> {
+    let what = |meta: &Metadata| {
+        (
+            meta.dev(),
+            meta.ino(),
+            meta.file_type().is_file(),
+            meta.len(),
+            (meta.mtime(), meta.mtime_nsec()),
+            (meta.ctime(), meta.ctime_nsec()),
+        )
+    };
+    match now {
+        Ok(now) if what(now) == what(before) => Ok(()),
+        Ok(now) if (now.dev(), now.ino()) != (before.dev(), before.ino()) => {
+            Err(changed(path, "another file took its place while it was being read"))
+        }
+        Ok(now) if now.len() != before.len() => {
+            let found =
+                format!("its size went from {} to {} bytes while it was being read", before.len(), now.len());
+            Err(changed(path, &found))
+        }
+        Ok(_) => Err(changed(path, "it was written to while it was being read")),
+        Err(error) => Err(changed(path, &format!("it went away while it was being read: {error}"))),
+    }
 }
 
 /// The copy that a parent process sealed and handed down, for the vetting child. `path` is only for messages.
@@ -129,7 +158,10 @@ pub(crate) fn adopt(memory: OwnedFd, path: &Path) -> Climbed<PrivateCopy> {
     io::Seek::rewind(&mut file)
         .and_then(|()| (&file).take(LARGEST_BYTES).read_to_end(&mut bytes))
         .map_err(|error| unreadable(path, &error))?;
-    Ok(PrivateCopy { path: path.to_owned(), hash: blake3::hash(&bytes), memory: file.into(), bytes })
+    let copy = PrivateCopy { path: path.to_owned(), hash: blake3::hash(&bytes), memory: file.into(), bytes };
+    // Nothing of it has run yet, and nobody has seen these bytes pass before.
+    elf::as_linked(&copy)?;
+    Ok(copy)
 }
 
 fn regular_and_sane(path: &Path, meta: &Metadata) -> Climbed<()> {
@@ -148,7 +180,7 @@ fn regular_and_sane(path: &Path, meta: &Metadata) -> Climbed<()> {
             Rung::File,
             "size",
             path,
-            format!("{} bytes", meta.len()),
+            if meta.len() == 0 { "an empty file".to_owned() } else { format!("{} bytes", meta.len()) },
             format!("between {SMALLEST_BYTES} bytes and {} MiB", LARGEST_BYTES >> 20),
             "look whether the file was copied completely; strip debug information if it is too large",
         ));
@@ -170,60 +202,19 @@ fn kind_of(meta: &Metadata) -> &'static str {
     }
 }
 
-/// Whoever can write the file or its folder can run code in the daemon, so both must belong to root or to the user
-/// that the daemon runs as, and nobody else may write them. The owner's private group (same number as the user) may.
-fn trusted(path: &Path, meta: &Metadata) -> Climbed<()> {
-    owned_and_closed(path, path, meta, "file")?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let meta = std::fs::metadata(folder).map_err(|error| unreadable(path, &error))?;
-    // In a sticky folder (such as /tmp) only a file's owner can replace it.
-    if meta.mode() & STICKY != 0 {
-        return Ok(());
-    }
-    owned_and_closed(path, folder, &meta, "folder")
-}
-
-fn owned_and_closed(file: &Path, path: &Path, meta: &Metadata, what: &str) -> Climbed<()> {
-    let me = rustix::process::geteuid().as_raw();
-    if meta.uid() != 0 && meta.uid() != me {
-        return Err(Refusal::new(
-            Rung::File,
-            "owner",
-            file,
-            format!("the {what} {} belongs to user {}", path.display(), meta.uid()),
-            format!("root or the user that Cardcage runs as ({me})"),
-            format!("chown {me} {}", path.display()),
-        ));
-    }
-    let foreign_group = meta.gid() != 0 && meta.gid() != meta.uid();
-    let writable =
-        meta.mode() & WRITABLE_BY_OTHERS != 0 || meta.mode() & WRITABLE_BY_GROUP != 0 && foreign_group;
-    if writable {
-        return Err(Refusal::new(
-            Rung::File,
-            "writable",
-            file,
-            format!(
-                "the {what} {} has mode {:03o}, group {}",
-                path.display(),
-                meta.mode() & 0o777,
-                meta.gid()
-            ),
-            "writable by its owner only (and the owner's private group)",
-            format!("chmod go-w {}", path.display()),
-        ));
-    }
-    Ok(())
-}
-
 fn read_all(path: &Path, file: &File, len: u64) -> Climbed<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     // One more than there should be, to see a file that grows.
     file.take(len + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 == len { Ok(bytes) } else { Err(changed(path)) }
+    match bytes.len() as u64 {
+        read if read == len => Ok(bytes),
+        read if read > len => {
+            Err(changed(path, &format!("it grew beyond its {len} bytes while it was being read")))
+        }
+        read => {
+            Err(changed(path, &format!("it ended after {read} of its {len} bytes while it was being read")))
+        }
+    }
 }
 
 fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
@@ -256,13 +247,62 @@ fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     )
 }
 
-fn changed(path: &Path) -> Refusal {
+fn changed(path: &Path, found: &str) -> Refusal {
     Refusal::new(
         Rung::File,
         "changed",
         path,
-        "the file changed while it was being read",
+        found,
         "a file that nobody writes to",
         "put new plugins under another name and rename them into place",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_meanwhile_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, "x", &[7; 100]);
+        for (promised, found) in [(99, "grew beyond its 99 bytes"), (101, "ended after 100 of its 101 bytes")]
+        {
+            let refusal = read_all(&path, &File::open(&path).unwrap(), promised).unwrap_err();
+            assert_eq!(&*refusal.code, "ladder.file.changed");
+            assert!(refusal.found.contains(found), "{refusal}");
+        }
+        assert_eq!(read_all(&path, &File::open(&path).unwrap(), 100).unwrap(), [7; 100]);
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_replaced_or_removed_meanwhile_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, "x", &[7; 100]);
+        let before = std::fs::symlink_metadata(&path).unwrap();
+        let now = || std::fs::symlink_metadata(&path);
+        unchanged(&path, &before, &now()).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        let said = |now: &io::Result<Metadata>| unchanged(&path, &before, now).unwrap_err().found.to_string();
+        assert!(said(&now()).contains("written to"), "{}", said(&now()));
+        std::fs::write(&path, [7; 120]).unwrap();
+        assert!(said(&now()).contains("from 100 to 120 bytes"), "{}", said(&now()));
+        let other = file(&folder, "y", &[7; 100]);
+        std::fs::rename(&other, &path).unwrap();
+        assert!(said(&now()).contains("another file"), "{}", said(&now()));
+        std::fs::remove_file(&path).unwrap();
+        assert!(said(&now()).contains("went away"), "{}", said(&now()));
+    }
+
+    #[test]
+    fn the_copy_cannot_be_written_to() {
+        let copy = sealed(&[7; 100]).unwrap();
+        assert!(File::from(copy).write_all(b"x").is_err());
+    }
 }

@@ -4,13 +4,39 @@
 
 #![forbid(unsafe_code)]
 
+use super::libraries::SystemLibraries;
+use cardcage_core::plugin_file::System;
 use object::elf::{EM_AARCH64, EM_X86_64, Machine};
 
+/// The machine that this host runs on, as the rungs that read files ask for it.
+pub(crate) struct ThisMachine<'a> {
+    /// Its libraries.
+    pub(crate) libraries: &'a mut SystemLibraries,
+}
+
+impl System for ThisMachine<'_> {
+    fn machine(&self) -> Machine {
+        MACHINE
+    }
+
+    fn architecture(&self) -> &'static str {
+        NAME
+    }
+
+    fn has_feature(&self, name: &str) -> Option<bool> {
+        has_feature(name)
+    }
+
+    fn lacks(&mut self, library: &str, version: &str) -> Option<String> {
+        self.libraries.lacks(library, version)
+    }
+}
+
 /// The machine that this host was built for, as ELF numbers it.
-pub(crate) const MACHINE: Machine = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
+const MACHINE: Machine = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
 
 /// Its name, as Rust and `uname -m` say it.
-pub(crate) const NAME: &str = std::env::consts::ARCH;
+const NAME: &str = std::env::consts::ARCH;
 
 macro_rules! detect {
     ($detect:ident, $feature:expr, [$($name:tt),* $(,)?]) => {

@@ -9,6 +9,7 @@ use crate::loader::catalogue::Catalogue;
 use crate::loader::libraries::SystemLibraries;
 use crate::loader::settings::Sample;
 use crate::loader::vetting::Vetting;
+use cardcage_core::config::Trust;
 use cardcage_core::naming::nearest;
 use cardcage_plugin_api::manifest::{ComponentManifest, Kind, MetricDeclaration};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ fn files_of(plugin: &Path, directory: Option<PathBuf>) -> Result<Vec<PathBuf>, S
         None => (wanted, None),
     };
     let directories = list::directories(directory);
-    let catalogue = Catalogue::scan(&directories, &[], Vetting::default());
+    let catalogue = Catalogue::scan(&directories, &Trust::default(), Vetting::default());
     let mut files: BTreeMap<Kind, &Path> = BTreeMap::new();
     for (file, manifest) in catalogue.plugins() {
         if manifest.name == name && version.is_none_or(|version| manifest.version == version) {

@@ -7,6 +7,7 @@ use crate::document::{self, Document};
 use crate::loader::catalogue::{Catalogue, default_directories};
 use crate::loader::refusal::Refusal;
 use crate::loader::vetting::Vetting;
+use cardcage_core::config::Trust;
 use cardcage_plugin_api::manifest::Manifest;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -29,7 +30,7 @@ pub(super) fn directories(asked: Option<PathBuf>) -> Vec<PathBuf> {
 /// Lists plugins and refused files. A refused file is no failure: nothing uses it.
 pub(super) fn run(directory: Option<PathBuf>, format: Format) -> Answer {
     let directories = directories(directory);
-    let catalogue = Catalogue::scan(&directories, &[], Vetting::default());
+    let catalogue = Catalogue::scan(&directories, &Trust::default(), Vetting::default());
     let listing = Listing {
         directories: directories.iter().map(|folder| folder.display().to_string()).collect(),
         plugins: catalogue.plugins().map(|(file, manifest)| Listed { file, manifest }).collect(),

@@ -1,0 +1,75 @@
+//! What a plugin's file tells without running anything of it: rungs 2 and 3 of the ladder, and whether it is as its
+//! linker left it. From bytes to an [`Image`] and a manifest, or to a [`Fault`].
+//!
+//! A file is looked at as the dynamic linker will look at it: from the program headers over the dynamic section to the
+//! tables that it names by address. Section headers, which tools go by and the linker does not, are never believed. The
+//! linker believes what it reads, so whatever it would follow has to lie inside the file, and what it would write into,
+//! inside writable memory. What this machine and its libraries have comes in as [`System`].
+
+mod dynamic;
+mod fault;
+mod headers;
+mod manifest;
+mod notes;
+mod origin;
+mod relocations;
+mod symbols;
+mod versions;
+
+pub use fault::Fault;
+pub use headers::Segment;
+pub use manifest::{read_manifest, version_numbers};
+pub use origin::as_linked;
+pub use symbols::{HEADER_SYMBOL, Symbol};
+
+use dynamic::Dynamic;
+use headers::Headers;
+
+/// The machine that the file is to be loaded on.
+pub trait System {
+    /// Its number in ELF headers.
+    fn machine(&self) -> object::elf::Machine;
+    /// Its architecture, as Rust names it.
+    fn architecture(&self) -> &str;
+    /// Whether its processor has a feature, as Rust names it; `None`: not known here.
+    fn has_feature(&self, name: &str) -> Option<bool>;
+    /// If it has the library and that lacks the version of its symbols: the newest version that it has of this family.
+    fn lacks(&mut self, library: &str, version: &str) -> Option<String>;
+}
+
+/// What the later rungs need to know of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// What gets mapped.
+    pub segments: Vec<Segment>,
+    /// The libraries it needs.
+    pub needed: Vec<String>,
+    /// The contents of all manifest notes; rung 3 wants exactly one.
+    pub notes: Vec<Vec<u8>>,
+    /// Where `abi_stable`'s header is.
+    pub header: Option<Symbol>,
+    /// Where the manifest's second copy is.
+    pub manifest: Option<Symbol>,
+}
+
+/// Rung 2: could the dynamic linker map this file on this machine, link it and start it without harm.
+pub fn examine(bytes: &[u8], system: &mut dyn System) -> Result<Image, Fault> {
+    let headers = Headers::read(bytes, system)?;
+    let notes = notes::manifests(&headers)?;
+    if notes.is_empty() {
+        // An ordinary library, and no plugin at all: that is what rung 3 says, rather than what else is amiss with it.
+        return Ok(Image { segments: headers.segments(), ..Image::default() });
+    }
+    let dynamic = Dynamic::read(&headers)?;
+    let needed = dynamic.needed()?;
+    versions::check(&dynamic, system)?;
+    let exported = symbols::exported(&dynamic)?;
+    relocations::check(&dynamic, system.machine())?;
+    Ok(Image {
+        segments: headers.segments(),
+        needed,
+        notes,
+        header: exported.header,
+        manifest: exported.manifest,
+    })
+}

@@ -1,0 +1,57 @@
+//! The one way in which a file is refused.
+
+use std::fmt::Display;
+
+/// What is wrong with a file. The caller knows which file it is and which rung it stands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The last part of the refusal's code: `ladder.<rung>.<what>`.
+    pub what: &'static str,
+    /// What is there, with the numbers.
+    pub found: String,
+    /// What should be there.
+    pub expected: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl Fault {
+    pub(super) fn new(
+        what: &'static str,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self { what, found: found.into(), expected: expected.into(), help: help.into() }
+    }
+
+    /// What no linker makes: bytes were changed, or are missing.
+    pub(super) fn damaged(found: impl Into<String>) -> Self {
+        Self::new(
+            "damaged",
+            found,
+            "tables that lie inside the file and agree with each other",
+            "copy or build the file again: no linker makes this, so its bytes were changed or lost",
+        )
+    }
+
+    /// The file ends before something that its headers promise.
+    pub(super) fn truncated(what: impl Display, end: u64, file_len: u64) -> Self {
+        Self::new(
+            "truncated",
+            format!("{what} would end at byte {end} of a file of {file_len} bytes"),
+            "a whole file",
+            "copy or build the file again: it is cut short, or its headers are damaged",
+        )
+    }
+
+    /// What another way of building would make right.
+    pub(super) fn unfit(what: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::new(
+            what,
+            found,
+            expected,
+            "build the plugin with plain `cargo build` for this machine, without extra linker flags",
+        )
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether a file is as its linker left it.
+//!
+//! Damage inside code or constants breaks no rule of the file format: such a library loads, and computes wrong values.
+//! But linkers leave a hash of the file in it, the build id, and LLD, which is Rust's own linker on Linux, makes it in a
+//! way that can be done again: BLAKE3 over the whole file with zeroes in the id's place. So there damage is found
+//! wherever it is. It finds accidents and no forgers, who would write the id anew.
+
+use super::headers::Headers;
+use super::{Fault, System, notes};
+
+/// The major versions of LLD whose build ids are known to be made like this. A later one is not checked until it is
+/// known; `tests/tests/mutation.rs` fails when the toolchain's own is not.
+const KNOWN_LLD: std::ops::RangeInclusive<u32> = 18..=22;
+/// What LLD leaves in `.comment`, before its version.
+const MARK: &[u8] = b"Linker: LLD ";
+/// The pieces that are hashed one by one.
+const PIECE_BYTES: usize = 1024 * 1024;
+/// What is kept of each hash. Ids of other lengths are made in other ways.
+const ID_BYTES: usize = 20;
+const OWNER: &[u8] = b"GNU\0";
+const BUILD_ID: u32 = 3;
+
+/// Refuses a file that has a build id which can be checked, and other bytes than when that was made. A file without one
+/// passes.
+pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<(), Fault> {
+    if !linker(bytes).is_some_and(|version| KNOWN_LLD.contains(&version)) {
+        return Ok(());
+    }
+    let headers = Headers::read(bytes, system)?;
+    let mut ids = Vec::new();
+    notes::all(&headers, &mut |note, notes| {
+        if note.owner == OWNER && note.kind == BUILD_ID && note.content.len() == ID_BYTES {
+            ids.push(&notes[note.content]);
+        }
+    })?;
+    let [id] = ids[..] else {
+        return Ok(());
+    };
+    // Notes are slices of the file.
+    let at = id.as_ptr().addr() - bytes.as_ptr().addr();
+    if made_again(bytes, at) == id {
+        return Ok(());
+    }
+    Err(Fault::new(
+        "altered",
+        "other bytes than the linker wrote: the file does not match its build id",
+        "the file as it was linked",
+        "copy or build it again; to strip it, set `strip = true` in the profile, and the linker does. If you changed it \
+         on purpose, take the old id out: `objcopy --remove-section .note.gnu.build-id FILE`",
+    ))
+}
+
+/// The major version of the LLD that says it linked this.
+fn linker(bytes: &[u8]) -> Option<u32> {
+    let at = memchr::memmem::rfind(bytes, MARK)? + MARK.len();
+    let digits: String = bytes[at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .take(4)
+        .map(|byte| char::from(*byte))
+        .collect();
+    digits.parse().ok()
+}
+
+fn made_again(bytes: &[u8], id_at: usize) -> [u8; ID_BYTES] {
+    let hash = |hasher: &blake3::Hasher| {
+        let mut id = [0; ID_BYTES];
+        id.copy_from_slice(&hasher.finalize().as_bytes()[..ID_BYTES]);
+        id
+    };
+    let mut all = blake3::Hasher::new();
+    let mut start = 0;
+    for piece in bytes.chunks(PIECE_BYTES) {
+        let mut hasher = blake3::Hasher::new();
+        // The part of this piece that is the id, if any.
+        let from = id_at.clamp(start, start + piece.len()) - start;
+        let to = (id_at + ID_BYTES).clamp(start, start + piece.len()) - start;
+        hasher.update(&piece[..from]).update(&[0; ID_BYTES][..to - from]).update(&piece[to..]);
+        all.update(&hash(&hasher));
+        start += piece.len();
+    }
+    hash(&all)
+}
