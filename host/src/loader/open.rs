@@ -57,7 +57,7 @@ pub(crate) fn open(path: &Path, copy: &PrivateCopy, image: &Image, alone: Alone)
     let _ = memory.into_raw_fd();
     let changes = ProcessState::now(alone).changed_since(&before);
     if !changes.is_empty() {
-        before.restore_floats();
+        before.restore();
         return Err(Refusal::new(
             Rung::Open,
             "process-changed",

@@ -1,13 +1,21 @@
-//! What a library may not change about the process by being opened.
+//! What a library may not change about the process: by being opened, and by being used.
 //!
 //! A constructor that changes how floats are rounded, takes over a signal or moves to another folder harms every other
-//! plugin. Compared is what the kernel tells of this process, and the floating-point control word of this thread.
-//! One of the files with unsafe code: reading that control word.
+//! plugin. Compared is what the kernel and the C library tell of this process. In the vetting child a change is why a
+//! plugin is refused; in the daemon, where only a plugin that behaves differently there comes so far, it is set back as
+//! well. What depends on the processor, and what needs system calls, have a module each.
 
-#![expect(unsafe_code, reason = "the floating-point control word is read and restored by instructions")]
+#![deny(unsafe_code)]
 
-use std::collections::BTreeMap;
+mod float_control;
+mod kernel;
+
+use kernel::{AlternateStack, Disposition, SIGNALS};
+use rustix::process::{Resource, Rlimit, Signal};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CString, OsString};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// How much of the process nothing else changes meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,131 +26,296 @@ pub(crate) enum Alone {
     No,
 }
 
+/// The lines of `/proc/self/status` that matter, what they are, and whether they count only when alone: other threads
+/// of the daemon may come and go.
+const STATUS: [(&str, &str, Alone); 9] = [
+    ("Umask", "the umask", Alone::No),
+    ("SigBlk", "the blocked signals (a bit mask)", Alone::No),
+    ("Threads", "the number of threads", Alone::Yes),
+    ("VmLck", "the memory locked", Alone::No),
+    ("NoNewPrivs", "whether new privileges can be gained", Alone::No),
+    ("Seccomp_filters", "the number of seccomp filters", Alone::No),
+    ("Cpus_allowed", "the processors it may run on (a bit mask)", Alone::No),
+    ("Uid", "the user", Alone::No),
+    ("Gid", "the group", Alone::No),
+];
+
+/// Limits that a process sets for itself.
+const LIMITS: [(Resource, &str); 10] = [
+    (Resource::As, "address space"),
+    (Resource::Core, "core files"),
+    (Resource::Cpu, "processor time"),
+    (Resource::Data, "data"),
+    (Resource::Fsize, "file size"),
+    (Resource::Memlock, "locked memory"),
+    (Resource::Nofile, "open files"),
+    (Resource::Nproc, "processes"),
+    (Resource::Rss, "resident memory"),
+    (Resource::Stack, "stack"),
+];
+
+/// How long threads may take to be gone after they were joined: the kernel counts them until they are reaped.
+const THREADS_SETTLE: Duration = Duration::from_millis(200);
+
 /// The process at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProcessState {
+    alone: Alone,
     float_control: u64,
     folder: Option<PathBuf>,
-    /// The lines of `/proc/self/status` that matter, by name.
     status: BTreeMap<&'static str, String>,
-    descriptors: Option<usize>,
+    descriptors: BTreeSet<i32>,
+    dispositions: [Disposition; SIGNALS],
+    alternate_stack: AlternateStack,
+    timers: [bool; 3],
+    posix_timers: usize,
+    environment: BTreeMap<OsString, OsString>,
+    limits: Vec<Rlimit>,
+    locale: CString,
+    personality: i32,
+    nice: Option<i32>,
+    death_signal: Option<Signal>,
 }
 
 impl ProcessState {
-    /// The state now.
+    /// The state now, as this thread sees it.
     pub(crate) fn now(alone: Alone) -> Self {
-        let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let mut wanted = vec!["Umask", "SigBlk", "SigIgn", "SigCgt"];
-        let descriptors = (alone == Alone::Yes).then(|| {
-            wanted.push("Threads");
-            std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
-        });
-        let line = |name: &str| {
-            text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
-        };
+        // Descriptors first: reading them opens one, and the others are read through one that is closed again.
+        let descriptors = if alone == Alone::Yes { descriptors() } else { BTreeSet::new() };
+        let timers = std::fs::read_to_string("/proc/self/timers").unwrap_or_default();
         Self {
+            alone,
             float_control: float_control::read(),
             folder: std::env::current_dir().ok(),
-            status: wanted.into_iter().map(|name| (name, line(name).unwrap_or_default())).collect(),
+            status: status(alone),
             descriptors,
+            dispositions: kernel::dispositions(),
+            alternate_stack: kernel::alternate_stack(),
+            timers: kernel::running_timers(),
+            posix_timers: timers.lines().filter(|line| line.starts_with("ID:")).count(),
+            environment: std::env::vars_os().collect(),
+            limits: LIMITS.iter().map(|(resource, _)| rustix::process::getrlimit(*resource)).collect(),
+            locale: kernel::locale(),
+            personality: kernel::personality(),
+            nice: rustix::process::getpriority_process(None).ok(),
+            death_signal: rustix::process::parent_process_death_signal().ok().flatten(),
         }
     }
 
     /// What differs from `before`, in words; empty if nothing does.
     pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
+        let mut changes = self.lasting_changes(before);
+        changes.extend(self.closed(before));
+        let opened: Vec<i32> = self.descriptors.difference(&before.descriptors).copied().collect();
+        if !opened.is_empty() {
+            changes.push(format!("it left open the {}", numbered("descriptor", &opened)));
+        }
+        changes
+    }
+
+    /// What components left behind that were opened, used and closed. They may keep descriptors: a library may hold on
+    /// to what it made at first use.
+    pub(crate) fn changed_by_use_since(before: &Self) -> Vec<String> {
+        let until = Instant::now() + THREADS_SETTLE;
+        loop {
+            let now = Self::now(before.alone);
+            if now.status.get("Threads") == before.status.get("Threads") || Instant::now() >= until {
+                let mut changes = now.lasting_changes(before);
+                changes.extend(now.closed(before));
+                return changes;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sets back what can be set back. Threads and descriptors cannot; a user, a group and a filter could not be changed
+    /// by whoever may not.
+    pub(crate) fn restore(&self) {
+        let now = Self::now(self.alone);
+        float_control::write(self.float_control);
+        if let Some(folder) = self.folder.as_ref().filter(|_| now.folder != self.folder) {
+            // A folder that is gone cannot be gone back to; the refusal says what changed.
+            let _ = std::env::set_current_dir(folder);
+        }
+        self.restore_status(&now);
+        for (signal, (was, is)) in (1..).zip(self.dispositions.iter().zip(&now.dispositions)) {
+            if was != is {
+                kernel::set_disposition(signal, was);
+            }
+        }
+        if now.alternate_stack != self.alternate_stack {
+            kernel::set_alternate_stack(self.alternate_stack);
+        }
+        kernel::stop_timers(self.timers);
+        for name in now.environment.keys().chain(self.environment.keys()) {
+            if now.environment.get(name) != self.environment.get(name) {
+                kernel::set_variable(name, self.environment.get(name).map(OsString::as_os_str));
+            }
+        }
+        for ((resource, _), (was, is)) in LIMITS.iter().zip(self.limits.iter().zip(&now.limits)) {
+            if was != is {
+                // A hard limit that was lowered stays so for whoever is not root.
+                let _ = rustix::process::setrlimit(*resource, was.clone());
+            }
+        }
+        if now.locale != self.locale {
+            kernel::set_locale(&self.locale);
+        }
+        if now.personality != self.personality {
+            kernel::set_personality(self.personality);
+        }
+        if let Some(nice) = self.nice.filter(|_| now.nice != self.nice) {
+            let _ = rustix::process::setpriority_process(None, nice);
+        }
+        if now.death_signal != self.death_signal {
+            let _ = rustix::process::set_parent_process_death_signal(self.death_signal);
+        }
+    }
+
+    fn restore_status(&self, now: &Self) {
+        for (name, was) in self.status.iter().filter(|(name, was)| now.status.get(*name) != Some(*was)) {
+            match *name {
+                "Umask" => {
+                    let mode = u32::from_str_radix(was, 8).unwrap_or(0o077);
+                    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(mode));
+                }
+                "SigBlk" => {
+                    if let Ok(mask) = u64::from_str_radix(was, 16) {
+                        kernel::set_blocked(mask);
+                    }
+                }
+                "VmLck" => kernel::unlock_memory(),
+                _ => {}
+            }
+        }
+    }
+
+    /// All but the descriptors.
+    fn lasting_changes(&self, before: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         if self.float_control != before.float_control {
             changes.push(format!(
-                "the floating-point control word went from {:#x} to {:#x} (a C library built with -Ofast or -ffast-math does \
+                "the floating-point control word went from {} to {} (a C library built with -Ofast or -ffast-math does \
                  that)",
-                before.float_control, self.float_control
+                float_control::describe(before.float_control),
+                float_control::describe(self.float_control)
             ));
         }
         if self.folder != before.folder {
             changes.push(format!("the working folder went from {:?} to {:?}", before.folder, self.folder));
         }
-        for (name, value) in &self.status {
-            let was = before.status.get(name).map_or("", String::as_str);
-            if was != value {
-                let what = match *name {
-                    "Umask" => "the umask",
-                    "SigBlk" => "the blocked signals (a bit mask)",
-                    "SigIgn" => "the ignored signals (a bit mask)",
-                    "SigCgt" => "the signals with a handler (a bit mask)",
-                    _ => "the number of threads",
-                };
-                changes.push(format!("{what} went from {was} to {value}"));
+        for (name, what, _) in STATUS {
+            if let (Some(was), Some(is)) = (before.status.get(name), self.status.get(name))
+                && was != is
+            {
+                changes.push(format!("{what} went from {was} to {is}"));
             }
         }
-        if let (Some(was), Some(now)) = (before.descriptors, self.descriptors)
-            && was != now
-        {
-            changes.push(format!("the open descriptors went from {was} to {now}"));
+        changes.extend(self.signals_changed(before));
+        if self.timers != before.timers || self.posix_timers != before.posix_timers {
+            changes.push("it left a timer running, whose signal would end the process".to_owned());
+        }
+        changes.extend(self.environment_changed(before));
+        for ((_, what), (was, is)) in LIMITS.iter().zip(before.limits.iter().zip(&self.limits)) {
+            if was != is {
+                let limit = |one: &Rlimit| one.current.map_or("none".to_owned(), |most| most.to_string());
+                changes.push(format!("the limit on {what} went from {} to {}", limit(was), limit(is)));
+            }
+        }
+        let scalars = [
+            ("the locale", format!("{:?}", before.locale), format!("{:?}", self.locale)),
+            (
+                "the execution domain",
+                format!("{:#x}", before.personality),
+                format!("{:#x}", self.personality),
+            ),
+            ("the niceness", format!("{:?}", before.nice), format!("{:?}", self.nice)),
+            (
+                "the signal at the parent's death",
+                format!("{:?}", before.death_signal),
+                format!("{:?}", self.death_signal),
+            ),
+        ];
+        let differing = scalars.into_iter().filter(|(_, was, is)| was != is);
+        changes.extend(differing.map(|(what, was, is)| format!("{what} went from {was} to {is}")));
+        changes
+    }
+
+    fn signals_changed(&self, before: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (signal, (was, is)) in (1..).zip(before.dispositions.iter().zip(&self.dispositions)) {
+            if was != is {
+                changes.push(format!(
+                    "the disposition of {} went from {} to {}",
+                    signal_name(signal),
+                    disposition(was),
+                    disposition(is)
+                ));
+            }
+        }
+        if self.alternate_stack != before.alternate_stack {
+            changes.push("the stack for signal handlers was replaced".to_owned());
         }
         changes
     }
 
-    /// Sets the floating-point control word back to what it was here.
-    pub(crate) fn restore_floats(&self) {
-        float_control::write(self.float_control);
+    /// Names only: values may be secrets.
+    fn environment_changed(&self, before: &Self) -> Option<String> {
+        let names: BTreeSet<_> = self
+            .environment
+            .keys()
+            .chain(before.environment.keys())
+            .filter(|name| self.environment.get(*name) != before.environment.get(*name))
+            .map(|name| name.display().to_string())
+            .collect();
+        let names: Vec<String> = names.into_iter().collect();
+        (!names.is_empty()).then(|| format!("the environment changed: {}", names.join(", ")))
+    }
+
+    fn closed(&self, before: &Self) -> Option<String> {
+        let closed: Vec<i32> = before.descriptors.difference(&self.descriptors).copied().collect();
+        (!closed.is_empty())
+            .then(|| format!("it closed the {} that it had not opened", numbered("descriptor", &closed)))
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod float_control {
-    use std::arch::asm;
+/// A signal's name, as in `SIGSEGV`.
+pub(crate) fn signal_name(signal: i32) -> String {
+    signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
 
-    /// Sticky exception flags: left by ordinary arithmetic, so they don't count.
-    const FLAGS: u32 = 0x3f;
-
-    /// MXCSR without its flags, and above it the x87 control word.
-    pub(super) fn read() -> u64 {
-        let (mut mxcsr, mut x87) = (0_u32, 0_u16);
-        // SAFETY: both instructions write the control words to these two variables and touch nothing else.
-        unsafe {
-            asm!(
-                "stmxcsr [{mxcsr}]",
-                "fnstcw [{x87}]",
-                mxcsr = in(reg) &raw mut mxcsr,
-                x87 = in(reg) &raw mut x87,
-                options(nostack, preserves_flags),
-            );
-        }
-        u64::from(x87) << 32 | u64::from(mxcsr & !FLAGS)
-    }
-
-    pub(super) fn write(control: u64) {
-        let [b0, b1, b2, b3, x0, x1, ..] = control.to_le_bytes();
-        let (mxcsr, x87) = (u32::from_le_bytes([b0, b1, b2, b3]), u16::from_le_bytes([x0, x1]));
-        // SAFETY: both values came from `read`, so they have no reserved bits set.
-        unsafe {
-            asm!(
-                "ldmxcsr [{mxcsr}]",
-                "fldcw [{x87}]",
-                mxcsr = in(reg) &raw const mxcsr,
-                x87 = in(reg) &raw const x87,
-                options(nostack, preserves_flags),
-            );
-        }
+/// Never the address: it is another one each time.
+fn disposition(one: &Disposition) -> &'static str {
+    match one.handler {
+        0 => "the default",
+        1 => "ignored",
+        _ => "a handler",
     }
 }
 
-#[cfg(target_arch = "aarch64")]
-mod float_control {
-    use std::arch::asm;
+fn numbered(what: &str, numbers: &[i32]) -> String {
+    let list: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("{what}{} {}", if numbers.len() == 1 { "" } else { "s" }, list.join(", "))
+}
 
-    /// FPCR.
-    pub(super) fn read() -> u64 {
-        let control: u64;
-        // SAFETY: reads a register that every thread may read.
-        unsafe { asm!("mrs {}, fpcr", out(reg) control, options(nomem, nostack, preserves_flags)) };
-        control
-    }
+fn status(alone: Alone) -> BTreeMap<&'static str, String> {
+    let text = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let wanted = STATUS.iter().filter(|(_, _, when)| *when == Alone::No || alone == Alone::Yes);
+    let line = |name: &str| {
+        text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+    };
+    wanted.filter_map(|(name, ..)| Some((*name, line(name)?))).collect()
+}
 
-    pub(super) fn write(control: u64) {
-        // SAFETY: the value came from `read`.
-        unsafe { asm!("msr fpcr, {}", in(reg) control, options(nomem, nostack, preserves_flags)) };
-    }
+fn descriptors() -> BTreeSet<i32> {
+    let numbers: Vec<i32> = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    // Without the one that this was read through, which is closed again.
+    let still_open = |number: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+    numbers.into_iter().filter(still_open).collect()
 }
 
 #[cfg(test)]
@@ -165,7 +338,7 @@ mod tests {
         let before = ProcessState::now(Alone::No);
         float_control::write(before.float_control | FLUSH_TO_ZERO);
         let changed = ProcessState::now(Alone::No).changed_since(&before);
-        before.restore_floats();
+        before.restore();
         assert_eq!(changed.len(), 1, "{changed:?}");
         assert!(changed[0].contains("floating-point"));
         assert_eq!(ProcessState::now(Alone::No).changed_since(&before), Vec::<String>::new());

@@ -2,15 +2,16 @@
 //!
 //! A faulty library crashes, hangs or changes the process when it is opened or first used; here it does so in a child
 //! that nobody misses. The child is this very program, so what it finds holds here too. It is bounded by a deadline and
-//! by resource limits and gains no privileges; confining what it may reach is still to come. It does not protect from a
-//! library that behaves well in the child and badly here: who may put libraries there is a matter of trust.
+//! by resource limits, gains no privileges, and reaches only what it needs and what the manifest declares. It does not
+//! protect from a library that behaves well in the child and badly here: who may put libraries there is a matter of trust.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cache;
 pub(crate) mod child;
 mod parent;
 pub(crate) mod report;
+pub(crate) mod sandbox;
 
 use super::climb::Candidate;
 use super::libraries::SystemLibraries;
@@ -58,6 +59,9 @@ impl Vetting {
             return Ok(Vetted { verdict, cached: true });
         }
         let verdict = parent::run(candidate, self.deadline)?;
+        if let Some(lacks) = verdict.sandbox.lacks() {
+            tracing::debug!(plugin = %candidate.copy.path().display(), "{lacks}");
+        }
         if let Some(entry) = cache {
             entry.write(&verdict);
         }

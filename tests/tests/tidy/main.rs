@@ -19,7 +19,9 @@ const UNSAFE_FILES: &[&str] = &[
     "host/runtime/tests/support/mod.rs",
     "host/src/loader/layout.rs",
     "host/src/loader/open.rs",
-    "host/src/loader/process_state.rs",
+    "host/src/loader/process_state/float_control.rs",
+    "host/src/loader/process_state/kernel.rs",
+    "host/src/loader/vetting/sandbox/kernel.rs",
     "host/src/loader/vtable.rs",
     "plugin-api/src/abi.rs",
     "plugin-api/src/batch.rs",
@@ -79,6 +81,7 @@ const BEHIND_ONE_MODULE: &[(&str, &[&str], &[&str])] = &[
     ("serde_yaml", &["cardcage-core"], &["host/core/src/yaml"]),
     ("saphyr-parser", &["cardcage-core"], &["host/core/src/yaml"]),
     ("libloading", &["cardcage"], &["host/src/loader/open.rs"]),
+    ("landlock", &["cardcage"], &["host/src/loader/vetting/sandbox"]),
 ];
 
 /// What the pure core must not reach for.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::report::Verdict;
+use super::sandbox::Sandbox;
 use crate::loader::climb::Candidate;
 use crate::loader::libraries::SystemLibraries;
 use crate::loader::machine;
@@ -16,8 +17,6 @@ use std::time::SystemTime;
 
 /// What each entry begins with; the number is the format's version.
 const MAGIC: &str = "cardcage-verdict 1";
-/// What the child is confined by. Part of the key, so that stricter vetting vets anew.
-const SANDBOX_LEVEL: &str = "limits+no-new-privs";
 /// Entries kept: several versions of many plugins; each has a few KiB.
 const ENTRIES_MAX: usize = 512;
 /// The largest entry read.
@@ -39,7 +38,7 @@ impl Entry {
             this_program(),
             libraries.identity(&candidate.image.needed),
             machine::features(),
-            SANDBOX_LEVEL.to_owned(),
+            Sandbox::offered().level(),
             MAGIC.to_owned(),
         ];
         for part in parts {
@@ -116,7 +115,11 @@ mod tests {
     }
 
     fn verdict() -> Verdict {
-        Verdict { components: Vec::new(), rungs: Vec::new() }
+        Verdict {
+            sandbox: Sandbox { landlock: None, seccomp: false },
+            components: Vec::new(),
+            rungs: Vec::new(),
+        }
     }
 
     #[test]

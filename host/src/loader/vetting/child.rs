@@ -1,60 +1,99 @@
 //! The vetting child: climbs rungs 5 to 10 with a plugin and says how far it came.
 //!
 //! Started by `parent` as this same program: the plugin's sealed copy is its standard input, messages go to its
-//! standard output. Both are moved out of the plugin's reach before any of its code runs.
+//! standard output. Both are moved out of the plugin's reach before any of its code runs. Each message begins with a
+//! number that only the two sides know, and the exit code is made of it: a plugin that writes to descriptors which it
+//! did not open, or ends the process with a success, is not taken for this code.
 
 #![forbid(unsafe_code)]
 
-use super::report::{ComponentVerdict, Message, Step, Verdict};
+use super::report::{ComponentVerdict, Message, Secret, Step, Verdict};
+use super::sandbox::reach::Reach;
+use super::sandbox::{self, Sandbox};
 use crate::loader::climb::{self, Stopwatch};
 use crate::loader::libraries::SystemLibraries;
-use crate::loader::process_state::Alone;
+use crate::loader::probe::Probed;
+use crate::loader::process_state::{Alone, ProcessState};
 use crate::loader::refusal::{Climbed, Refusal, Rung};
 use crate::loader::{file, probe, settings};
 use cardcage_plugin_api::abi::Outcome;
 use cardcage_plugin_api::manifest::Probe;
 use cardcage_runtime::{ComponentTypeHandle, HostHandle};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Resource, Rlimit};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Bounds of the child: far above what a probe needs, far below what would hurt the machine.
-const LIMITS: [(Resource, u64); 4] = [
+const LIMITS: [(Resource, u64); 5] = [
     (Resource::As, 8 * 1024 * 1024 * 1024),
+    (Resource::Data, 1024 * 1024 * 1024),
     (Resource::Fsize, 64 * 1024 * 1024),
     (Resource::Nofile, 256),
     (Resource::Core, 0),
 ];
 
-/// Runs the child: `__vet DEADLINE_SECONDS FOLDER FILE`.
-pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.collect();
-    let [deadline, folder, file] = arguments.as_slice() else {
-        return ExitCode::from(crate::exit::USAGE);
-    };
-    let seconds = deadline.to_str().and_then(|text| text.parse().ok()).unwrap_or(1);
-    match vet(Path::new(file), &PathBuf::from(folder), Duration::from_secs(seconds)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(crate::exit::IO),
+/// The exit code of a child that could not say what it had to say: its descriptor is gone.
+pub(super) const SILENCED: u8 = 150;
+
+/// What the parent wants, as its arguments say it.
+struct Order {
+    deadline: Duration,
+    /// Scratch space.
+    folder: PathBuf,
+    /// The file, for messages.
+    file: PathBuf,
+    secret: Secret,
+    /// Component types that the sandbox kept from being probed: by their place in the manifest.
+    skipped: Vec<usize>,
+}
+
+impl Order {
+    /// `__vet DEADLINE_SECONDS FOLDER FILE SECRET SKIPPED,...`.
+    fn of(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let arguments: Vec<OsString> = arguments.collect();
+        let [deadline, folder, file, secret, skipped] = arguments.as_slice() else {
+            return None;
+        };
+        let skipped = skipped.to_str()?.split(',').filter(|place| !place.is_empty());
+        Some(Self {
+            deadline: Duration::from_secs(deadline.to_str()?.parse().ok()?),
+            folder: folder.into(),
+            file: file.into(),
+            secret: Secret::parse(secret.to_str()?)?,
+            skipped: skipped.map(|place| place.parse().ok()).collect::<Option<_>>()?,
+        })
     }
 }
 
-fn vet(path: &Path, folder: &Path, deadline: Duration) -> io::Result<()> {
+/// Runs the child.
+pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let Some(order) = Order::of(arguments) else {
+        return ExitCode::from(crate::exit::USAGE);
+    };
+    match vet(&order) {
+        Ok(()) => ExitCode::from(order.secret.exit_code()),
+        Err(_) => ExitCode::from(SILENCED),
+    }
+}
+
+fn vet(order: &Order) -> io::Result<()> {
     let (memory, messages) = private_streams()?;
-    confine(deadline)?;
-    let mut messages = Messages { to: messages };
+    limit(order.deadline)?;
+    let mut messages = Messages { to: messages, secret: order.secret };
     let mut stopwatch = Stopwatch::default();
-    let ended = climb(path, folder, memory, &mut messages, &mut stopwatch);
+    let ended = climb(order, memory, &mut messages, &mut stopwatch);
     messages.say(&match ended {
-        Ok(components) => {
+        Ok((sandbox, components)) => {
             stopwatch.stop();
             let micros = |time: &Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
             Message::Passed(Verdict {
+                sandbox,
                 components,
                 rungs: stopwatch
                     .laps()
@@ -71,8 +110,8 @@ fn vet(path: &Path, folder: &Path, deadline: Duration) -> io::Result<()> {
 /// Standard input (the sealed copy) and standard output (the messages) under numbers that the plugin does not expect;
 /// in their places nothing, and standard error.
 fn private_streams() -> io::Result<(OwnedFd, File)> {
-    /// Above the three standard streams, so that what replaces them is not caught.
-    const FIRST: i32 = 3;
+    /// Above those that a program gets by opening a few files, so that a plugin's stale number does not meet them.
+    const FIRST: i32 = 100;
     let memory = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), FIRST)?;
     let messages = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), FIRST)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
@@ -80,11 +119,13 @@ fn private_streams() -> io::Result<(OwnedFd, File)> {
     Ok((memory, File::from(messages)))
 }
 
-fn confine(deadline: Duration) -> io::Result<()> {
+fn limit(deadline: Duration) -> io::Result<()> {
     // A group of its own, so that the parent can end whatever the plugin started.
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
+    // Where memory runs out, this process goes first, and not the daemon. Older kernels may refuse; nothing is lost.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // The parent's deadline ends a child that waits; this one ends a child that spins, should the parent be gone.
     let cpu = (Resource::Cpu, deadline.as_secs() + 1);
     for (resource, most) in LIMITS.into_iter().chain([cpu]) {
@@ -97,50 +138,99 @@ fn confine(deadline: Duration) -> io::Result<()> {
 
 struct Messages {
     to: File,
+    secret: Secret,
 }
 
 impl Messages {
     fn say(&mut self, message: &Message) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
-        self.to.write_all(&line)
+        self.to.write_all(&self.secret.line(message)?)
+    }
+
+    /// Says it, and hands a descriptor to the parent, which keeps the only one.
+    fn hand_over(&mut self, message: &Message, descriptor: &OwnedFd) -> io::Result<()> {
+        let line = self.secret.line(message)?;
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut handed = SendAncillaryBuffer::new(&mut space);
+        let descriptors = [descriptor.as_fd()];
+        if !handed.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+            return Err(io::Error::other("no room for a descriptor"));
+        }
+        let sent = sendmsg(&self.to, &[IoSlice::new(&line)], &mut handed, SendFlags::empty())?;
+        self.to.write_all(&line[sent..])
     }
 }
 
 fn climb(
-    path: &Path,
-    folder: &Path,
+    order: &Order,
     memory: OwnedFd,
     messages: &mut Messages,
     stopwatch: &mut Stopwatch,
-) -> Climbed<Vec<ComponentVerdict>> {
-    let mut watch = |rung: Rung, component: &str| {
+) -> Climbed<(Sandbox, Vec<ComponentVerdict>)> {
+    let path = order.file.as_path();
+    // A parent that is gone hears nothing, and the child dies with it; a descriptor that is gone is found out by the
+    // last message.
+    let mut say = |messages: &mut Messages, rung: Rung, component: &str| {
         stopwatch.begin(rung);
-        // A parent that is gone does not hear it, and the child dies with it.
         let _ = messages.say(&Message::Climbing(Step { rung, component: component.to_owned() }));
     };
     let copy = file::adopt(memory, path)?;
-    let candidate = climb::look_at(copy, &mut SystemLibraries::default(), &mut watch)?;
-    let library = climb::load(&candidate, Alone::Yes, &mut watch)?;
-    watch(Rung::Probe, "");
-    let environment = probe::environment(folder);
+    let candidate = climb::look_at(copy, &mut SystemLibraries::default(), &mut |rung, component| {
+        say(messages, rung, component);
+    })?;
+    say(messages, Rung::Vetting, "");
+    let sandbox = confine(&Reach::of(&candidate, &order.folder), messages);
+    let library = climb::load(&candidate, Alone::Yes, &mut |rung, component| say(messages, rung, component))?;
+    say(messages, Rung::Probe, "");
+    let before = ProcessState::now(Alone::Yes);
+    let environment = probe::environment(&order.folder);
     let host = HostHandle::for_library(&environment, &candidate.manifest.name);
     let attached = library.attach.call(&host);
     if attached != Outcome::OK {
         return Err(not_attached(path, attached));
     }
-    library
-        .types
-        .iter()
-        .map(|handle| {
-            let name = handle.manifest().name.clone();
-            watch(Rung::Probe, &name);
-            let probe = probe::run(path, handle, &environment)?;
-            watch(Rung::Settings, &name);
-            let (schema, sample) = settings::schema_of(path, handle, probe_settings(handle))?;
-            Ok(ComponentVerdict { kind: handle.kind(), name, schema, sample, probe })
-        })
-        .collect()
+    let mut components = Vec::with_capacity(library.types.len());
+    for (place, handle) in library.types.iter().enumerate() {
+        let name = handle.manifest().name.clone();
+        say(messages, Rung::Probe, &name);
+        let probe = if order.skipped.contains(&place) {
+            Probed::NotProbed { reason: String::new() }
+        } else {
+            probe::run(path, handle, &environment)?
+        };
+        say(messages, Rung::Settings, &name);
+        let (schema, sample) = settings::schema_of(path, handle, probe_settings(handle))?;
+        unchanged(path, &name, &before)?;
+        components.push(ComponentVerdict { kind: handle.kind(), name, schema, sample, probe });
+    }
+    Ok((sandbox, components))
+}
+
+/// No code of the plugin has run so far.
+fn confine(reach: &Reach, messages: &mut Messages) -> Sandbox {
+    let (sandbox, listener) = sandbox::confine(reach);
+    let message = Message::Confined(sandbox.clone());
+    // Without an answer every call that is asked about would hang; then the parent's deadline ends the child.
+    let _ = match listener {
+        Some(listener) => messages.hand_over(&message, &listener),
+        None => messages.say(&message),
+    };
+    sandbox
+}
+
+/// What is opened, used and closed leaves the process as it was.
+fn unchanged(path: &Path, component: &str, before: &ProcessState) -> Climbed<()> {
+    let changes = ProcessState::changed_by_use_since(before);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Rung::Probe,
+        "process-changed",
+        path,
+        format!("`{component}`: using it changed the process: {}", changes.join("; ")),
+        "a component that leaves the process as it was when it is closed",
+        "set it back before the call returns; start threads with `host.spawn`, and end them in `close`",
+    ))
 }
 
 fn probe_settings(handle: &ComponentTypeHandle) -> Option<&serde_json::Value> {

@@ -1,182 +1,309 @@
-//! The daemon's side of vetting: starts the child, listens, and ends it at the deadline.
+//! The daemon's side of vetting: starts the child, listens, answers the kernel's questions, and ends it at the deadline.
 
 #![forbid(unsafe_code)]
 
+mod judge;
+
 use super::SUBCOMMAND;
-use super::report::{Message, Step, Verdict};
+use super::report::{Message, Secret, Verdict};
+use super::sandbox::kernel;
+use super::sandbox::reach::Reach;
+use super::sandbox::supervisor::Supervisor;
 use crate::loader::climb::Candidate;
+use crate::loader::probe::Probed;
 use crate::loader::refusal::{Climbed, Refusal, Rung};
+use judge::{Fate, Judged};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg,
+    socketpair,
+};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::io::{self, IoSliceMut, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The most that a child may say: schemas of 256 component types.
 const MESSAGES_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// What is kept of the child's standard error, from its beginning: a crash explains itself early.
 const STDERR_MAX_BYTES: usize = 2 * 1024;
+/// How often a plugin is vetted again because the sandbox kept one more of its component types from being probed.
+const AGAIN_MAX: usize = 8;
 
 /// Vets a candidate in a child.
+///
+/// A component type whose probe fails after the sandbox denied it something is not probed: the child is run again
+/// without that probe, so that everything else is still tried.
 pub(super) fn run(candidate: &Candidate, deadline: Duration) -> Climbed<Verdict> {
     let path = candidate.copy.path();
-    let folder = scratch_folder();
-    let heard = listen(candidate, &folder, deadline);
-    // The child makes the folder only if a component asks for one.
-    let _ = std::fs::remove_dir_all(&folder);
-    let heard = heard.map_err(|error| {
-        no(
-            path,
-            "no-child",
-            format!("the vetting child could not be run: {error}"),
-            "a child process of this program",
-            "look at the limits on processes and open files",
-        )
-    })?;
-    let verdict = judge(path, &heard, deadline)?;
-    if verdict.is_of(&candidate.manifest) {
-        return Ok(verdict);
+    let mut denied: Vec<(usize, String)> = Vec::new();
+    loop {
+        let heard =
+            Conversation::hold(candidate, deadline, &denied).map_err(|error| no_child(path, &error))?;
+        match judge::judge(path, &heard, deadline) {
+            Judged::Passed(mut verdict) if verdict.is_of(&candidate.manifest) => {
+                for (place, what) in denied {
+                    verdict.components[place].probe =
+                        Probed::NotProbed { reason: format!("the sandbox denied {what}") };
+                }
+                return Ok(verdict);
+            }
+            Judged::Passed(_) => return Err(judge::other_types(path)),
+            Judged::Refused { refusal, denied: Some(found) } => {
+                let known = denied.iter().any(|(place, _)| *place == found.0);
+                if known || denied.len() == AGAIN_MAX || found.0 >= candidate.manifest.components.len() {
+                    return Err(refusal);
+                }
+                denied.push(found);
+            }
+            Judged::Refused { refusal, denied: None } => return Err(refusal),
+        }
     }
-    Err(no(
+}
+
+fn no_child(path: &Path, error: &io::Error) -> Refusal {
+    Refusal::new(
+        Rung::Vetting,
+        "no-child",
         path,
-        "answer",
-        "the vetting child speaks of other component types than the manifest".to_owned(),
-        "a verdict on each component type",
-        "report this as a bug, unless the plugin writes to descriptors that it did not open",
-    ))
+        format!("the vetting child could not be run: {error}"),
+        "a child process of this program",
+        "look at the limits on processes and open files",
+    )
 }
 
 /// What came of the child.
 struct Heard {
+    secret: Secret,
     messages: Vec<u8>,
     stderr: Vec<u8>,
-    /// Absent if it had to be ended.
-    status: Option<ExitStatus>,
+    fate: Fate,
+    supervisor: Supervisor,
 }
 
-fn listen(candidate: &Candidate, folder: &Path, deadline: Duration) -> io::Result<Heard> {
-    let until = Instant::now() + deadline;
-    let mut child = start(candidate, folder, deadline)?;
-    let heard = hear(&mut child, until);
-    let status =
-        if matches!(&heard, Ok((_, _, Ended::Itself))) { wait_until(&mut child, until) } else { Ok(None) };
-    if !matches!(status, Ok(Some(_))) {
-        end(&mut child);
-    }
-    let (messages, stderr, _) = heard?;
-    Ok(Heard { messages, stderr, status: status? })
+/// A running child, and all that can be heard of it.
+struct Conversation {
+    child: Child,
+    pid: Pid,
+    /// Readable when the child is dead.
+    handle: OwnedFd,
+    /// Absent when the child has closed its end.
+    messages: Option<OwnedFd>,
+    stderr: Option<ChildStderr>,
+    /// Where the kernel asks about the child's calls.
+    questions: Option<OwnedFd>,
+    supervisor: Supervisor,
+    said: Vec<u8>,
+    cried: Vec<u8>,
+    until: Instant,
 }
 
-fn start(candidate: &Candidate, folder: &Path, deadline: Duration) -> io::Result<Child> {
-    let memory: OwnedFd = candidate.copy.memory().try_clone_to_owned()?;
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg(SUBCOMMAND)
-        .arg(deadline.as_secs().max(1).to_string())
-        .arg(folder)
-        .arg(candidate.copy.path())
-        .env_clear()
-        .current_dir("/")
-        .stdin(memory)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    // The linker must look where it would look here.
-    if let Some(folders) = std::env::var_os("LD_LIBRARY_PATH") {
-        command.env("LD_LIBRARY_PATH", folders);
+impl Conversation {
+    fn hold(candidate: &Candidate, deadline: Duration, skipped: &[(usize, String)]) -> io::Result<Heard> {
+        let secret = Secret::new();
+        // Removed when this returns. Without one only those components fail that keep state.
+        let scratch = tempfile::Builder::new().prefix("cardcage-vetting-").tempdir();
+        let folder = scratch
+            .as_ref()
+            .map_or_else(|_| PathBuf::from("/nonexistent"), |scratch| scratch.path().to_owned());
+        let skipped: Vec<String> = skipped.iter().map(|(place, _)| place.to_string()).collect();
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg(SUBCOMMAND)
+            .arg(deadline.as_secs().max(1).to_string())
+            .arg(&folder)
+            .arg(candidate.copy.path())
+            .arg(secret.to_string())
+            .arg(skipped.join(","))
+            .env_clear()
+            .current_dir("/")
+            .stdin(candidate.copy.memory().try_clone_to_owned()?)
+            .stdout(theirs)
+            .stderr(Stdio::piped());
+        // The linker must look where it would look here.
+        if let Some(folders) = std::env::var_os("LD_LIBRARY_PATH") {
+            command.env("LD_LIBRARY_PATH", folders);
+        }
+        let until = Instant::now() + deadline;
+        let mut child = command.spawn()?;
+        // It has our copy of its end of the socket.
+        drop(command);
+        let (pid, handle) = match handle_of(&child) {
+            Ok(found) => found,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
+        let stderr = child.stderr.take();
+        let supervisor = Supervisor::new(child.id(), Reach::of(candidate, &folder));
+        let mut conversation = Self {
+            child,
+            pid,
+            handle,
+            messages: Some(ours),
+            stderr,
+            questions: None,
+            supervisor,
+            said: Vec::new(),
+            cried: Vec::new(),
+            until,
+        };
+        let over = conversation.listen();
+        let stopped = matches!(over, Ok(Over::TooLate)) && conversation.is_stopped();
+        let status = conversation.end()?;
+        let fate = match over? {
+            Over::Dead => Fate::Ended(status),
+            Over::TooLate => Fate::Overdue { stopped },
+            Over::TooMuch => Fate::Babbling,
+        };
+        let Self { supervisor, said, cried, .. } = conversation;
+        Ok(Heard { secret, messages: said, stderr: cried, fate, supervisor })
     }
-    command.spawn()
+
+    /// Until it is dead, or has to be ended.
+    fn listen(&mut self) -> io::Result<Over> {
+        if let Some(stderr) = &self.stderr {
+            rustix::io::ioctl_fionbio(stderr, true)?;
+        }
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Over::TooLate);
+            }
+            let [dead, asked] = self.wait(left)?;
+            // Before a question: what it said by then tells in which step the question comes.
+            self.take_messages()?;
+            self.take_stderr();
+            if self.said.len() > MESSAGES_MAX_BYTES {
+                return Ok(Over::TooMuch);
+            }
+            if dead {
+                return Ok(Over::Dead);
+            }
+            if asked && let Some(questions) = &self.questions {
+                let questions = questions.as_fd();
+                if let Some(question) = kernel::receive(questions) {
+                    let answer = self.supervisor.decide(&question, self.said.len());
+                    kernel::answer(questions, &question, answer);
+                }
+            }
+        }
+    }
+
+    /// Until something happens: whether it is dead, and whether the kernel has a question.
+    fn wait(&self, left: Duration) -> io::Result<[bool; 2]> {
+        let mut polled = vec![(What::Death, self.handle.as_fd())];
+        // A stream that is closed already would end every wait at once; such a one is absent.
+        polled.extend(self.messages.as_ref().map(|messages| (What::Words, messages.as_fd())));
+        polled.extend(self.stderr.as_ref().map(|stderr| (What::Words, stderr.as_fd())));
+        polled.extend(self.questions.as_ref().map(|questions| (What::Question, questions.as_fd())));
+        let mut events: Vec<PollFd<'_>> =
+            polled.iter().map(|(_, stream)| PollFd::from_borrowed_fd(*stream, PollFlags::IN)).collect();
+        match poll(&mut events, Some(&timespec(left))) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let happened = |wanted: What| {
+            polled
+                .iter()
+                .zip(&events)
+                .any(|((what, _), event)| *what == wanted && event.revents().contains(PollFlags::IN))
+        };
+        Ok([happened(What::Death), happened(What::Question)])
+    }
+
+    /// All that is there, and the descriptor that comes with one of the messages.
+    fn take_messages(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 16 * 1024];
+        while let Some(messages) = &self.messages
+            && self.said.len() <= MESSAGES_MAX_BYTES
+        {
+            let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut handed = RecvAncillaryBuffer::new(&mut space);
+            let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+            let received = recvmsg(messages, &mut [IoSliceMut::new(&mut chunk)], &mut handed, flags);
+            let bytes = match received {
+                Ok(received) => received.bytes,
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::CONNRESET) => 0,
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            for message in handed.drain() {
+                if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
+                    && self.questions.is_none()
+                {
+                    self.questions = descriptors.next();
+                }
+            }
+            if bytes == 0 {
+                self.messages = None;
+            }
+            self.said.extend_from_slice(&chunk[..bytes]);
+        }
+        Ok(())
+    }
+
+    /// A bounded part, so that a flood does not keep from looking at the clock.
+    fn take_stderr(&mut self) {
+        let mut chunk = [0; 16 * 1024];
+        let Some(stderr) = &mut self.stderr else {
+            return;
+        };
+        match stderr.read(&mut chunk) {
+            // Closed by the child: nothing more to hear.
+            Ok(0) => self.stderr = None,
+            Ok(read) => {
+                let kept = read.min(STDERR_MAX_BYTES.saturating_sub(self.cried.len()));
+                self.cried.extend_from_slice(&chunk[..kept]);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Whether it waits for a signal to go on.
+    fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
+    }
+
+    /// Ends the child and all that it started. It is not waited for before that, so that its number is still its own.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        // It may not have come as far as making its group.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        // No effect on one that is dead: it keeps its exit status.
+        let _ = self.child.kill();
+        // Whoever waits for an answer now gets none.
+        self.questions = None;
+        self.child.wait()
+    }
+}
+
+/// Why nobody listens any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Dead,
+    TooLate,
+    TooMuch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    Itself,
-    TooLate,
-    TooLong,
+enum What {
+    Death,
+    Words,
+    Question,
 }
 
-/// Reads both streams until the child closes them, the deadline, or the bound.
-fn hear(child: &mut Child, until: Instant) -> io::Result<(Vec<u8>, Vec<u8>, Ended)> {
-    let (Some(mut messages), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(io::Error::other("the child has no pipes"));
-    };
-    let (mut said, mut cried) = (Vec::new(), Vec::new());
-    let mut open = [true, true];
-    while open.contains(&true) {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok((said, cried, Ended::TooLate));
-        }
-        // A stream that is closed already would make every poll return at once.
-        let streams = [messages.as_fd(), stderr.as_fd()];
-        let mut polled: Vec<PollFd<'_>> = streams
-            .into_iter()
-            .zip(open)
-            .filter(|(_, open)| *open)
-            .map(|(stream, _)| PollFd::from_borrowed_fd(stream, PollFlags::IN))
-            .collect();
-        match poll(&mut polled, Some(&timespec(left))) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut events = polled.iter().map(|polled| !polled.revents().is_empty());
-        let ready = open.map(|open| open && events.next() == Some(true));
-        if ready[0] {
-            open[0] = take(&mut messages, &mut said, MESSAGES_MAX_BYTES + 1)?;
-        }
-        if ready[1] {
-            open[1] = take(&mut stderr, &mut cried, STDERR_MAX_BYTES)?;
-        }
-        if said.len() > MESSAGES_MAX_BYTES {
-            return Ok((said, cried, Ended::TooLong));
-        }
-    }
-    Ok((said, cried, Ended::Itself))
-}
-
-/// Reads once; keeps at most `most` bytes in all. `false` at the end.
-fn take(from: &mut impl Read, into: &mut Vec<u8>, most: usize) -> io::Result<bool> {
-    let mut chunk = [0; 16 * 1024];
-    let read = from.read(&mut chunk)?;
-    let kept = read.min(most.saturating_sub(into.len()));
-    into.extend_from_slice(&chunk[..kept]);
-    Ok(read > 0)
-}
-
-/// Waits for a child that has closed its streams.
-fn wait_until(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
-    let Some(pid) = pid_of(child) else {
-        return child.wait().map(Some);
-    };
-    let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-    let mut left = until.saturating_duration_since(Instant::now());
-    while !left.is_zero() {
-        let mut polled = [PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)];
-        match poll(&mut polled, Some(&timespec(left))) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => return child.wait().map(Some),
-            Err(error) => return Err(error.into()),
-        }
-        left = until.saturating_duration_since(Instant::now());
-    }
-    Ok(None)
-}
-
-/// Ends the child and all that it started.
-fn end(child: &mut Child) {
-    if let Some(pid) = pid_of(child) {
-        // It may not have come as far as making its group.
-        let _ = kill_process_group(pid, Signal::KILL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-fn pid_of(child: &Child) -> Option<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+fn handle_of(child: &Child) -> io::Result<(Pid, OwnedFd)> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("a process number that is none"))?;
+    Ok((pid, pidfd_open(pid, PidfdFlags::empty())?))
 }
 
 fn timespec(duration: Duration) -> Timespec {
@@ -184,88 +311,4 @@ fn timespec(duration: Duration) -> Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),
     }
-}
-
-/// A folder that nothing else uses: components of the child may keep state there.
-fn scratch_folder() -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    std::env::temp_dir().join(format!(
-        "cardcage-vetting-{}-{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    ))
-}
-
-fn judge(path: &Path, heard: &Heard, deadline: Duration) -> Climbed<Verdict> {
-    let mut at: Option<Step> = None;
-    let mut passed = None;
-    for line in heard.messages.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(Message::Climbing(step)) => at = Some(step),
-            Ok(Message::Refused(refusal)) => return Err(refusal),
-            Ok(Message::Passed(verdict)) => passed = Some(verdict),
-            // A line that was cut off by the child's death.
-            Err(_) => {}
-        }
-    }
-    let place = match (&at, &passed) {
-        (_, Some(_)) => "after all rungs, while it was unloaded".to_owned(),
-        (Some(Step { rung, component }), None) if component.is_empty() => format!("at {rung}"),
-        (Some(Step { rung, component }), None) => format!("at {rung}, component type `{component}`"),
-        (None, None) => "before its first rung".to_owned(),
-    };
-    let Some(status) = heard.status else {
-        return Err(no(
-            path,
-            "timeout",
-            format!("after {deadline:?} it was still busy {place}"),
-            "a plugin that opens, answers and closes within the deadline",
-            "look for endless loops and for waiting on the outside world in what that rung calls",
-        ));
-    };
-    match (passed, status.success()) {
-        (Some(verdict), true) => Ok(verdict),
-        _ => Err(died(path, status, &place, &heard.stderr)),
-    }
-}
-
-fn died(path: &Path, status: ExitStatus, place: &str, stderr: &[u8]) -> Refusal {
-    let how = match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("it ended the vetting child by {} {place}", signal_name(signal)),
-        (None, Some(code)) => format!("it ended the vetting child with exit code {code} {place}"),
-        (None, None) => format!("the vetting child ended {place}"),
-    };
-    let words = String::from_utf8_lossy(stderr);
-    let words = words.trim();
-    let found = if words.is_empty() { how } else { format!("{how}, saying: {words}") };
-    no(
-        path,
-        "died",
-        found,
-        "a plugin that leaves the process alive",
-        "run `cardcage plugin check` under a debugger, or look at what that rung calls",
-    )
-}
-
-fn no(path: &Path, what: &str, found: String, expected: &str, help: &str) -> Refusal {
-    Refusal::new(Rung::Vetting, what, path, found, expected, help)
-}
-
-fn signal_name(signal: i32) -> String {
-    let known = [
-        (Signal::SEGV, "SIGSEGV"),
-        (Signal::ABORT, "SIGABRT"),
-        (Signal::BUS, "SIGBUS"),
-        (Signal::ILL, "SIGILL"),
-        (Signal::FPE, "SIGFPE"),
-        (Signal::KILL, "SIGKILL"),
-        (Signal::XCPU, "SIGXCPU"),
-        (Signal::XFSZ, "SIGXFSZ"),
-        (Signal::SYS, "SIGSYS"),
-        (Signal::TERM, "SIGTERM"),
-    ];
-    known
-        .into_iter()
-        .find(|(known, _)| known.as_raw() == signal)
-        .map_or_else(|| format!("signal {signal}"), |(_, name)| name.to_owned())
 }

@@ -1,0 +1,216 @@
+//! What the daemon makes of a child's words and of its end.
+
+#![forbid(unsafe_code)]
+
+use super::{Heard, Message, Verdict};
+use crate::loader::process_state::signal_name;
+use crate::loader::refusal::{Refusal, Rung};
+use crate::loader::vetting::child::SILENCED;
+use crate::loader::vetting::report::Step;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fate {
+    /// By itself.
+    Ended(ExitStatus),
+    /// Past the deadline.
+    Overdue {
+        /// It waited for a signal to go on.
+        stopped: bool,
+    },
+    /// It said more than there is to say.
+    Babbling,
+}
+
+/// What it means.
+#[derive(Debug)]
+pub(super) enum Judged {
+    /// All rungs passed.
+    Passed(Verdict),
+    /// One did not.
+    Refused {
+        refusal: Refusal,
+        /// The component type whose probe it was, by its place, and what the sandbox denied it before.
+        denied: Option<(usize, String)>,
+    },
+}
+
+/// What was said, in order.
+#[derive(Debug, Default)]
+struct Words {
+    /// The last rung that was begun, and how much had been said before.
+    at: Option<(Step, usize)>,
+    /// How many component types' probes were begun.
+    probes: usize,
+    passed: Option<Verdict>,
+    refused: Option<Refusal>,
+    /// Bytes that are none of the child's messages.
+    foreign: usize,
+}
+
+/// Judges.
+pub(super) fn judge(path: &Path, heard: &Heard, deadline: Duration) -> Judged {
+    let mut words = understand(heard);
+    if words.foreign > 0 {
+        let found = format!(
+            "it wrote {} bytes {} to a descriptor that it did not open",
+            words.foreign,
+            words.place()
+        );
+        return refused(no(
+            path,
+            "scribbled",
+            found,
+            "a plugin that writes to its own files only",
+            "look for writes to fixed descriptor numbers, or to one that was closed before",
+        ));
+    }
+    if let Some(refusal) = words.refused.take() {
+        return words.blamed(refusal, heard);
+    }
+    let place = words.place();
+    let refusal = match heard.fate {
+        Fate::Ended(status) => {
+            // What ends the process after the verdict, a destructor say, would end the daemon's as well.
+            if status.code() == Some(heard.secret.exit_code().into())
+                && let Some(verdict) = words.passed
+            {
+                return Judged::Passed(verdict);
+            }
+            died(path, status, &place, heard)
+        }
+        Fate::Overdue { stopped } => overdue(path, stopped, &place, deadline),
+        Fate::Babbling => no(
+            path,
+            "answer",
+            format!("the vetting child said more than {} MiB {place}", super::MESSAGES_MAX_BYTES >> 20),
+            "schemas and samples that fit",
+            "look at the sizes of the schemas that `cardcage plugin inspect` shows",
+        ),
+    };
+    words.blamed(refusal, heard)
+}
+
+/// A verdict on other component types than the manifest has.
+pub(super) fn other_types(path: &Path) -> Refusal {
+    no(
+        path,
+        "answer",
+        "the vetting child speaks of other component types than the manifest".to_owned(),
+        "a verdict on each component type",
+        "report this as a bug",
+    )
+}
+
+fn understand(heard: &Heard) -> Words {
+    let mut words = Words::default();
+    let mut at = 0;
+    for line in heard.messages.split_inclusive(|byte| *byte == b'\n') {
+        let whole = line.strip_suffix(b"\n");
+        match whole.and_then(|line| heard.secret.read(line)) {
+            Some(Message::Confined(_)) => {}
+            Some(Message::Climbing(step)) => {
+                words.probes += usize::from(step.rung == Rung::Probe && !step.component.is_empty());
+                words.at = Some((step, at));
+            }
+            Some(Message::Refused(refusal)) => words.refused = Some(refusal),
+            Some(Message::Passed(verdict)) => words.passed = Some(verdict),
+            // Cut off by the child's death, unless it does not even begin as ours do.
+            None if whole.is_none() && begins(line, heard) => {}
+            None => words.foreign += line.len(),
+        }
+        at += line.len();
+    }
+    words
+}
+
+fn begins(line: &[u8], heard: &Heard) -> bool {
+    let secret = heard.secret.to_string();
+    let known = line.len().min(secret.len());
+    line[..known] == secret.as_bytes()[..known]
+}
+
+impl Words {
+    fn place(&self) -> String {
+        match (&self.at, &self.passed) {
+            (_, Some(_)) => "after all rungs, while it was unloaded".to_owned(),
+            (Some((Step { rung, component }, _)), None) if component.is_empty() => format!("at {rung}"),
+            (Some((Step { rung, component }, _)), None) => format!("at {rung}, component type `{component}`"),
+            (None, None) => "before its first rung".to_owned(),
+        }
+    }
+
+    /// A refusal, and whether the sandbox is to blame: it denied something in the very step that was refused.
+    fn blamed(self, mut refusal: Refusal, heard: &Heard) -> Judged {
+        let Some((Step { rung, component }, since)) = self.at else {
+            return refused(refusal);
+        };
+        let Some(what) = heard.supervisor.denied_since(since) else {
+            return refused(refusal);
+        };
+        if rung == Rung::Probe
+            && !component.is_empty()
+            && refusal.code.as_ref() != "ladder.probe.process-changed"
+        {
+            return Judged::Refused { refusal, denied: Some((self.probes - 1, what)) };
+        }
+        refusal.found = format!("{}\nbefore that, the sandbox denied {what}", refusal.found).into();
+        refused(refusal)
+    }
+}
+
+fn refused(refusal: Refusal) -> Judged {
+    Judged::Refused { refusal, denied: None }
+}
+
+fn overdue(path: &Path, stopped: bool, place: &str, deadline: Duration) -> Refusal {
+    let found = if stopped {
+        format!(
+            "it stopped the vetting child {place}, as SIGSTOP does; it had not gone on after {deadline:?}"
+        )
+    } else {
+        format!("after {deadline:?} it was still busy {place}")
+    };
+    no(
+        path,
+        "timeout",
+        found,
+        "a plugin that opens, answers and closes within the deadline",
+        "look for endless loops and for waiting on the outside world in what that rung calls",
+    )
+}
+
+fn died(path: &Path, status: ExitStatus, place: &str, heard: &Heard) -> Refusal {
+    if status.code() == Some(SILENCED.into()) {
+        return no(
+            path,
+            "silenced",
+            format!("it closed a descriptor that it did not open, {place} or after it"),
+            "a plugin that closes its own files only",
+            "look for `close` in a loop over all numbers, and for closing twice: the number may be another file's by then",
+        );
+    }
+    let how = match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("it ended the vetting child by {} {place}", signal_name(signal)),
+        (None, Some(code)) => format!("it ended the vetting child with exit code {code} {place}"),
+        (None, None) => format!("the vetting child ended {place}"),
+    };
+    let words = String::from_utf8_lossy(&heard.stderr);
+    let words = words.trim();
+    let found = if words.is_empty() { how } else { format!("{how}, saying: {words}") };
+    no(
+        path,
+        "died",
+        found,
+        "a plugin that leaves the process alive",
+        "run `cardcage plugin check` under a debugger, or look at what that rung calls",
+    )
+}
+
+fn no(path: &Path, what: &str, found: String, expected: &str, help: &str) -> Refusal {
+    Refusal::new(Rung::Vetting, what, path, found, expected, help)
+}
