@@ -117,10 +117,10 @@ fn plugin(reader: &mut Reader<'_>, raw: &raw::Component<'_>) -> PluginRef {
         );
         return nothing;
     };
-    let Some(scalar) = reader.scalar(&entry.node, "a plugin's name") else {
+    let Some(text) = reader.text(&entry.node, "a plugin's name") else {
         return nothing;
     };
-    plugin_ref(&scalar.text).unwrap_or_else(|| {
+    plugin_ref(&text).unwrap_or_else(|| {
         reader.error(
             codes::BAD_PLUGIN,
             entry.node.span,

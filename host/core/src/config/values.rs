@@ -40,9 +40,18 @@ impl Reader<'_> {
         }
     }
 
-    /// Text of any type: `12` is the text "12" here.
+    /// Text of any type: `12` is the text "12" here. What the host itself reads so (names, paths, tags) stands in logs and
+    /// errors, so it cannot be a secret.
     pub(super) fn text(&mut self, node: &Node, expected: &str) -> Option<String> {
-        self.scalar(node, expected).map(|scalar| scalar.text.clone())
+        let scalar = self.scalar(node, expected)?;
+        if scalar.origin.as_ref().is_some_and(|origin| origin.written.contains("${credential:")) {
+            let message =
+                format!("{} stands where {expected} is expected, which logs and errors show", node.shown());
+            let help = "only `settings` may hold credentials; write this out, or take it from a variable";
+            self.error(codes::BAD_VALUE, node.span, message, help);
+            return None;
+        }
+        Some(scalar.text.clone())
     }
 
     pub(super) fn optional_text(

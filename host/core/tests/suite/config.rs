@@ -71,7 +71,7 @@ sinks:
 ",
     );
     assert_eq!(config.plugins.directories, ["a", "b"]);
-    assert!(config.plugins.trust[0].ends_with("aabbccddeeff"), "lower case");
+    assert!(config.plugins.trust.sha256[0].ends_with("aabbccddeeff"), "lower case");
     assert_eq!(config.state_directory, "/var/lib/cardcage");
     assert_eq!(config.limits.memory, Some(1 << 30));
     assert_eq!(config.control.mode, 0o660);

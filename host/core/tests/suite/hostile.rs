@@ -174,3 +174,23 @@ fn a_misspelt_key_is_one_problem_and_not_what_follows_from_its_absence() {
         assert_eq!(help, Some(format!("did you mean `{key}`?").as_str()));
     }
 }
+
+#[test]
+fn a_credential_never_becomes_a_name_that_is_shown() {
+    let spots = [
+        ("plugin: stdout", "plugin: \"${credential:token}\""),
+        ("[host]", "[\"${credential:token}\"]"),
+        ("[host]", "\"${credential:token}1\""),
+        ("[host]", "[host], dead_letter: \"${credential:token}\""),
+        ("[host]", "[host], tags: { site: \"${credential:token}\" }"),
+        ("sources:", "state_directory: \"${credential:token}\"\nsources:"),
+        ("sources:", "plugins: { directories: [\"${credential:token}\"] }\nsources:"),
+        ("sources:", "log: { level: \"${credential:token}\" }\nsources:"),
+        ("sources:", "version: \"${credential:token}\"\nsources:"),
+    ];
+    for (from, to) in spots {
+        let problems = refused(&with(from, to));
+        assert!(!problems.render().contains("hunter2"), "{problems}");
+        assert!(problems.render().contains("${credential:token}"), "{problems}");
+    }
+}
