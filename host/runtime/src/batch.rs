@@ -3,6 +3,7 @@
 use cardcage_plugin_api::abi::{BatchHeader, RawBatch};
 use cardcage_plugin_api::record::Record;
 use crossbeam_queue::ArrayQueue;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A batch of records in memory that belongs to the host.
@@ -10,17 +11,56 @@ use std::sync::Arc;
 pub struct Batch {
     /// Origin and position.
     pub header: BatchHeader,
-    records: Box<[Record]>,
+    records: Memory,
     len: u32,
+}
+
+/// Where a batch's records are.
+#[derive(Debug)]
+enum Memory {
+    /// On the heap.
+    Own(Box<[Record]>),
+    /// Somewhere that outlives every batch.
+    Placed(&'static mut [Record]),
+}
+
+impl Deref for Memory {
+    type Target = [Record];
+
+    fn deref(&self) -> &[Record] {
+        match self {
+            Self::Own(records) => records,
+            Self::Placed(records) => records,
+        }
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [Record] {
+        match self {
+            Self::Own(records) => records,
+            Self::Placed(records) => records,
+        }
+    }
 }
 
 impl Batch {
     /// An empty batch with room for `capacity` records.
     pub fn new(capacity: u32) -> Self {
-        Self {
-            header: BatchHeader::default(),
-            records: vec![Record::default(); capacity as usize].into_boxed_slice(),
-            len: 0,
+        let records = vec![Record::default(); capacity as usize].into_boxed_slice();
+        Self { header: BatchHeader::default(), records: Memory::Own(records), len: 0 }
+    }
+
+    /// An empty batch in memory of the caller's choice: the contract probe puts it between guard pages.
+    pub fn placed(records: &'static mut [Record]) -> Self {
+        Self { header: BatchHeader::default(), records: Memory::Placed(records), len: 0 }
+    }
+
+    /// The memory of a placed batch, given back; `None` for any other.
+    pub fn into_place(self) -> Option<&'static mut [Record]> {
+        match self.records {
+            Memory::Own(_) => None,
+            Memory::Placed(records) => Some(records),
         }
     }
 

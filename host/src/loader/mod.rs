@@ -8,6 +8,7 @@ pub(crate) mod catalogue;
 pub(crate) mod climb;
 mod elf;
 mod file;
+mod guard;
 mod layout;
 pub(crate) mod libraries;
 mod machine;

@@ -1,31 +1,45 @@
 //! Rung 9: the contract, tried on made-up batches, in the vetting child.
 //!
 //! Each component type is opened with its `probe` settings and fed batches that are empty, short, full and strange. No
-//! call may panic or fail, the counts must add up, and only declared effects may show. What runs here is the runtime's
-//! own way of calling plugins, so its checks of every call's result apply as well.
+//! call may panic or fail, the counts must add up, only declared effects may show, and memory that was lent is left
+//! alone (see [`guard`]). What runs here is the runtime's own way of calling plugins, so its checks of every call's
+//! result apply as well.
+//!
+//! What the outside world denies is no fault of the plugin: such a type is passed as not probed.
 
 #![forbid(unsafe_code)]
 
 mod batches;
+mod places;
+mod sink;
+mod source;
 mod stage;
+mod threads;
 
+use super::guard;
 use super::refusal::{Climbed, Refusal, Rung};
 use cardcage_plugin_api::describe::Description;
 use cardcage_plugin_api::manifest::{Capability, Kind, Probe};
+use cardcage_plugin_api::record::Record;
 use cardcage_runtime::{
-    Batch, CallError, Cancel, ComponentTypeHandle, Counted, Dictionary, DictionaryLimits, Environment,
-    FailureKind, Filled, HostHandle, SinkInstance, SourceInstance, now_ns,
+    CallError, Cancel, ComponentTypeHandle, Counted, Dictionary, DictionaryLimits, Environment, FailureKind,
+    HostHandle,
 };
+use places::Touched;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Records in a full probe batch: enough to see order and sensors mixed up, few enough to cost nothing.
-const PROBE_RECORDS: u32 = 64;
-/// Calls of `fill` before a source's probe ends.
-const FILLS: u32 = 4;
+/// Records in a full probe batch: 24 bytes each, so that it fills three pages of 4 KiB to the last byte.
+const PROBE_RECORDS: u32 = 512;
+/// Sensors and units that an instance can name during its probe.
+const PROBE_SENSORS: u32 = 10_000;
+const PROBE_UNITS: u32 = 1_000;
+/// Bytes of a plugin's own words in a refusal; more is no more help.
+const WORDS_MAX_BYTES: usize = 400;
 
 /// What became of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,21 +50,18 @@ pub(crate) enum Probed {
         /// Calls of data functions.
         calls: u32,
     },
-    /// The manifest says not to, for this reason.
+    /// The manifest says not to, or the outside world denied it something, for this reason.
     NotProbed {
-        /// The plugin's own words.
+        /// The plugin's own words, or the system's.
         reason: String,
     },
 }
 
 /// An environment in which a component can be opened for a probe; `folder` is where it may keep state.
 pub(crate) fn environment(folder: &Path) -> Arc<Environment> {
-    let limits = DictionaryLimits { sensors: 10_000, units: 1_000 };
-    Arc::new(Environment::new(
-        Arc::new(Dictionary::new(limits)),
-        Arc::new(Cancel::default()),
-        folder.to_owned(),
-    ))
+    let limits = DictionaryLimits { sensors: PROBE_SENSORS, units: PROBE_UNITS };
+    let dictionary = Arc::new(Dictionary::new(limits));
+    Arc::new(Environment::new(dictionary, Arc::new(Cancel::default()), folder.to_owned()))
 }
 
 /// Rung 9 for one component type.
@@ -65,14 +76,36 @@ pub(crate) fn run(
         }
         Probe::Settings(settings) => settings,
     };
-    let mut trial = Trial::begin(path, handle, settings, environment)?;
-    match handle.kind() {
-        Kind::Source => trial.source()?,
-        Kind::Stage => trial.stage()?,
-        Kind::Sink => trial.sink()?,
+    match Trial::of(path, handle, settings, environment) {
+        Ok(calls) => Ok(Probed::Passed { calls }),
+        Err(Stop::Denied(reason)) => Ok(Probed::NotProbed { reason }),
+        Err(Stop::Refused(refusal)) => Err(*refusal),
     }
-    Ok(Probed::Passed { calls: trial.calls })
 }
+
+/// Why a trial ends early.
+enum Stop {
+    /// The plugin broke its contract.
+    Refused(Box<Refusal>),
+    /// It was not allowed what it needs: nothing can be said of it.
+    Denied(String),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// The probe's own means failed: memory, threads.
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Denied(format!("the probe lacks means: {error}"))
+    }
+}
+
+/// What a trial's steps give.
+type Tried<T> = Result<T, Stop>;
 
 /// One component type on probation.
 struct Trial<'a> {
@@ -80,43 +113,81 @@ struct Trial<'a> {
     handle: &'a ComponentTypeHandle,
     settings: &'a Value,
     description: Description,
-    environment: &'a Arc<Environment>,
+    environment: Arc<Environment>,
     calls: u32,
 }
 
 impl<'a> Trial<'a> {
-    fn begin(
+    fn of(
         path: &'a Path,
         handle: &'a ComponentTypeHandle,
         settings: &'a Value,
-        environment: &'a Arc<Environment>,
-    ) -> Climbed<Self> {
-        let description = handle.describe(settings);
-        let mut trial =
-            Self { path, handle, settings, description: Description::stage(), environment, calls: 0 };
-        trial.description = description.map_err(|error| trial.call_error(&error, "its probe settings"))?;
-        let again = handle.describe(settings);
-        if again.as_ref() != Ok(&trial.description) {
-            return Err(trial.no(
-                "impure",
-                "`describe` answers differently each time",
-                "the same answer each time",
-            ));
+        environment: &Arc<Environment>,
+    ) -> Tried<u32> {
+        // Its own word to cancel, since a source's trial raises it.
+        let environment = Arc::new(Environment::new(
+            Arc::clone(&environment.dictionary),
+            Arc::new(Cancel::default()),
+            environment.state_directory.clone(),
+        ));
+        batches::name_sensors(&environment.dictionary);
+        let description = Description::stage();
+        let mut trial = Self { path, handle, settings, description, environment, calls: 0 };
+        trial.describe()?;
+        let watch = guard::Watch::begin()?;
+        let threads = threads::count();
+        match handle.kind() {
+            Kind::Source => trial.source()?,
+            Kind::Stage => trial.stage()?,
+            Kind::Sink => trial.sink()?,
         }
-        if let Some(problem) = trial.description.problems.first() {
-            let found =
-                format!("its own probe settings are wrong: `{}`: {}", problem.setting, problem.message);
-            return Err(trial.no("settings", found, "probe settings that it takes"));
-        }
-        let beyond = trial.description.capabilities.beyond(&handle.manifest().capabilities);
-        if !beyond.is_empty() {
-            let found = format!("`describe` says it does {}", beyond.join(", "));
-            return Err(trial.no("undeclared", found, "no more than the manifest declares"));
-        }
-        Ok(trial)
+        trial.no_threads_left(threads)?;
+        drop(watch);
+        Ok(trial.calls)
     }
 
-    fn no(&self, what: &str, found: impl AsRef<str>, expected: &str) -> Refusal {
+    /// What it says it does under its probe's settings: always the same, and no more than the manifest declares.
+    fn describe(&mut self) -> Tried<()> {
+        let with = "its probe settings";
+        let description = self.handle.describe(self.settings);
+        self.description = description.map_err(|error| self.call_error(&error, with))?;
+        let again = self.handle.describe(self.settings).map_err(|error| self.call_error(&error, with))?;
+        if again != self.description {
+            let found = "`describe` answers differently the second time, with the same settings";
+            return Err(self.no(
+                "impure",
+                found,
+                "the same answer each time: it may look at nothing but the settings",
+            ));
+        }
+        if let Some(problem) = self.description.problems.first() {
+            let found = format!("`describe` finds fault with `{}`: {}", problem.setting, problem.message);
+            return Err(self.no("settings", found, "probe settings that the plugin itself takes"));
+        }
+        let manifest = self.handle.manifest();
+        let beyond = self.description.capabilities.beyond(&manifest.capabilities);
+        if !beyond.is_empty() {
+            let found =
+                format!("`describe` says it does {}, which its manifest does not declare", beyond.join(", "));
+            return Err(self.no("undeclared", found, "no more than the list in export_plugin!"));
+        }
+        let slips = [
+            (
+                !self.description.reasons.is_empty() && !self.does(Capability::Drops),
+                "`describe` names reasons for which records go, and not `drops`",
+            ),
+            (
+                self.description.tick_every_ns.is_some() != self.does(Capability::Ticks),
+                "`describe` says one thing by `ticks` and another by the interval of its ticks",
+            ),
+        ];
+        match slips.into_iter().find(|(slipped, _)| *slipped) {
+            Some((_, found)) => Err(self.no("undeclared", found, "a description that agrees with itself")),
+            None => Ok(()),
+        }
+    }
+
+    fn no(&self, what: &str, found: impl AsRef<str>, expected: &str) -> Stop {
         Refusal::new(
             Rung::Probe,
             what,
@@ -125,20 +196,33 @@ impl<'a> Trial<'a> {
             expected,
             "correct the plugin; if it cannot be tried without the outside world, give it `probe: none(\"why\")`",
         )
+        .into()
     }
 
-    fn call_error(&self, error: &CallError, with: &str) -> Refusal {
-        let what = match error.kind {
-            FailureKind::Failed => "failed",
-            FailureKind::Panicked => "panicked",
-            FailureKind::Contract => "contract",
+    fn call_error(&self, error: &CallError, with: &str) -> Stop {
+        if error.kind == FailureKind::Failed && denied(&error.message) {
+            return Stop::Denied(format!("`{}` was denied something: {}", error.call, cut(&error.message)));
+        }
+        let (what, expected) = match error.kind {
+            FailureKind::Failed => {
+                ("failed", "calls that do their work with the probe's settings and any records")
+            }
+            FailureKind::Panicked => ("panicked", "calls that do not panic, whatever the records hold"),
+            FailureKind::Contract => ("contract", "what the ABI's contract says of that call (docs/abi.md)"),
         };
-        self.no(what, format!("{error}, with {with}"), "calls that neither fail nor panic")
+        let message = cut(&error.message);
+        let error = CallError { message, ..error.clone() };
+        self.no(what, format!("{error}, with {with}"), expected)
+    }
+
+    /// Memory that it had no business with, touched in the call that just ended.
+    fn touched(&self, call: &str, with: &str, touched: &Touched) -> Stop {
+        self.no(touched.code, format!("`{call}` {}, with {with}", touched.found), touched.expected)
     }
 
     fn host(&self) -> HostHandle {
         HostHandle::for_component(
-            self.environment,
+            &self.environment,
             "probe",
             self.handle.plugin(),
             &BTreeMap::new(),
@@ -151,88 +235,83 @@ impl<'a> Trial<'a> {
     }
 
     /// What was counted in a call must have been declared.
-    fn declared(&self, counted: &Counted, with: &str) -> Climbed<()> {
+    fn declared(&self, counted: &Counted, with: &str) -> Tried<()> {
+        let unless = |capability, count| if self.does(capability) { 0 } else { count };
         let effects = [
             (counted.undeclared, "records go for a reason that `describe` does not name"),
-            (
-                if self.does(Capability::Drops) { 0 } else { counted.tallied() },
-                "records go, and `drops` is not declared",
-            ),
-            (
-                if self.does(Capability::Creates) { 0 } else { counted.created },
-                "records are made, and `creates` is not declared",
-            ),
-            (
-                if self.does(Capability::Holds) { 0 } else { counted.held },
-                "records are held, and `holds` is not declared",
-            ),
+            (unless(Capability::Drops, counted.tallied()), "records go, and `drops` is not declared"),
+            (unless(Capability::Creates, counted.created), "records are made, and `creates` is not declared"),
+            (unless(Capability::Holds, counted.held), "records are held, and `holds` is not declared"),
         ];
         match effects.into_iter().find(|(count, _)| *count > 0) {
             Some((count, what)) => {
-                Err(self.no("undeclared", format!("with {with}: {count} {what}"), "only declared effects"))
+                let found = format!("with {with}: {count} {what}");
+                Err(self.no(
+                    "undeclared",
+                    found,
+                    "only what `describe` and the list in export_plugin! declare",
+                ))
             }
             None => Ok(()),
         }
     }
 
-    fn source(&mut self) -> Climbed<()> {
-        let mut source = SourceInstance::open(
-            self.handle,
-            self.settings,
-            self.host(),
-            self.description.reasons.len(),
-            now_ns(),
-        )
-        .map_err(|error| self.call_error(&error, "its probe settings"))?;
-        for _ in 0..FILLS {
-            let mut batch = Batch::new(PROBE_RECORDS);
-            self.calls += 1;
-            let now = now_ns();
-            let (filled, _, _) = source
-                .fill(&mut batch, PROBE_RECORDS, now, now)
-                .map_err(|error| self.call_error(&error, "an empty batch"))?;
-            if source.counted().undeclared > 0 {
-                return Err(self.no(
-                    "undeclared",
-                    "input is rejected for a reason that `describe` does not name",
-                    "declared reasons",
-                ));
+    /// Records that a plugin gives must be ones that the rest of a pipeline can take.
+    fn sound(&self, records: &[Record], with: &str) -> Tried<()> {
+        for record in records {
+            if record.quality.0 & !0xff != 0 {
+                let found = format!(
+                    "with {with}: a record of value kind {} or with reserved bits of its quality set ({:#06x})",
+                    record.quality.kind(),
+                    record.quality.0
+                );
+                return Err(self.no("quality", found, "f64 values, and zero in the reserved bits"));
             }
-            if let Some(record) = batch.records().iter().find(|record| record.quality.0 & !0xff != 0) {
-                let found = format!("a record with value kind {} or reserved bits", record.quality.kind());
-                return Err(self.no("quality", found, "f64 values and zero in the reserved bits"));
-            }
-            if filled == Filled::Finished {
-                if !self.does(Capability::Finite) {
-                    return Err(self.no(
-                        "undeclared",
-                        "it ends, and `finite` is not declared",
-                        "only declared effects",
-                    ));
-                }
-                break;
+            if record.sensor.0 >= PROBE_SENSORS || u32::from(record.unit.0) >= PROBE_UNITS {
+                let (sensor, unit) = (record.sensor.0, record.unit.0);
+                let found = format!(
+                    "with {with}: a record of sensor {sensor} and unit {unit}, which nobody was given"
+                );
+                return Err(self.no("unknown-id", found, "ids that came in a record or from the host"));
             }
         }
-        source.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))
+        Ok(())
     }
 
-    fn sink(&mut self) -> Climbed<()> {
-        let mut sink = SinkInstance::open(
-            self.handle,
-            self.settings,
-            self.host(),
-            self.description.reasons.len(),
-            now_ns(),
-        )
-        .map_err(|error| self.call_error(&error, "its probe settings"))?;
-        for (epoch, (name, records)) in (1..).zip(batches::all(&self.environment.dictionary)) {
-            let mut batch = batches::batch(&records, PROBE_RECORDS);
-            self.calls += 2;
-            sink.write(&mut batch, now_ns()).map_err(|error| self.call_error(&error, name))?;
-            self.declared(sink.counted(), name)?;
-            // Any of the three answers keeps the contract.
-            sink.commit(epoch, now_ns()).map_err(|error| self.call_error(&error, name))?;
+    /// After `close`, nothing of the instance runs on.
+    fn no_threads_left(&self, before: Option<usize>) -> Tried<()> {
+        match (before, threads::settled(before)) {
+            (Some(before), Some(after)) if after > before => {
+                let found = format!("{} threads run on after `close`", after - before);
+                Err(self.no(
+                    "threads",
+                    found,
+                    "`close` ends and joins every thread that the instance started",
+                ))
+            }
+            _ => Ok(()),
         }
-        sink.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))
     }
+}
+
+/// The time of a call that is told one: steady, so that two lives can be compared.
+fn steady_now_ns(call: u32) -> i64 {
+    batches::START_NS + i64::from(call) * 1_000_000_000
+}
+
+/// Whether an error's text is that of a system call that was not permitted: `PluginError` keeps the text of
+/// `std::io::Error`, which ends in the number.
+fn denied(message: &str) -> bool {
+    [rustix::io::Errno::PERM, rustix::io::Errno::ACCESS]
+        .into_iter()
+        .any(|errno| message.contains(&format!("(os error {})", errno.raw_os_error())))
+}
+
+/// A plugin's words, at a length that somebody reads.
+fn cut(words: &str) -> String {
+    if words.len() <= WORDS_MAX_BYTES {
+        return words.to_owned();
+    }
+    let end = words.floor_char_boundary(WORDS_MAX_BYTES);
+    format!("{}… ({} bytes in all)", &words[..end], words.len())
 }

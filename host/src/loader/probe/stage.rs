@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::{PROBE_RECORDS, Trial, batches};
-use crate::loader::refusal::Climbed;
+use super::places::{Given, OutputPlaces, Places};
+use super::{PROBE_RECORDS, Trial, Tried, batches, steady_now_ns};
+use crate::loader::guard::Access;
 use cardcage_plugin_api::manifest::{Capability, Field};
 use cardcage_plugin_api::record::Record;
-use cardcage_runtime::{Batch, Processed, StageInstance, StageOutputs, now_ns};
+use cardcage_runtime::{CallError, HostHandle, Processed, StageInstance, StageOutputs, now_ns};
 use std::collections::HashMap;
 
 /// Calls with the same input before a stage that always wants more is refused: far above what any output needs.
@@ -17,157 +18,304 @@ type Kept = [Option<u64>; 5];
 
 const FIELDS: [Field; 5] = [Field::Timestamp, Field::Value, Field::Sensor, Field::Unit, Field::Quality];
 
+/// What a life is led for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// All that can be seen.
+    Full,
+    /// The same again, to be compared.
+    Again,
+    /// With ports that nobody takes from, which changes how records are accounted for.
+    WithoutPorts,
+}
+
 impl Trial<'_> {
-    pub(super) fn stage(&mut self) -> Climbed<()> {
-        let first = self.one_life()?;
-        if self.does(Capability::Deterministic) && self.one_life()? != first {
-            return Err(self.no(
-                "nondeterministic",
-                "the same input gave another output the second time",
-                "the same output, as `deterministic` says",
-            ));
+    pub(super) fn stage(&mut self) -> Tried<()> {
+        let mut places = StagePlaces {
+            input: Places::new("its batch", PROBE_RECORDS)?,
+            outputs: OutputPlaces::new(&self.description.ports, PROBE_RECORDS)?,
+        };
+        let first = self.one_life(&mut places, Life::Full)?;
+        if self.does(Capability::Deterministic) {
+            let second = self.one_life(&mut places, Life::Again)?;
+            self.same(&first, &second)?;
+        }
+        if !self.description.ports.is_empty() {
+            self.one_life(&mut places, Life::WithoutPorts)?;
         }
         Ok(())
     }
 
     /// Opens, feeds all batches, finishes and closes; returns all that came out.
-    fn one_life(&mut self) -> Climbed<Vec<[u64; 5]>> {
-        let mut stage = self.open_stage()?;
-        let mut outputs = StageOutputs {
-            main: Batch::new(PROBE_RECORDS),
-            ports: self.description.ports.iter().map(|_| Some(Batch::new(PROBE_RECORDS))).collect(),
-        };
-        let mut books = Books::default();
+    fn one_life(&mut self, places: &mut StagePlaces, life: Life) -> Tried<Books> {
+        let (mut stage, host) = self.open_stage()?;
+        let mut books = Books { ports: vec![Vec::new(); self.description.ports.len()], ..Books::default() };
+        let mut clock = 0;
+        let consumed = life != Life::WithoutPorts;
         for (name, records) in batches::all(&self.environment.dictionary) {
-            let mut batch = batches::batch(&records, PROBE_RECORDS);
-            books.take_in(&records);
-            self.until_done(&mut stage, &mut outputs, &mut books, name, |stage, outputs| {
-                stage.process(&mut batch, outputs, now_ns())
-            })?;
-            books.bring_out(batch.records());
+            books.came_in.extend_from_slice(&records);
+            self.until_done(
+                &mut stage,
+                places,
+                consumed,
+                &mut books,
+                ("process", name),
+                &mut clock,
+                Some(records),
+            )?;
             self.balanced(&books, stage.counted().held, name)?;
         }
         if self.description.tick_every_ns.is_some() {
-            self.until_done(&mut stage, &mut outputs, &mut books, "a tick", |stage, outputs| {
-                stage.tick(outputs, now_ns())
-            })?;
-            self.balanced(&books, stage.counted().held, "a tick")?;
+            let with = "no record but the time";
+            self.until_done(&mut stage, places, consumed, &mut books, ("tick", with), &mut clock, None)?;
+            self.balanced(&books, stage.counted().held, with)?;
         }
-        self.state_round_trip(&mut stage)?;
-        self.until_done(&mut stage, &mut outputs, &mut books, "the end", |stage, outputs| {
-            stage.finish(outputs, now_ns())
-        })?;
-        self.balanced(&books, stage.counted().held, "the end")?;
-        if stage.counted().held > 0 {
-            let found = format!("it still holds {} records after `finish`", stage.counted().held);
-            return Err(self.no("held", found, "nothing held after `finish`"));
+        if life == Life::Full {
+            self.state_round_trip(&mut stage, places)?;
         }
-        self.only_declared_fields(&books)?;
+        let with = "all batches given";
+        self.until_done(&mut stage, places, consumed, &mut books, ("finish", with), &mut clock, None)?;
+        self.balanced(&books, stage.counted().held, with)?;
+        self.nothing_held(&stage)?;
+        self.only_declared_effects(&books)?;
         stage.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
-        Ok(books.came_out.iter().map(bits).collect())
+        self.stage_left_alone(places, "close", "an open instance")?;
+        self.joined(&host)?;
+        Ok(books)
     }
 
-    fn open_stage(&self) -> Climbed<StageInstance> {
-        let reasons = self.description.reasons.len();
-        StageInstance::open(self.handle, self.settings, self.host(), reasons, now_ns())
+    fn open_stage(&self) -> Tried<(StageInstance, HostHandle)> {
+        let (reasons, host) = (self.description.reasons.len(), self.host());
+        StageInstance::open(self.handle, self.settings, host, reasons, now_ns())
+            .map(|stage| (stage, host))
             .map_err(|error| self.call_error(&error, "its probe settings"))
     }
 
+    /// One call, and those that it asks for with `more`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one place for what all three data calls of a stage must keep to"
+    )]
     fn until_done(
         &mut self,
         stage: &mut StageInstance,
-        outputs: &mut StageOutputs,
+        places: &mut StagePlaces,
+        consumed: bool,
         books: &mut Books,
-        with: &str,
-        mut call: impl FnMut(
-            &mut StageInstance,
-            &mut StageOutputs,
-        ) -> Result<Processed, cardcage_runtime::CallError>,
-    ) -> Climbed<()> {
+        (call, with): (&'static str, &str),
+        clock: &mut u32,
+        mut input: Option<Vec<Record>>,
+    ) -> Tried<()> {
         for _ in 0..MORE_MAX {
             self.calls += 1;
-            let processed = call(stage, outputs).map_err(|error| self.call_error(&error, with))?;
+            *clock += 1;
+            let now = steady_now_ns(*clock);
+            let (processed, given) =
+                places.call(consumed, &mut input, |batch, outputs| match (call, batch) {
+                    ("process", Some(batch)) => stage.process(batch, outputs, now),
+                    ("tick", _) => stage.tick(outputs, now),
+                    _ => stage.finish(outputs, now),
+                })?;
+            self.stage_left_alone(places, call, with)?;
+            let processed = processed.map_err(|error| self.call_error(&error, with))?;
             let counted = stage.counted();
             self.declared(counted, with)?;
             books.created += counted.created;
             books.tallied += counted.tallied();
-            for batch in std::iter::once(&mut outputs.main).chain(outputs.ports.iter_mut().flatten()) {
-                books.bring_out(batch.records());
-                batch.clear();
+            let all = std::iter::once(&given.main).chain(&given.ports).chain(&input);
+            for records in all {
+                self.sound(records, with)?;
             }
+            books.bring_out(given);
             if processed == Processed::Done {
+                books.main.extend(input.unwrap_or_default());
                 return Ok(());
             }
         }
-        let found = format!("with {with}: it asked for more {MORE_MAX} times without end");
+        let found = format!("`{call}` with {with}: it asked for more {MORE_MAX} times without end");
         Err(self.no("endless", found, "`done` at last"))
     }
 
+    fn stage_left_alone(&self, places: &StagePlaces, call: &str, with: &str) -> Tried<()> {
+        let touched = places.input.touched().or_else(|| places.outputs.touched());
+        touched.map_or(Ok(()), |touched| Err(self.touched(call, with, &touched)))
+    }
+
     /// `in + created = out + dropped or rejected + held`.
-    fn balanced(&self, books: &Books, held: u64, with: &str) -> Climbed<()> {
-        let had = books.came_in.len() as u64 + books.created;
-        let accounted = books.came_out.len() as u64 + books.tallied + held;
+    fn balanced(&self, books: &Books, held: u64, with: &str) -> Tried<()> {
+        let (came_in, came_out) = (books.came_in.len() as u64, books.came_out());
+        let had = came_in + books.created;
+        let accounted = came_out + books.tallied + held;
         if had == accounted {
             return Ok(());
         }
+        let (created, tallied) = (books.created, books.tallied);
         let found = format!(
-            "after {with}: in {} + created {} is {had}, but out {} + dropped or rejected {} + held {held} is {accounted}",
-            books.came_in.len(),
-            books.created,
-            books.came_out.len(),
-            books.tallied,
+            "after {with}: in {came_in} + created {created} is {had}, but out {came_out} + dropped or rejected {tallied} + \
+             held {held} is {accounted}"
         );
-        Err(self.no("imbalance", found, "every record accounted for"))
+        Err(self.no("imbalance", found, "every record accounted for: passed on, counted as dropped, or held"))
     }
 
-    /// A snapshot must be taken up by a fresh instance of the same version.
-    fn state_round_trip(&self, stage: &mut StageInstance) -> Climbed<()> {
+    fn nothing_held(&self, stage: &StageInstance) -> Tried<()> {
+        match stage.counted().held {
+            0 => Ok(()),
+            held => {
+                let found = format!("it still holds {held} records after `finish`");
+                Err(self.no("held", found, "nothing held after `finish`: it gives out what is left"))
+            }
+        }
+    }
+
+    /// A snapshot must be taken up by a fresh instance of the same version, with all that was held.
+    fn state_round_trip(&mut self, stage: &mut StageInstance, places: &mut StagePlaces) -> Tried<()> {
+        let held = stage.counted().held;
         let saved = stage.snapshot().map_err(|error| self.call_error(&error, "what it has seen"))?;
         let Some((version, bytes)) = saved else {
             return Ok(());
         };
-        let mut fresh = self.open_stage()?;
+        let (mut fresh, host) = self.open_stage()?;
         fresh.restore(version, &bytes).map_err(|error| self.call_error(&error, "its own snapshot"))?;
-        fresh.close(now_ns()).map_err(|error| self.call_error(&error, "a restored instance"))
+        let mut books = Books { ports: vec![Vec::new(); self.description.ports.len()], ..Books::default() };
+        let with = "its own snapshot restored";
+        self.until_done(&mut fresh, places, true, &mut books, ("finish", with), &mut 0, None)?;
+        self.nothing_held(&fresh)?;
+        let (had, accounted) = (held + books.created, books.came_out() + books.tallied);
+        if had != accounted {
+            let found = format!(
+                "it held {held} records at its snapshot; restored, it created {} and gave out or dropped {accounted}",
+                books.created
+            );
+            return Err(self.no("state", found, "a snapshot that brings back what was held"));
+        }
+        fresh.close(now_ns()).map_err(|error| self.call_error(&error, "a restored instance"))?;
+        self.joined(&host)
     }
 
-    /// Every record that came out must be one that went in, but for the declared fields. A stage that makes records
-    /// may put anything in those, so nothing can be said of it.
-    fn only_declared_fields(&self, books: &Books) -> Climbed<()> {
+    /// Bit for bit, output by output.
+    fn same(&self, first: &Books, second: &Books) -> Tried<()> {
+        let outputs = |books: &'_ Books| -> Vec<Vec<[u64; 5]>> {
+            books.outputs().map(|(_, records)| records.iter().map(bits).collect()).collect()
+        };
+        let (first, second) = (outputs(first), outputs(second));
+        if first == second {
+            return Ok(());
+        }
+        let names = ["the main output"].into_iter().map(str::to_owned);
+        let names = names.chain(self.description.ports.iter().map(|port| format!("port `{port}`")));
+        let found = names.zip(first.iter().zip(&second)).find(|(_, (one, two))| one != two).map_or_else(
+            || "the same input gave another output the second time".to_owned(),
+            |(name, (one, two))| {
+                let at = one.iter().zip(two).take_while(|(a, b)| a == b).count();
+                format!(
+                    "the same input gave another output the second time: {name} differs from record {at} on"
+                )
+            },
+        );
+        Err(self.no("nondeterministic", found, "the same output, as `deterministic` says"))
+    }
+
+    /// Every record that came out must be one that went in, but for the declared fields, and in the order in which it
+    /// went in. A stage that makes records may put anything in those, so nothing can be said of it.
+    fn only_declared_effects(&self, books: &Books) -> Tried<()> {
         if self.does(Capability::Creates) {
             return Ok(());
         }
-        let writes = &self.description.capabilities.writes;
-        let kept = |record: &Record, but: Option<Field>| -> Kept {
-            let all = bits(record);
-            std::array::from_fn(|at| {
-                let field = FIELDS[at];
-                (!writes.contains(&field) && Some(field) != but).then_some(all[at])
-            })
-        };
+        if self.in_order_and_once(books) {
+            return Ok(());
+        }
         let mut came_in: HashMap<Kept, u64> = HashMap::new();
         for record in &books.came_in {
-            *came_in.entry(kept(record, None)).or_default() += 1;
+            *came_in.entry(self.kept(record, None)).or_default() += 1;
         }
-        for record in &books.came_out {
-            match came_in.get_mut(&kept(record, None)) {
-                Some(left) if *left > 0 => *left -= 1,
-                _ => {
-                    let guilty = FIELDS.into_iter().find(|field| {
-                        books
-                            .came_in
-                            .iter()
-                            .any(|other| kept(other, Some(*field)) == kept(record, Some(*field)))
-                    });
-                    let what = guilty.map_or_else(
-                        || "it gave a record that was not in its input".to_owned(),
-                        |field| format!("it wrote the field `{field:?}`").to_lowercase(),
-                    );
-                    return Err(self.no("undeclared", what, "only the fields that `writes` declares"));
+        for (_, records) in books.outputs() {
+            for record in records {
+                match came_in.get_mut(&self.kept(record, None)) {
+                    Some(left) if *left > 0 => *left -= 1,
+                    _ => return Err(self.undeclared_write(books, record)),
                 }
             }
         }
+        if self.does(Capability::Reorders) {
+            return Ok(());
+        }
+        for (output, records) in books.outputs() {
+            let mut came_in = books.came_in.iter();
+            let in_order = records
+                .iter()
+                .all(|record| came_in.any(|other| self.kept(other, None) == self.kept(record, None)));
+            if !in_order {
+                let name = output.map_or("the main output", |port| &self.description.ports[port]);
+                let found = format!("records come out of {name} in another order than they came in");
+                return Err(self.no("undeclared", found, "the order of the input, or `reorders` declared"));
+            }
+        }
         Ok(())
+    }
+
+    /// Whether each output is a part of the input in its order, and no record went to two of them: true of most
+    /// stages, and seen without counting. Where records are alike it may say no of a stage that did nothing wrong.
+    fn in_order_and_once(&self, books: &Books) -> bool {
+        let came_in: Vec<Kept> = books.came_in.iter().map(|record| self.kept(record, None)).collect();
+        let mut taken = vec![false; came_in.len()];
+        books.outputs().all(|(_, records)| {
+            let mut next = 0;
+            records.iter().all(|record| {
+                let kept = self.kept(record, None);
+                let at = (next..came_in.len()).find(|at| !taken[*at] && came_in[*at] == kept);
+                if let Some(at) = at {
+                    taken[at] = true;
+                    next = at + 1;
+                }
+                at.is_some()
+            })
+        })
+    }
+
+    fn kept(&self, record: &Record, but: Option<Field>) -> Kept {
+        let (all, writes) = (bits(record), &self.description.capabilities.writes);
+        std::array::from_fn(|at| {
+            let field = FIELDS[at];
+            (!writes.contains(&field) && Some(field) != but).then_some(all[at])
+        })
+    }
+
+    /// Which field it wrote, as far as can be told.
+    fn undeclared_write(&self, books: &Books, record: &Record) -> super::Stop {
+        let guilty = FIELDS.into_iter().find(|field| {
+            let kept = self.kept(record, Some(*field));
+            books.came_in.iter().any(|other| self.kept(other, Some(*field)) == kept)
+        });
+        let found = guilty.map_or_else(
+            || "it gave a record that was not in its input".to_owned(),
+            |field| format!("it wrote the field `{field:?}`, which it does not declare").to_lowercase(),
+        );
+        self.no("undeclared", found, "only the fields that `writes` declares")
+    }
+}
+
+/// Memory for a stage's calls.
+struct StagePlaces {
+    input: Places,
+    outputs: OutputPlaces,
+}
+
+impl StagePlaces {
+    /// One call, with batches of its own; `input` is what is left of it.
+    fn call<R>(
+        &mut self,
+        consumed: bool,
+        input: &mut Option<Vec<Record>>,
+        call: impl FnOnce(Option<&mut cardcage_runtime::Batch>, &mut StageOutputs) -> Result<R, CallError>,
+    ) -> Tried<(Result<R, CallError>, Given)> {
+        let mut batch = match input {
+            Some(records) => Some(self.input.lend(records, Access::Write)?),
+            None => None,
+        };
+        let mut outputs = self.outputs.lend(consumed)?;
+        let result = call(batch.as_mut(), &mut outputs);
+        *input = batch.map(|batch| self.input.take_back(batch)).transpose()?;
+        Ok((result, self.outputs.take_back(outputs)?))
     }
 }
 
@@ -175,18 +323,28 @@ impl Trial<'_> {
 #[derive(Default)]
 struct Books {
     came_in: Vec<Record>,
-    came_out: Vec<Record>,
+    main: Vec<Record>,
+    ports: Vec<Vec<Record>>,
     created: u64,
     tallied: u64,
 }
 
 impl Books {
-    fn take_in(&mut self, records: &[Record]) {
-        self.came_in.extend_from_slice(records);
+    fn bring_out(&mut self, given: Given) {
+        self.main.extend(given.main);
+        for (port, records) in self.ports.iter_mut().zip(given.ports) {
+            port.extend(records);
+        }
     }
 
-    fn bring_out(&mut self, records: &[Record]) {
-        self.came_out.extend_from_slice(records);
+    /// Each output with its port's index.
+    fn outputs(&self) -> impl Iterator<Item = (Option<usize>, &Vec<Record>)> {
+        let ports = self.ports.iter().enumerate().map(|(index, records)| (Some(index), records));
+        std::iter::once((None, &self.main)).chain(ports)
+    }
+
+    fn came_out(&self) -> u64 {
+        self.outputs().map(|(_, records)| records.len() as u64).sum()
     }
 }
 

@@ -1,0 +1,178 @@
+//! The probe of a source: it fills what it is lent, says when to come again, and stops when it is told.
+
+#![forbid(unsafe_code)]
+
+use super::places::Places;
+use super::{PROBE_RECORDS, Trial, Tried};
+use crate::loader::guard::Access;
+use cardcage_plugin_api::abi::StreamPosition;
+use cardcage_plugin_api::manifest::Capability;
+use cardcage_runtime::{Filled, SourceInstance, now_ns};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Calls of `fill` before the probe of a source that does not end is over.
+const FILLS: u32 = 8;
+/// Calls of `fill` within which a finite source ends: half a million records.
+const FILLS_TO_END: u32 = 1_000;
+/// How long the last `fill` may wait if nobody cancels it.
+const LONG_WAIT: Duration = Duration::from_secs(5);
+/// When it is cancelled. Long enough for most to be waiting, short enough to cost nothing.
+const CANCEL_AFTER: Duration = Duration::from_millis(1);
+/// The contract says 100 ms. A loaded machine may keep a thread waiting for longer, and that is no fault of the plugin.
+const CANCELLED_WITHIN: Duration = Duration::from_secs(1);
+/// How far ahead a source can ask to be called again: a year. Whoever waits for ever gives the largest time there is.
+const IDLE_MAX_NS: i64 = 366 * 24 * 3600 * 1_000_000_000;
+
+impl Trial<'_> {
+    pub(super) fn source(&mut self) -> Tried<()> {
+        let host = self.host();
+        let reasons = self.description.reasons.len();
+        let mut source = SourceInstance::open(self.handle, self.settings, host, reasons, now_ns())
+            .map_err(|error| self.call_error(&error, "its probe settings"))?;
+        let mut places = Places::new("its batch", PROBE_RECORDS)?;
+        let mut positions = BTreeMap::new();
+        let ended = self.fills(&mut source, &mut places, &mut positions)?;
+        if !positions.is_empty() {
+            let safe: Vec<StreamPosition> = positions.into_values().collect();
+            self.calls += 1;
+            source
+                .acknowledge(&safe, now_ns())
+                .map_err(|error| self.call_error(&error, "the positions that it gave"))?;
+            self.left_alone(&places, "acknowledge", "the positions that it gave")?;
+        }
+        self.source_state(&mut source)?;
+        if !ended {
+            self.cancelled(&mut source, &mut places)?;
+        }
+        source.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
+        self.left_alone(&places, "close", "an open instance")?;
+        self.joined(&host)
+    }
+
+    /// Whether it ended by itself.
+    fn fills(
+        &mut self,
+        source: &mut SourceInstance,
+        places: &mut Places,
+        positions: &mut BTreeMap<u32, StreamPosition>,
+    ) -> Tried<bool> {
+        let finite = self.does(Capability::Finite);
+        let (mut records, mut past, mut idle) = (0_u64, 0, 0);
+        for fill in 0..FILLS_TO_END {
+            let now = now_ns();
+            let (filled, produced, at) = self.fill(source, places, now)?;
+            records += u64::from(produced);
+            if produced > 0 {
+                positions.insert(at.stream, at);
+            }
+            match filled {
+                Filled::Finished if finite => return Ok(true),
+                Filled::Finished => {
+                    let expected = "a source that goes on, or `finite` in `describe` and in export_plugin!";
+                    return Err(self.no("undeclared", "it ends, and `finite` is not declared", expected));
+                }
+                Filled::Produced => {}
+                Filled::IdleUntil(at_ns) => {
+                    idle += 1;
+                    past += u32::from(at_ns <= now && produced == 0);
+                    if at_ns != i64::MAX && at_ns.saturating_sub(now) > IDLE_MAX_NS {
+                        let found = format!("`fill` is idle until {at_ns}, more than a year ahead");
+                        return Err(self.no("idle", found, "UTC nanoseconds, within a year, or i64::MAX"));
+                    }
+                }
+            }
+            if (fill + 1 >= FILLS && !finite) || idle >= FILLS {
+                break;
+            }
+            if fill + 1 == FILLS_TO_END {
+                let found = format!(
+                    "it declares `finite` and did not end within {FILLS_TO_END} calls, {records} records"
+                );
+                return Err(self.no("endless", found, "an end; probe settings under which it comes soon"));
+            }
+        }
+        if past >= FILLS {
+            let found =
+                format!("{past} times in a row, `fill` gave nothing and was idle until a time that was over");
+            return Err(self.no("idle", found, "a time ahead, else the lane spins"));
+        }
+        Ok(false)
+    }
+
+    fn fill(
+        &mut self,
+        source: &mut SourceInstance,
+        places: &mut Places,
+        now: i64,
+    ) -> Tried<(Filled, u32, StreamPosition)> {
+        let with = "an empty batch";
+        let mut batch = places.lend(&[], Access::Write)?;
+        self.calls += 1;
+        let filled = source.fill(&mut batch, PROBE_RECORDS, now, now);
+        let records = places.take_back(batch)?;
+        self.left_alone(places, "fill", with)?;
+        let filled = filled.map_err(|error| self.call_error(&error, with))?;
+        let counted = source.counted();
+        if counted.undeclared > 0 {
+            let found = format!(
+                "{} inputs are rejected for a reason that `describe` does not name",
+                counted.undeclared
+            );
+            return Err(self.no("undeclared", found, "declared reasons"));
+        }
+        self.sound(&records, with)?;
+        Ok(filled)
+    }
+
+    /// A snapshot must be taken up by a fresh instance of the same version.
+    fn source_state(&mut self, source: &mut SourceInstance) -> Tried<()> {
+        let saved = source.snapshot().map_err(|error| self.call_error(&error, "what it has given"))?;
+        let Some((version, bytes)) = saved else {
+            return Ok(());
+        };
+        let host = self.host();
+        let reasons = self.description.reasons.len();
+        let mut fresh = SourceInstance::open(self.handle, self.settings, host, reasons, now_ns())
+            .map_err(|error| self.call_error(&error, "a second instance"))?;
+        fresh.restore(version, &bytes).map_err(|error| self.call_error(&error, "its own snapshot"))?;
+        let again = fresh.snapshot().map_err(|error| self.call_error(&error, "a restored instance"))?;
+        if again.as_ref() != Some(&(version, bytes)) {
+            let found =
+                "a snapshot that was restored gives another snapshot, though nothing was filled meanwhile";
+            return Err(self.no("state", found, "the position that was saved"));
+        }
+        fresh.close(now_ns()).map_err(|error| self.call_error(&error, "a restored instance"))?;
+        self.joined(&host)
+    }
+
+    /// One more `fill` that may wait for long, and the word to stop while it does.
+    fn cancelled(&mut self, source: &mut SourceInstance, places: &mut Places) -> Tried<()> {
+        let with = "the pipeline draining while it waits";
+        let mut batch = places.lend(&[], Access::Write)?;
+        let cancel = Arc::clone(&self.environment.cancel);
+        let word = std::thread::Builder::new().name("cancel".to_owned()).spawn(move || {
+            std::thread::sleep(CANCEL_AFTER);
+            cancel.raise();
+            Instant::now()
+        })?;
+        self.calls += 1;
+        let now = now_ns();
+        let until = now.saturating_add(i64::try_from(LONG_WAIT.as_nanos()).unwrap_or(i64::MAX));
+        let filled = source.fill(&mut batch, PROBE_RECORDS, now, until);
+        let returned = Instant::now();
+        let raised = word.join().unwrap_or(returned);
+        let records = places.take_back(batch)?;
+        self.left_alone(places, "fill", with)?;
+        filled.map_err(|error| self.call_error(&error, with))?;
+        self.sound(&records, with)?;
+        let late = returned.saturating_duration_since(raised);
+        if late > CANCELLED_WITHIN {
+            let found = format!("`fill` returned {} ms after it was cancelled", late.as_millis());
+            let expected = "within 100 ms: wait with the host's `wait`, or ask `cancelled` while waiting";
+            return Err(self.no("cancellation", found, expected));
+        }
+        Ok(())
+    }
+}
