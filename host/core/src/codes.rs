@@ -97,6 +97,90 @@ codes! {
     SYNTAX = "config.yaml-syntax";
     /// A `!tag`.
     TAG = "config.yaml-tag";
+    /// The file is not as its linker wrote it.
+    LADDER_ELF_ALTERED = "ladder.elf.altered";
+    /// Tables of the library are damaged.
+    LADDER_ELF_DAMAGED = "ladder.elf.damaged";
+    /// The library asks for something that plugins don't.
+    LADDER_ELF_DYNAMIC_ENTRY = "ladder.elf.dynamic-entry";
+    /// The library wants an executable stack.
+    LADDER_ELF_EXECUTABLE_STACK = "ladder.elf.executable-stack";
+    /// The file is no ELF file.
+    LADDER_ELF_NO_ELF = "ladder.elf.no-elf";
+    /// The file is an ELF file, but no library that can be opened.
+    LADDER_ELF_NO_LIBRARY = "ladder.elf.no-library";
+    /// The file is a program.
+    LADDER_ELF_PROGRAM = "ladder.elf.program";
+    /// The library brings its own folders for other libraries.
+    LADDER_ELF_RUN_PATH = "ladder.elf.run-path";
+    /// The parts of the library cannot be mapped as it says.
+    LADDER_ELF_SEGMENTS = "ladder.elf.segments";
+    /// The library wants thread-local memory of the static kind.
+    LADDER_ELF_STATIC_TLS = "ladder.elf.static-tls";
+    /// The library needs a newer system than this one.
+    LADDER_ELF_SYMBOL_VERSION = "ladder.elf.symbol-version";
+    /// The library's code would be changed while it is loaded.
+    LADDER_ELF_TEXT_RELOCATIONS = "ladder.elf.text-relocations";
+    /// The library wants too much thread-local memory.
+    LADDER_ELF_THREAD_LOCAL = "ladder.elf.thread-local";
+    /// The file ends too early.
+    LADDER_ELF_TRUNCATED = "ladder.elf.truncated";
+    /// Memory of the library would be writable and executable.
+    LADDER_ELF_WRITABLE_CODE = "ladder.elf.writable-code";
+    /// The library is for 32-bit or big-endian machines.
+    LADDER_ELF_WRONG_CLASS = "ladder.elf.wrong-class";
+    /// The library is for another processor.
+    LADDER_ELF_WRONG_MACHINE = "ladder.elf.wrong-machine";
+    /// The plugin's file changed while it was being read.
+    LADDER_FILE_CHANGED = "ladder.file.changed";
+    /// A link among the plugins leads to nothing.
+    LADDER_FILE_DANGLING_LINK = "ladder.file.dangling-link";
+    /// A plugin folder cannot be read.
+    LADDER_FILE_FOLDER = "ladder.file.folder";
+    /// Links among the plugins lead in a circle.
+    LADDER_FILE_LINK_LOOP = "ladder.file.link-loop";
+    /// There is no such plugin file.
+    LADDER_FILE_MISSING = "ladder.file.missing";
+    /// A private copy of the plugin could not be made.
+    LADDER_FILE_NO_COPY = "ladder.file.no-copy";
+    /// The pipeline lists trusted libraries, and this is none of them.
+    LADDER_FILE_NOT_LISTED = "ladder.file.not-listed";
+    /// What is there is no regular file.
+    LADDER_FILE_NOT_REGULAR = "ladder.file.not-regular";
+    /// The plugin's file, or a folder above it, belongs to somebody else.
+    LADDER_FILE_OWNER = "ladder.file.owner";
+    /// The plugin's file is too small or too large.
+    LADDER_FILE_SIZE = "ladder.file.size";
+    /// The plugin's file cannot be read.
+    LADDER_FILE_UNREADABLE = "ladder.file.unreadable";
+    /// The vetting child was handed something else than a sealed copy.
+    LADDER_FILE_UNSEALED = "ladder.file.unsealed";
+    /// Others can write the plugin's file, or a folder above it.
+    LADDER_FILE_WRITABLE = "ladder.file.writable";
+    /// The plugin was built for another version of the ABI.
+    LADDER_MANIFEST_ABI_VERSION = "ladder.manifest.abi-version";
+    /// The plugin was built for another architecture than its file says.
+    LADDER_MANIFEST_ARCHITECTURE = "ladder.manifest.architecture";
+    /// Two files say that they are the same version of the same plugin.
+    LADDER_MANIFEST_CONFLICT = "ladder.manifest.conflict";
+    /// The plugin uses instructions that this processor lacks.
+    LADDER_MANIFEST_CPU_FEATURES = "ladder.manifest.cpu-features";
+    /// The manifest has another format.
+    LADDER_MANIFEST_FORMAT = "ladder.manifest.format";
+    /// The manifest can be read, but says something that cannot be.
+    LADDER_MANIFEST_ILL_FORMED = "ladder.manifest.ill-formed";
+    /// The manifest cannot be read.
+    LADDER_MANIFEST_MALFORMED = "ladder.manifest.malformed";
+    /// The library is no Cardcage plugin.
+    LADDER_MANIFEST_MISSING = "ladder.manifest.missing";
+    /// The manifest is no text.
+    LADDER_MANIFEST_NOT_UTF8 = "ladder.manifest.not-utf8";
+    /// A panic of the plugin would end the daemon.
+    LADDER_MANIFEST_PANIC_STRATEGY = "ladder.manifest.panic-strategy";
+    /// The library has several Cardcage notes.
+    LADDER_MANIFEST_SEVERAL = "ladder.manifest.several";
+    /// The manifest is larger than any plugin needs.
+    LADDER_MANIFEST_TOO_LARGE = "ladder.manifest.too-large";
     /// A plugin's file was refused by the ladder.
     PLUGIN_REFUSED = "plugin.refused";
     /// A file among the plugins was refused, and nothing uses it.
