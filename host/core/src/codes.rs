@@ -181,6 +181,32 @@ codes! {
     LADDER_MANIFEST_SEVERAL = "ladder.manifest.several";
     /// The manifest is larger than any plugin needs.
     LADDER_MANIFEST_TOO_LARGE = "ladder.manifest.too-large";
+    /// No descriptor is left for the plugin's memory.
+    LADDER_OPEN_DESCRIPTORS = "ladder.open.descriptors";
+    /// The plugin's symbols lead to another library.
+    LADDER_OPEN_FOREIGN_SYMBOLS = "ladder.open.foreign-symbols";
+    /// The dynamic linker does not take the library.
+    LADDER_OPEN_LINKER = "ladder.open.linker";
+    /// The library does not export what the host finds its functions by.
+    LADDER_OPEN_NO_SYMBOL = "ladder.open.no-symbol";
+    /// Loading the library changes the process for everybody.
+    LADDER_OPEN_PROCESS_CHANGED = "ladder.open.process-changed";
+    /// Loading the library reaches for processes, sockets or worse.
+    LADDER_OPEN_REACHED_OUT = "ladder.open.reached-out";
+    /// A component that was used and closed leaves the process changed.
+    LADDER_PROBE_PROCESS_CHANGED = "ladder.probe.process-changed";
+    /// The vetting child's answer is not one on this plugin.
+    LADDER_VETTING_ANSWER = "ladder.vetting.answer";
+    /// The plugin ends the process that loads and tries it.
+    LADDER_VETTING_DIED = "ladder.vetting.died";
+    /// The vetting child cannot be run.
+    LADDER_VETTING_NO_CHILD = "ladder.vetting.no-child";
+    /// The plugin writes to files that it did not open.
+    LADDER_VETTING_SCRIBBLED = "ladder.vetting.scribbled";
+    /// The plugin closes files that it did not open.
+    LADDER_VETTING_SILENCED = "ladder.vetting.silenced";
+    /// The plugin does not come back within the deadline.
+    LADDER_VETTING_TIMEOUT = "ladder.vetting.timeout";
     /// A plugin's file was refused by the ladder.
     PLUGIN_REFUSED = "plugin.refused";
     /// A file among the plugins was refused, and nothing uses it.
