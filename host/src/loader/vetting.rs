@@ -17,6 +17,7 @@ use super::climb::Candidate;
 use super::libraries::SystemLibraries;
 use super::refusal::Climbed;
 use report::Verdict;
+use sandbox::Sandbox;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,7 +63,9 @@ impl Vetting {
         if let Some(lacks) = verdict.sandbox.lacks() {
             tracing::debug!(plugin = %candidate.copy.path().display(), "{lacks}");
         }
-        if let Some(entry) = cache {
+        // What could not be enforced this once may be the next time; the key speaks of what the kernel offers.
+        let whole = verdict.sandbox == Sandbox::offered();
+        if let Some(entry) = cache.filter(|_| whole) {
             entry.write(&verdict);
         }
         Ok(Vetted { verdict, cached: false })

@@ -44,6 +44,8 @@ pub(super) enum Judged {
 struct Words {
     /// The last rung that was begun, and how much had been said before.
     at: Option<(Step, usize)>,
+    /// From where to where the library was being opened.
+    opening: Option<(usize, usize)>,
     /// How many component types' probes were begun.
     probes: usize,
     passed: Option<Verdict>,
@@ -79,7 +81,10 @@ pub(super) fn judge(path: &Path, heard: &Heard, deadline: Duration) -> Judged {
             if status.code() == Some(heard.secret.exit_code().into())
                 && let Some(verdict) = words.passed
             {
-                return Judged::Passed(verdict);
+                return match words.opening.and_then(|(from, to)| heard.supervisor.denied_call(from, to)) {
+                    Some(what) => refused(reached_out(path, &what)),
+                    None => Judged::Passed(verdict),
+                };
             }
             died(path, status, &place, heard)
         }
@@ -114,6 +119,11 @@ fn understand(heard: &Heard) -> Words {
         match whole.and_then(|line| heard.secret.read(line)) {
             Some(Message::Confined(_)) => {}
             Some(Message::Climbing(step)) => {
+                match (step.rung, &mut words.opening) {
+                    (Rung::Open, opening) => *opening = Some((at, usize::MAX)),
+                    (_, Some((_, end))) => *end = (*end).min(at),
+                    (_, None) => {}
+                }
                 words.probes += usize::from(step.rung == Rung::Probe && !step.component.is_empty());
                 words.at = Some((step, at));
             }
@@ -165,6 +175,18 @@ impl Words {
 
 fn refused(refusal: Refusal) -> Judged {
     Judged::Refused { refusal, denied: None }
+}
+
+/// In the daemon nothing would keep it from that.
+fn reached_out(path: &Path, what: &str) -> Refusal {
+    Refusal::new(
+        Rung::Open,
+        "reached-out",
+        path,
+        format!("while it was being opened it tried what the sandbox denied: {what}"),
+        "a library whose loading changes nothing",
+        "look at its constructors and at the C libraries that it links; do such things in `open`",
+    )
 }
 
 fn overdue(path: &Path, stopped: bool, place: &str, deadline: Duration) -> Refusal {

@@ -217,6 +217,12 @@ impl Supervisor {
         [call, file].into_iter().flatten().min_by_key(|(at, _)| *at).map(|(_, what)| what)
     }
 
+    /// The first call (and no file) that was denied while the child had said between so many and so many bytes.
+    pub(in crate::loader::vetting) fn denied_call(&self, from: usize, to: usize) -> Option<String> {
+        // What is denied after a message was sent counts for that message's step: the position is behind it.
+        self.denied.iter().find(|(at, _)| *at > from && *at <= to).map(|(_, what)| what.clone())
+    }
+
     fn process(&mut self, at: usize) -> Answer {
         if !self.reach.processes {
             return self.deny(at, "another process: the plugin does not declare `exec`", libc::EPERM);
