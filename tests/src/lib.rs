@@ -8,6 +8,7 @@
 //! - [`pipeline`]: a folder with a `pipeline.yaml` and plugins, and the program running there.
 //! - [`altered`]: plugins built against a plugin API that was changed.
 //! - [`own_crate`]: a plugin in a crate outside the workspace.
+//! - [`mutation`]: libraries that were damaged.
 //! - [`checkout`]: a folder that looks like a clone that was built, for what the documentation tells people to do.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@
 pub mod altered;
 pub mod build;
 pub mod checkout;
+pub mod mutation;
 pub mod own_crate;
 pub mod pipeline;
 

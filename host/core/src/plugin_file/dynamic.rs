@@ -32,8 +32,8 @@ impl<'a> Dynamic<'a> {
             return Err(Fault::damaged("a dynamic section in a part that is not writable"));
         }
         let mut dynamic = Self { headers, entries: entries(section)?, strings: &[] };
-        dynamic.unwanted()?;
         dynamic.strings = dynamic.string_table()?;
+        dynamic.unwanted()?;
         dynamic.starts()?;
         Ok(dynamic)
     }
@@ -125,10 +125,11 @@ impl<'a> Dynamic<'a> {
             ));
         }
         for (tag, name) in [(elf::DT_RPATH, "RPATH"), (elf::DT_RUNPATH, "RUNPATH")] {
-            if self.value(tag).is_some() {
+            if let Some(at) = self.value(tag) {
+                let folders = self.name(at)?;
                 return Err(Fault::new(
                     "run-path",
-                    format!("an {name}: it names folders to load other libraries from"),
+                    format!("{name} `{folders}`: folders to load other libraries from"),
                     "libraries from the system's folders only",
                     "link without `-rpath` (look into RUSTFLAGS, .cargo/config.toml and build.rs)",
                 ));
@@ -138,7 +139,7 @@ impl<'a> Dynamic<'a> {
         match others.into_iter().find(|tag| self.value(*tag).is_some()) {
             Some(tag) => Err(Fault::unfit(
                 "dynamic-entry",
-                format!("the entry {tag:?} in the dynamic section"),
+                format!("the entry {} in the dynamic section", tag_name(tag)),
                 "what plugins on this machine have: no filters, no REL relocations, nothing that runs before all others",
             )),
             None => Ok(()),
@@ -151,15 +152,20 @@ impl<'a> Dynamic<'a> {
             if let Some(address) = self.value(tag)
                 && !self.headers.maps(address, 1, For::Calling)
             {
-                return Err(Fault::damaged(format!("{tag:?} is {address:#x}, where no code is")));
+                return Err(Fault::damaged(format!("{} is {address:#x}, where no code is", tag_name(tag))));
             }
         }
         for (tag, size) in
             [(elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ), (elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ)]
         {
             let len = self.value(size).unwrap_or(0);
-            if len % POINTER_BYTES != 0 || self.value(tag).is_some_and(|at| at % POINTER_BYTES != 0) {
-                return Err(Fault::damaged(format!("{tag:?} of {len} bytes, not of whole pointers")));
+            if !len.is_multiple_of(POINTER_BYTES)
+                || self.value(tag).is_some_and(|at| !at.is_multiple_of(POINTER_BYTES))
+            {
+                return Err(Fault::damaged(format!(
+                    "{} of {len} bytes, not of whole pointers",
+                    tag_name(tag)
+                )));
             }
             self.table(tag, len)?;
         }
@@ -189,15 +195,43 @@ fn entries(section: &[u8]) -> Result<Vec<(DynamicTag, u64)>, Fault> {
             return Ok(entries);
         }
         if tag != elf::DT_NEEDED && entries.iter().any(|(known, _)| *known == tag) {
-            return Err(Fault::damaged(format!("{tag:?} twice in the dynamic section")));
+            return Err(Fault::damaged(format!("{} twice in the dynamic section", tag_name(tag))));
         }
         entries.push((tag, value));
     }
     Err(Fault::damaged(format!("a dynamic section of {count} entries or more without an end")))
 }
 
+/// The name that `readelf -d` shows.
+pub(super) fn tag_name(tag: DynamicTag) -> String {
+    let names = [
+        (elf::DT_AUXILIARY, "AUXILIARY"),
+        (elf::DT_FILTER, "FILTER"),
+        (elf::DT_PREINIT_ARRAY, "PREINIT_ARRAY"),
+        (elf::DT_REL, "REL"),
+        (elf::DT_RELA, "RELA"),
+        (elf::DT_JMPREL, "JMPREL"),
+        (elf::DT_RELR, "RELR"),
+        (elf::DT_INIT, "INIT"),
+        (elf::DT_FINI, "FINI"),
+        (elf::DT_INIT_ARRAY, "INIT_ARRAY"),
+        (elf::DT_FINI_ARRAY, "FINI_ARRAY"),
+        (elf::DT_SYMTAB, "SYMTAB"),
+        (elf::DT_STRTAB, "STRTAB"),
+        (elf::DT_HASH, "HASH"),
+        (elf::DT_GNU_HASH, "GNU_HASH"),
+        (elf::DT_VERSYM, "VERSYM"),
+        (elf::DT_VERNEED, "VERNEED"),
+    ];
+    let known = names.into_iter().find(|(known, _)| *known == tag);
+    known.map_or_else(|| format!("{:#x}", tag.0), |(_, name)| name.to_owned())
+}
+
 fn outside(tag: DynamicTag, address: u64, len: u64) -> Fault {
-    Fault::damaged(format!("{tag:?} names {len} bytes at address {address:#x}, which are not in the file"))
+    Fault::damaged(format!(
+        "{} names {len} bytes at address {address:#x}, which are not in the file",
+        tag_name(tag)
+    ))
 }
 
 fn path(name: &str) -> Fault {

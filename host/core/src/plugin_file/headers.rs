@@ -32,7 +32,7 @@ pub struct Segment {
 pub(super) struct Headers<'a> {
     bytes: &'a [u8],
     loads: Vec<Load>,
-    headers: &'a [ProgramHeader<'a>],
+    entries: &'a [ProgramHeader<'a>],
 }
 
 /// A `PT_LOAD` header. The sums of its numbers don't overflow.
@@ -79,7 +79,7 @@ impl<'a> Headers<'a> {
             .read_slice_at::<ProgramHeader<'_>>(at, usize::from(count))
             .map_err(|()| Fault::damaged(format!("program headers at byte {at}, which is not aligned")))?;
         section_headers(header, len)?;
-        let found = Self { bytes, loads: loads(headers, len)?, headers };
+        let found = Self { bytes, loads: loads(headers, len)?, entries: headers };
         found.stack()?;
         found.others(at)?;
         Ok(found)
@@ -130,7 +130,7 @@ impl<'a> Headers<'a> {
     }
 
     fn of_type(&self, kind: ProgramType) -> impl Iterator<Item = &'a ProgramHeader<'a>> + '_ {
-        self.headers.iter().filter(move |header| header.p_type.get(LE) == kind)
+        self.entries.iter().filter(move |header| header.p_type.get(LE) == kind)
     }
 
     /// Without the header entry glibc makes every thread's stack executable.
@@ -140,7 +140,7 @@ impl<'a> Headers<'a> {
         if stack.is_some_and(|stack| !stack.p_flags.get(LE).contains(elf::PF_X)) && found.next().is_none() {
             return Ok(());
         }
-        let how = if stack.is_some() { "asks for" } else { "does not say that it needs no" };
+        let how = if stack.is_some() { "asks for an" } else { "does not say that it needs no" };
         Err(Fault::new(
             "executable-stack",
             format!("a library that {how} executable stack"),
@@ -159,7 +159,7 @@ impl<'a> Headers<'a> {
         if self.has(elf::PT_INTERP) {
             return Err(program("a program: it names the interpreter that starts it"));
         }
-        for header in self.headers {
+        for header in self.entries {
             let kind = header.p_type.get(LE);
             let known = [
                 elf::PT_DYNAMIC,
@@ -256,16 +256,44 @@ fn of_this_machine<'a>(
     }
     let machine = header.e_machine.get(LE);
     if machine != system.machine() {
-        return Err(Fault::unfit("wrong-machine", format!("a library for {machine:?}"), wanted));
+        return Err(Fault::unfit(
+            "wrong-machine",
+            format!("a library for {}", machine_name(machine)),
+            wanted,
+        ));
     }
     let kind = header.e_type.get(LE);
     if kind == elf::ET_EXEC {
         return Err(program("a program"));
     }
     if kind != elf::ET_DYN {
-        return Err(Fault::unfit("no-library", format!("an ELF file of type {kind:?}"), wanted));
+        return Err(Fault::unfit("no-library", format!("an ELF file that is {}", kind_name(kind)), wanted));
     }
     Ok(header)
+}
+
+fn machine_name(machine: elf::Machine) -> String {
+    let name = match machine {
+        elf::EM_386 => "32-bit x86",
+        elf::EM_X86_64 => "x86_64",
+        elf::EM_ARM => "32-bit ARM",
+        elf::EM_AARCH64 => "aarch64",
+        elf::EM_MIPS => "MIPS",
+        elf::EM_PPC64 => "64-bit PowerPC",
+        elf::EM_S390 => "s390x",
+        elf::EM_RISCV => "RISC-V",
+        elf::EM_LOONGARCH => "LoongArch",
+        other => return format!("machine number {}", other.0),
+    };
+    name.to_owned()
+}
+
+fn kind_name(kind: elf::FileType) -> String {
+    match kind {
+        elf::ET_REL => "an object file".to_owned(),
+        elf::ET_CORE => "a core dump".to_owned(),
+        other => format!("of type {}", other.0),
+    }
 }
 
 /// A file that starts by itself.

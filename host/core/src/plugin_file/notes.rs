@@ -33,7 +33,7 @@ pub(super) fn all<'a>(headers: &Headers<'a>, see: &mut dyn FnMut(Note<'a>, &'a [
     for (address, align, bytes) in headers.contents(elf::PT_NOTE) {
         // Notes are aligned to 4, also where the header says less; those of the GNU properties to 8.
         let align = if align <= 4 { 4 } else { 8 };
-        if address % align != 0 {
+        if !address.is_multiple_of(align) {
             return Err(Fault::damaged(format!(
                 "notes at address {address:#x}, which is not aligned to {align}"
             )));

@@ -1,7 +1,7 @@
 //! Relocations: where the linker will write, and what. It checks nothing of this itself.
 
 use super::Fault;
-use super::dynamic::{Dynamic, static_tls};
+use super::dynamic::{Dynamic, static_tls, tag_name};
 use super::headers::For;
 use super::symbols::Symbols;
 use object::elf::{self, DynamicTag, Machine, Rela64, RelocationType};
@@ -102,9 +102,9 @@ impl<'a> Check<'a> {
         let len = self.dynamic.value(size).unwrap_or(0);
         let table = self.dynamic.table(at, len)?.unwrap_or_default();
         let count = usize::try_from(len / ENTRY_BYTES).unwrap_or(usize::MAX);
-        let whole = len % ENTRY_BYTES == 0 && (len == 0 || !table.is_empty());
+        let whole = len.is_multiple_of(ENTRY_BYTES) && (len == 0 || !table.is_empty());
         let all = if whole { table.read_slice_at(0, count).ok() } else { None };
-        all.ok_or_else(|| Fault::damaged(format!("{at:?}: {len} bytes of relocations")))
+        all.ok_or_else(|| Fault::damaged(format!("{}: {len} bytes of relocations", tag_name(at))))
     }
 
     fn one(&self, one: &Rela64<LittleEndian>) -> Result<(), Fault> {
@@ -171,7 +171,7 @@ impl<'a> Check<'a> {
         let Some(table) = self.dynamic.table(elf::DT_RELR, len)? else {
             return Ok(());
         };
-        if len % WORD_BYTES != 0 || self.dynamic.value(elf::DT_RELRENT) != Some(WORD_BYTES) {
+        if !len.is_multiple_of(WORD_BYTES) || self.dynamic.value(elf::DT_RELRENT) != Some(WORD_BYTES) {
             return Err(Fault::damaged(format!("{len} bytes of packed relocations")));
         }
         let headers = self.dynamic.headers;
