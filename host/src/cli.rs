@@ -53,7 +53,7 @@ pub(crate) struct RunArguments {
 
 /// The time that a rehearsal takes.
 fn rehearsal(text: &str) -> Result<Duration, String> {
-    let duration = quantity::duration(text).map_err(|error| format!("{error}; write `10s`, for example"))?;
+    let duration = quantity::duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() {
         Err("nothing happens in no time; write `10s`, for example".to_owned())
     } else {

@@ -17,7 +17,7 @@ use cardcage_runtime::{
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Runs a pipeline.
@@ -155,6 +155,7 @@ fn carry_out(
         }
         Err(error) => return Err(RunError::Pipeline(error)),
     };
+    let started = Instant::now();
     let summary = if let Some(how_long) = dry_run {
         tracing::info!("rehearsing {} for {}; sinks print", config.file, show_duration(how_long));
         dry_run::end_after(how_long, &environment.cancel, pipeline.drain_handle())
@@ -167,13 +168,14 @@ fn carry_out(
     for imbalance in summary.books.imbalances() {
         tracing::error!("imbalance: {imbalance}");
     }
+    let took = started.elapsed();
     let code = summary::exit_code(&summary);
     // The file first: it must be written even if nobody reads stderr any more.
     let written = summary_path.map_or(Ok(()), |path| {
-        let json = summary::json(&summary, code);
+        let json = summary::json(&summary, code, took);
         std::fs::write(path, json).map_err(|error| RunError::Io(format!("{}: {error}", path.display())))
     });
-    say(&summary::render(&summary));
+    say(&summary::render(&summary, took));
     if dry_run.is_some() {
         say("a rehearsal: what counts as delivered was printed, and no source was told that it is safe\n");
     }

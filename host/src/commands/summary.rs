@@ -5,6 +5,7 @@ use cardcage_core::ledger::Totals;
 use cardcage_runtime::{Ended, Summary};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The exit code that a run ends with.
 pub(crate) fn exit_code(summary: &Summary) -> u8 {
@@ -13,7 +14,7 @@ pub(crate) fn exit_code(summary: &Summary) -> u8 {
 }
 
 /// For people: the books, then what they don't say.
-pub(crate) fn render(summary: &Summary) -> String {
+pub(crate) fn render(summary: &Summary, took: Duration) -> String {
     let mut text = format!("\n{}", summary.books.render());
     for component in &summary.components {
         let name = &component.name;
@@ -35,11 +36,13 @@ pub(crate) fn render(summary: &Summary) -> String {
     if summary.ended == Ended::DrainDeadline {
         text.push_str("the drain did not end in time; what is held above was not delivered\n");
     }
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "took {:.2} s", took.as_secs_f64());
     text
 }
 
 /// For programs.
-pub(crate) fn json(summary: &Summary, code: u8) -> String {
+pub(crate) fn json(summary: &Summary, code: u8, took: Duration) -> String {
     let ended = match summary.ended {
         Ended::Finished => "finished",
         Ended::Drained => "drained",
@@ -69,6 +72,7 @@ pub(crate) fn json(summary: &Summary, code: u8) -> String {
     let document = json!({
         "ended": ended,
         "exit_code": code,
+        "duration_seconds": took.as_secs_f64(),
         "balances": summary.balances(),
         "committed_epochs": summary.committed_epochs,
         "totals": totals,

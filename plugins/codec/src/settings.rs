@@ -21,17 +21,18 @@ impl Format {
     }
 }
 
-/// Which key of the data holds which part of a record. Name only what differs.
+/// Which key of the data holds which part of a record: keys at the top of each object. Name only what differs; other
+/// keys are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldNames {
     /// The key of the sensor's name.
     pub sensor: String,
-    /// The key of the timestamp.
+    /// The key of the timestamp. A line without one gets the time at which it was read, and a quality flag.
     pub timestamp: String,
     /// The key of the value.
     pub value: String,
-    /// The key of the unit.
+    /// The key of the unit. A line without one has no unit, unless `defaults` gives one.
     pub unit: String,
     /// The key of the quality.
     pub quality: String,

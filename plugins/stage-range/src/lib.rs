@@ -19,7 +19,8 @@ pub enum OnViolation {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RangeSettings {
-    /// The smallest value that passes; absent: no lower bound. At least one of `min` and `max` must be given.
+    /// The smallest value that passes, whatever its unit; absent: no lower bound. At least one of `min` and `max` must be
+    /// given. Readings of several dimensions need a stage each, or a `convert` in front.
     #[serde(default)]
     #[schemars(extend("examples" = [-50]))]
     min: Option<f64>,

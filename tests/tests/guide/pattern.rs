@@ -50,7 +50,8 @@ fn masked(text: &str, live: bool) -> String {
     let columns: Vec<&str> = text.split_whitespace().collect();
     let mut kept = Vec::with_capacity(columns.len());
     for (index, word) in columns.iter().enumerate() {
-        let duration = columns.get(index + 1) == Some(&"ms") && word.parse::<f64>().is_ok();
+        let timed = columns.get(index + 1) == Some(&"ms") || (index > 0 && columns[index - 1] == "took");
+        let duration = timed && word.parse::<f64>().is_ok();
         let hash = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let time = word.len() == 27 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
         kept.push(match (duration, hash, time) {

@@ -1,5 +1,6 @@
 //! One component, from as written to checked.
 
+use super::quantity::{self, show_size};
 use super::raw::{self};
 use super::settings::Settings;
 use super::valid::{
@@ -99,6 +100,21 @@ pub(super) fn is_name(name: &str) -> bool {
 /// At least one full batch, or nothing would ever fit.
 fn buffer(reader: &mut Reader<'_>, raw: &raw::Component<'_>, batch: BatchConfig) -> u64 {
     let batch_bytes = u64::from(batch.records) * RECORD_BYTES;
+    let written = raw.fields.entry("buffer").and_then(|entry| Some((entry, entry.node.scalar()?)));
+    if let Some((entry, scalar)) = written
+        && scalar.origin.is_none()
+        && quantity::size(&scalar.text).is_ok_and(|bytes| bytes < batch_bytes)
+    {
+        let message = format!(
+            "`buffer` is {}: less than one full batch, which is {} ({} records of {RECORD_BYTES} bytes)",
+            entry.node.shown(),
+            show_size(batch_bytes),
+            batch.records
+        );
+        let help = "make it larger, or lower `batch.records` here and where the batches are made";
+        reader.error(codes::BAD_VALUE, entry.node.span, message, help);
+        return batch_bytes;
+    }
     reader
         .size(&raw.fields, "buffer", &(batch_bytes..=BUFFER_MAX_BYTES))
         .unwrap_or(BUFFER_BATCHES_DEFAULT * batch_bytes)

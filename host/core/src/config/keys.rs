@@ -147,7 +147,7 @@ pub const TOP: Table = Table {
         key("control", Shape::Mapping, Nothing, "The control socket.").without_effect(),
         key("log", Shape::Mapping, Nothing, "The host's log."),
         key("audit", Shape::Mapping, Nothing, "The audit trail.").without_effect(),
-        key("checkpoint", Shape::Mapping, Nothing, "Barriers and checkpoints."),
+        key("checkpoint", Shape::Mapping, Nothing, "How often sinks commit what they got, and sources hear of it (a barrier)."),
         key(
             "on_bad_config",
             Shape::Words(&["refuse", "last_good"]),
@@ -329,8 +329,10 @@ pub const COMPONENT: Table = Table {
             "delivery",
             Shape::Words(&["best_effort", "at_least_once"]),
             Value("best_effort"),
-            "What is promised to it: that nothing holds up the flow, or that everything arrives, perhaps twice after a \
-             crash.",
+            "What is promised to it: `best_effort`: what fails or is in flight at a crash may be missing; `at_least_once`: \
+             every source behind it can go back to what was lost, or the config is refused. A full queue holds up what \
+             feeds it under both. In this version no position outlives a run: a new start reads its sources from \
+             where their settings say, and sinks append.",
         ),
         key("dead_letter", Shape::Sink, Nothing, "The sink that takes the records of its failed calls."),
         key("restarts", Shape::Mapping, Nothing, "How often it is restarted before it has failed for good."),

@@ -256,7 +256,7 @@ impl Builder<'_> {
 fn hint(line: &str) -> Option<String> {
     let flow = line.contains('{') || line.contains('[');
     if flow && line.contains("${") {
-        return Some("inside `{ }` and `[ ]`, put quotes around `\"${...}\"`".to_owned());
+        return Some(format!("inside `{{ }}` and `[ ]` it needs quotes: write `\"{}\"`", substituted(line)));
     }
     let doubled = line.find('"').is_some_and(|quote| line[quote..].contains('\\'));
     if doubled && !line.contains('\'') {
@@ -281,6 +281,15 @@ fn hint(line: &str) -> Option<String> {
         return Some("indent with spaces: YAML takes no tabs there".to_owned());
     }
     None
+}
+
+/// The value around the first substitution of a line: what the quotes go around.
+fn substituted(line: &str) -> String {
+    let at = line.find("${").unwrap_or(0);
+    let start = line[..at].rfind([' ', '[', '{', ',']).map_or(0, |before| before + 1);
+    let closed = line[at..].find('}').map_or(line.len(), |close| at + close + 1);
+    let end = line[closed..].find([' ', ',', ']', '}']).map_or(line.len(), |rest| closed + rest);
+    clipped(&line[start..end])
 }
 
 fn null(span: Span) -> Node {

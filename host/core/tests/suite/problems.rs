@@ -51,6 +51,11 @@ fn settings_cases() -> Vec<Case> {
             "a: \"${file:/run/big}\", b: \"${file:/run/big}\"",
         ),
         with(codes::NOT_UTF8, "max: 1e12", "unit: <degree>C"),
+        with(
+            codes::OPEN_PLUGINS,
+            "directories: [target/release]",
+            "directories: [target/release], trust: { permissions: any }",
+        ),
         with(codes::OPEN_SOCKET, "sources:", "control: { mode: 0o666 }\nsources:\n  spare: {}"),
         with(codes::WRONG_TYPE, "inputs: [host]", "inputs: host"),
     ]

@@ -149,7 +149,8 @@ impl<'a> Check<'a> {
         let expected: Vec<&str> =
             wanted.iter().filter(|name| **name != "null").map(|name| in_words(name)).collect();
         let message = format!("{} was found; {} is expected", self.found(value, at), expected.join(" or "));
-        let help = words::other_type(value, &wanted).filter(|_| !self.substituted.contains_key(at));
+        let help = words::example_of(rules, value).or_else(|| words::other_type(value, &wanted));
+        let help = help.filter(|_| !self.substituted.contains_key(at));
         self.misfit(at, About::Value, message, help);
         false
     }

@@ -57,6 +57,16 @@ pub(super) fn unknown(name: &str, known: &[&str]) -> (String, String) {
     (message, help)
 }
 
+/// A number where a text with a unit belongs: the text that was probably meant.
+pub(super) fn example_of(rules: &Map<String, Value>, value: &Value) -> Option<String> {
+    rules.get("pattern")?;
+    let examples = rules.get("examples").and_then(Value::as_array)?;
+    let example = examples.iter().find_map(Value::as_str)?;
+    let unit = example.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    (value.is_number() && !unit.is_empty())
+        .then(|| format!("write it with a unit: `{value}{unit}`, for example"))
+}
+
 /// The same value as another type that is wanted, for a person who left quotes out or put them where none belong.
 pub(super) fn other_type(value: &Value, wanted: &[&str]) -> Option<String> {
     match value {
