@@ -54,6 +54,9 @@ const LIMITS: [(Resource, &str); 10] = [
     (Resource::Stack, "stack"),
 ];
 
+/// The C library's own signals, which it takes up with the first thread.
+const THREADS_OWN: [i32; 2] = [32, 33];
+
 /// How long threads may take to be gone after they were joined: the kernel counts them until they are reaped.
 const THREADS_SETTLE: Duration = Duration::from_millis(200);
 
@@ -244,7 +247,7 @@ impl ProcessState {
     fn signals_changed(&self, before: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         for (signal, (was, is)) in (1..).zip(before.dispositions.iter().zip(&self.dispositions)) {
-            if was != is {
+            if was != is && !THREADS_OWN.contains(&signal) {
                 changes.push(format!(
                     "the disposition of {} went from {} to {}",
                     signal_name(signal),

@@ -24,6 +24,7 @@ use rustix::process::{Resource, Rlimit};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,7 +86,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn vet(order: &Order) -> io::Result<()> {
     let (memory, messages) = private_streams()?;
     limit(order.deadline)?;
-    let mut messages = Messages { to: messages, secret: order.secret };
+    let mut messages = Messages { to: ManuallyDrop::new(messages), secret: order.secret };
     let mut stopwatch = Stopwatch::default();
     let ended = climb(order, memory, &mut messages, &mut stopwatch);
     messages.say(&match ended {
@@ -137,7 +138,8 @@ fn limit(deadline: Duration) -> io::Result<()> {
 }
 
 struct Messages {
-    to: File,
+    /// Never dropped: should the plugin have closed it, closing it again would end the process before it is told why.
+    to: ManuallyDrop<File>,
     secret: Secret,
 }
 
@@ -155,7 +157,7 @@ impl Messages {
         if !handed.push(SendAncillaryMessage::ScmRights(&descriptors)) {
             return Err(io::Error::other("no room for a descriptor"));
         }
-        let sent = sendmsg(&self.to, &[IoSlice::new(&line)], &mut handed, SendFlags::empty())?;
+        let sent = sendmsg(&*self.to, &[IoSlice::new(&line)], &mut handed, SendFlags::empty())?;
         self.to.write_all(&line[sent..])
     }
 }
@@ -177,6 +179,8 @@ fn climb(
     let candidate = climb::look_at(copy, &mut SystemLibraries::default(), &mut |rung, component| {
         say(messages, rung, component);
     })?;
+    // Never dropped, as the messages' file is not.
+    let candidate = ManuallyDrop::new(candidate);
     say(messages, Rung::Vetting, "");
     let sandbox = confine(&Reach::of(&candidate, &order.folder), messages);
     let library = climb::load(&candidate, Alone::Yes, &mut |rung, component| say(messages, rung, component))?;

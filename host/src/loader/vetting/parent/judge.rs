@@ -154,21 +154,23 @@ impl Words {
         }
     }
 
+    /// What the sandbox denied in the last step.
+    fn denied(&self, heard: &Heard) -> Option<String> {
+        self.at.as_ref().and_then(|(_, since)| heard.supervisor.denied_since(*since))
+    }
+
     /// A refusal, and whether the sandbox is to blame: it denied something in the very step that was refused.
     fn blamed(self, mut refusal: Refusal, heard: &Heard) -> Judged {
-        let Some((Step { rung, component }, since)) = self.at else {
+        let (Some(what), Some((Step { rung, component }, _))) = (self.denied(heard), self.at) else {
             return refused(refusal);
         };
-        let Some(what) = heard.supervisor.denied_since(since) else {
-            return refused(refusal);
-        };
-        if rung == Rung::Probe
-            && !component.is_empty()
-            && refusal.code.as_ref() != "ladder.probe.process-changed"
-        {
+        let ours = refusal.code.as_ref() == "ladder.probe.process-changed";
+        if rung == Rung::Probe && !component.is_empty() && !ours {
             return Judged::Refused { refusal, denied: Some((self.probes - 1, what)) };
         }
-        refusal.found = format!("{}\nbefore that, the sandbox denied {what}", refusal.found).into();
+        let (first, rest) = refusal.found.split_once('\n').unwrap_or((&refusal.found, ""));
+        let found = format!("{first}\nbefore that, the sandbox denied {what}\n{rest}");
+        refusal.found = found.trim_end().into();
         refused(refusal)
     }
 }
@@ -221,9 +223,8 @@ fn died(path: &Path, status: ExitStatus, place: &str, heard: &Heard) -> Refusal 
         (None, Some(code)) => format!("it ended the vetting child with exit code {code} {place}"),
         (None, None) => format!("the vetting child ended {place}"),
     };
-    let words = String::from_utf8_lossy(&heard.stderr);
-    let words = words.trim();
-    let found = if words.is_empty() { how } else { format!("{how}, saying: {words}") };
+    let words = last_words(&heard.stderr);
+    let found = if words.is_empty() { how } else { format!("{how}\nit said: {words}") };
     no(
         path,
         "died",
@@ -231,6 +232,16 @@ fn died(path: &Path, status: ExitStatus, place: &str, heard: &Heard) -> Refusal 
         "a plugin that leaves the process alive",
         "run `cardcage plugin check` under a debugger, or look at what that rung calls",
     )
+}
+
+/// What it wrote, without stack traces: they are as long as all else, and a debugger shows them better.
+fn last_words(stderr: &[u8]) -> String {
+    const LINES: usize = 8;
+    let text = String::from_utf8_lossy(stderr);
+    let told = text.lines().take_while(|line| !line.contains("stack backtrace"));
+    let told = told.filter(|line| !line.trim().is_empty() && !line.contains("RUST_BACKTRACE"));
+    let lines: Vec<&str> = told.take(LINES).map(str::trim_end).collect();
+    lines.join("\n")
 }
 
 fn no(path: &Path, what: &str, found: String, expected: &str, help: &str) -> Refusal {
