@@ -74,9 +74,9 @@ pub(crate) fn load(candidate: &Candidate, alone: Alone, watch: &mut Watch<'_>) -
     watch(Rung::Open, "");
     let library = open::open(path, &candidate.copy, &candidate.image, alone)?;
     watch(Rung::Layout, "");
-    let root = layout::check(path, &library)?;
+    let (root, segments) = layout::check(path, &library)?;
     watch(Rung::Vtable, "");
-    let tables = vtable::read(path, root, library.memory())?;
+    let tables = vtable::read(path, root, &segments)?;
     watch(Rung::Truth, "");
     let manifest = &candidate.manifest;
     let pairs = truth::compare(path, manifest, candidate.note(), library.manifest(), tables)?;

@@ -17,6 +17,7 @@ mod open;
 pub(crate) mod probe;
 mod process_state;
 pub(crate) mod refusal;
+mod segments;
 pub(crate) mod settings;
 mod truth;
 pub(crate) mod vetting;

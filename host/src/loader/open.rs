@@ -25,7 +25,6 @@ pub(crate) struct OpenLibrary {
     header: *const u8,
     header_size: u64,
     manifest: &'static [u8],
-    memory: Memory,
 }
 
 /// Where the library's segments landed.
@@ -87,7 +86,6 @@ pub(crate) fn open(path: &Path, copy: &PrivateCopy, image: &Image, alone: Alone)
         header: header_address,
         header_size: header.size,
         manifest: exported(manifest_address, manifest),
-        memory,
     })
 }
 
@@ -95,11 +93,6 @@ impl OpenLibrary {
     /// The manifest's bytes as the library exports them.
     pub(crate) fn manifest(&self) -> &'static [u8] {
         self.manifest
-    }
-
-    /// Where its segments landed.
-    pub(crate) fn memory(&self) -> &Memory {
-        &self.memory
     }
 
     /// The library header, if the symbol is large enough to be one.
@@ -119,22 +112,6 @@ impl Memory {
     /// Whether `size` bytes from `at` on lie in one segment of the library.
     pub(crate) fn holds<T>(&self, at: *const T, size: u64) -> bool {
         self.find(at as u64, size).is_some()
-    }
-
-    /// Whether a value of type `T` can be read at `at`: inside one segment, aligned.
-    pub(crate) fn holds_value<T>(&self, at: *const T) -> bool {
-        self.holds_values(at, 1)
-    }
-
-    /// Whether `count` values of type `T` can be read at `at`.
-    pub(crate) fn holds_values<T>(&self, at: *const T, count: usize) -> bool {
-        let size = (size_of::<T>() as u64).checked_mul(count as u64);
-        at.is_aligned() && size.is_some_and(|size| self.holds(at, size))
-    }
-
-    /// Whether there is code of the library at `at`.
-    pub(crate) fn holds_code(&self, at: usize) -> bool {
-        self.find(at as u64, 1).is_some_and(|segment| segment.executable)
     }
 
     fn find(&self, at: u64, size: u64) -> Option<&Segment> {

@@ -115,6 +115,8 @@ struct Trial<'a> {
     description: Description,
     environment: Arc<Environment>,
     calls: u32,
+    /// Of the process, before the first instance was opened.
+    threads: Option<usize>,
 }
 
 impl<'a> Trial<'a> {
@@ -132,16 +134,15 @@ impl<'a> Trial<'a> {
         ));
         batches::name_sensors(&environment.dictionary);
         let description = Description::stage();
-        let mut trial = Self { path, handle, settings, description, environment, calls: 0 };
+        let mut trial =
+            Self { path, handle, settings, description, environment, calls: 0, threads: threads::count() };
         trial.describe()?;
         let watch = guard::Watch::begin()?;
-        let threads = threads::count();
         match handle.kind() {
             Kind::Source => trial.source()?,
             Kind::Stage => trial.stage()?,
             Kind::Sink => trial.sink()?,
         }
-        trial.no_threads_left(threads)?;
         drop(watch);
         Ok(trial.calls)
     }
@@ -279,15 +280,18 @@ impl<'a> Trial<'a> {
     }
 
     /// After `close`, nothing of the instance runs on.
-    fn no_threads_left(&self, before: Option<usize>) -> Tried<()> {
-        match (before, threads::settled(before)) {
+    fn joined(&self, host: &HostHandle) -> Tried<()> {
+        let expected = "`close` ends and joins every thread that the instance started";
+        if host.running_threads() > 0 {
+            let found =
+                format!("{} of the threads that it spawned run on after `close`", host.running_threads());
+            return Err(self.no("threads", found, expected));
+        }
+        match (self.threads, threads::settled(self.threads)) {
             (Some(before), Some(after)) if after > before => {
-                let found = format!("{} threads run on after `close`", after - before);
-                Err(self.no(
-                    "threads",
-                    found,
-                    "`close` ends and joins every thread that the instance started",
-                ))
+                let found =
+                    format!("{} threads that the host does not know run on after `close`", after - before);
+                Err(self.no("threads", found, expected))
             }
             _ => Ok(()),
         }

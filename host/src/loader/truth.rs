@@ -21,12 +21,8 @@ pub(crate) fn compare<'m>(
         return Err(no(
             path,
             "note",
-            format!(
-                "the note ({} bytes) differs from the manifest in the library's data ({} bytes)",
-                note.len(),
-                exported.len()
-            ),
-            "the same manifest in both places",
+            differing(note, exported),
+            "the same bytes in the note and under the symbol `cardcage_manifest_v1`",
             "the file was changed after it was built; build it again",
         ));
     }
@@ -36,7 +32,7 @@ pub(crate) fn compare<'m>(
             path,
             "types",
             format!("the library has {}", found.join(", ")),
-            format!("what the manifest declares: {}", declared.join(", ")),
+            format!("what the manifest declares, in its order: {}", declared.join(", ")),
             "let export_plugin! write both",
         ));
     }
@@ -55,6 +51,25 @@ fn no(
     help: &str,
 ) -> Refusal {
     Refusal::new(Rung::Truth, what, path, found, expected, help)
+}
+
+/// Where two copies of a manifest part, with what stands there in each.
+fn differing(note: &[u8], exported: &[u8]) -> String {
+    /// Bytes shown of each: about a key and its value.
+    const SHOWN: usize = 40;
+    let at = note.iter().zip(exported).take_while(|(one, other)| one == other).count();
+    let around = |bytes: &[u8]| {
+        let from = at.saturating_sub(SHOWN / 2).min(bytes.len());
+        bytes[from..bytes.len().min(from + SHOWN)].escape_ascii().to_string().replace("\\\"", "\"")
+    };
+    format!(
+        "the note ({} bytes) and the library's own copy of it ({} bytes) differ from byte {at} on:\n`{}` in the note\n`{}` \
+         in the copy",
+        note.len(),
+        exported.len(),
+        around(note),
+        around(exported)
+    )
 }
 
 fn listed(manifest: &Manifest) -> Vec<String> {
@@ -80,6 +95,17 @@ fn capabilities(path: &Path, table: &TypeTable, component: &ComponentManifest) -
             format!("{what} {found}"),
             expected,
             "correct its list in export_plugin! and build again",
+        ));
+    }
+    if component.kind != Kind::Stage && !component.capabilities.writes.is_empty() {
+        let fields: Vec<String> =
+            component.capabilities.writes.iter().map(|field| format!("{field:?}").to_lowercase()).collect();
+        return Err(no(
+            path,
+            "kind",
+            format!("{what} declares `writes: [{}]`", fields.join(", ")),
+            "`writes` for stages only: a source makes its records, a sink only reads them",
+            "take it out of its list in export_plugin!",
         ));
     }
     let impossible =

@@ -7,13 +7,11 @@
 #![expect(unsafe_code, reason = "reads the plugin's tables, each pointer checked before it is followed")]
 
 use super::layout;
-use super::open::Memory;
 use super::refusal::{Climbed, Refusal, Rung};
+use super::segments::{Misplaced, Segments};
 use abi_stable::StableAbi as _;
 use abi_stable::type_layout::TypeLayout;
-use cardcage_plugin_api::abi::{
-    ComponentType, Group, KindCode, Outcome, RootRef, SinkVtable, SourceVtable, StageVtable, StateGroup,
-};
+use cardcage_plugin_api::abi::{ABI_VERSION, ComponentType, Group, KindCode, Outcome, RootRef, StateGroup};
 use cardcage_plugin_api::manifest::{ComponentManifest, Kind, Manifest};
 use cardcage_runtime::{ComponentTypeHandle, Functions, HostHandle, StateFunctions};
 use std::path::Path;
@@ -76,21 +74,25 @@ impl Attach {
 }
 
 /// Rung 7.
-pub(crate) fn read(path: &Path, root: RootRef, memory: &Memory) -> Climbed<Vec<TypeTable>> {
-    let reader = Reader { path, memory };
+pub(crate) fn read(path: &Path, root: RootRef, segments: &Segments) -> Climbed<Vec<TypeTable>> {
+    let reader = Reader { path, segments };
+    if root.abi_version() != ABI_VERSION {
+        return Err(reader.no(
+            "abi-version",
+            format!("a root of ABI version {}, though the manifest says {ABI_VERSION}", root.abi_version()),
+            "one version in both",
+        ));
+    }
     let components = root.components();
     reader.code("components", components as usize)?;
     reader.code("attach", root.attach() as usize)?;
     let mut count = 0;
     // SAFETY: the function has this type by rung 6, lies in the library's code, and is lent a place for the count.
     let first = unsafe { components(&raw mut count) };
-    if count == 0 || count > MOST_TYPES || !memory.holds_values(first, count) {
-        return Err(reader.no(
-            "types",
-            format!("{count} component types at {first:p}"),
-            "1 to 256 component types inside the library",
-        ));
+    if count == 0 || count > MOST_TYPES {
+        return Err(reader.no("types", format!("{count} component types"), "1 to 256 component types"));
     }
+    reader.constants("the list of component types", first, count)?;
     (0..count)
         .map(|index| {
             // SAFETY: `count` entries from `first` on lie in one mapped segment, aligned; any bits are valid in them.
@@ -101,7 +103,7 @@ pub(crate) fn read(path: &Path, root: RootRef, memory: &Memory) -> Climbed<Vec<T
 
 struct Reader<'a> {
     path: &'a Path,
-    memory: &'a Memory,
+    segments: &'a Segments,
 }
 
 impl Reader<'_> {
@@ -112,26 +114,24 @@ impl Reader<'_> {
             self.path,
             found,
             expected,
-            "let export_plugin! make the tables; if it did, report this as a bug",
+            "let export_plugin! make the tables; one made by hand must be a constant, all of it set, of this ABI version",
         )
     }
 
     fn entry(&self, index: usize, entry: &ComponentType) -> Climbed<TypeTable> {
-        let name = self.name(entry).ok_or_else(|| {
-            self.no("name", format!("component type {index} has no readable name"), "UTF-8, at most 64 bytes")
-        })?;
-        let vtable_inside = match entry.kind {
-            KindCode::SOURCE => self.memory.holds_value::<SourceVtable>(entry.source),
-            KindCode::STAGE => self.memory.holds_value::<StageVtable>(entry.stage),
-            KindCode::SINK => self.memory.holds_value::<SinkVtable>(entry.sink),
-            _ => true,
-        };
-        if !vtable_inside {
-            return Err(self.no(
-                "outside",
-                format!("`{name}`'s functions are outside of the library"),
-                "a table in the library",
-            ));
+        let name = self.name(index, entry)?;
+        let tables = (!entry.source.is_null(), !entry.stage.is_null(), !entry.sink.is_null());
+        let table = format!("`{name}`'s table of functions");
+        match (entry.kind, tables) {
+            (KindCode::SOURCE, (true, ..)) => self.constants(&table, entry.source, 1)?,
+            (KindCode::STAGE, (_, true, _)) => self.constants(&table, entry.stage, 1)?,
+            (KindCode::SINK, (.., true)) => self.constants(&table, entry.sink, 1)?,
+            // Said below: no table of the kind, or no such kind.
+            _ => {}
+        }
+        if entry.reserved != 0 {
+            let found = format!("`{name}`: {} in a reserved field", entry.reserved);
+            return Err(self.no("incomplete", found, "zero in reserved fields"));
         }
         // SAFETY: the vtable of the entry's kind lies in the library, aligned, and stays; the others are only compared
         // with null unless the kind says so; an unknown kind reads none.
@@ -146,25 +146,36 @@ impl Reader<'_> {
         Ok(TypeTable { name, functions, state })
     }
 
-    fn name(&self, entry: &ComponentType) -> Option<String> {
+    fn name(&self, index: usize, entry: &ComponentType) -> Climbed<String> {
         let bytes = entry.name;
-        if bytes.len == 0 || bytes.len > NAME_MAX_BYTES || !self.memory.holds_values(bytes.ptr, bytes.len) {
-            return None;
+        if bytes.len == 0 || bytes.len > NAME_MAX_BYTES {
+            let found = format!("component type {index} has a name of {} bytes", bytes.len);
+            return Err(self.no("name", found, "1 to 64 bytes"));
         }
-        // SAFETY: just checked to lie in the library.
+        self.constants(&format!("the name of component type {index}"), bytes.ptr, bytes.len)?;
+        // SAFETY: just checked to be constants of the library.
         let bytes = unsafe { std::slice::from_raw_parts(bytes.ptr, bytes.len) };
-        std::str::from_utf8(bytes).ok().map(str::to_owned)
+        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| {
+            let found = format!("component type {index} is named `{}`", bytes.escape_ascii());
+            self.no("name", found, "UTF-8")
+        })
     }
 
     fn code(&self, function: &str, at: usize) -> Climbed<()> {
-        if self.memory.holds_code(at) {
-            return Ok(());
-        }
-        Err(self.no(
-            "no-code",
-            format!("`{function}` leads to {at:#x}, which is not code of the library"),
-            "functions of the library",
-        ))
+        let expected = "a function in the library's own code";
+        self.segments
+            .code(at)
+            .map_err(|misplaced| self.misplaced(&format!("`{function}`"), misplaced, expected))
+    }
+
+    /// Tables and names are constants: what anything may write to may be another table tomorrow.
+    fn constants<T>(&self, what: &str, at: *const T, count: usize) -> Climbed<()> {
+        let expected = "constants in the library's own memory that nobody can write to";
+        self.segments.constants(at, count).map_err(|misplaced| self.misplaced(what, misplaced, expected))
+    }
+
+    fn misplaced(&self, what: &str, misplaced: Misplaced, expected: &str) -> Refusal {
+        self.no(misplaced.code(), format!("{what} {}", misplaced.found()), expected)
     }
 
     fn state(&self, name: &str, functions: &Functions) -> Climbed<Option<StateFunctions>> {
@@ -180,21 +191,22 @@ impl Reader<'_> {
                 "a group table in the library, all of it set",
             )
         };
-        if !self.memory.holds_value(group) {
-            return Err(wrong("it is outside of the library"));
-        }
-        // SAFETY: the group lies in the library, aligned. Its layout reference is read as a plain pointer, since it may
-        // be anything yet.
-        let (id, layout, table) = unsafe {
+        self.constants(&format!("`{name}`'s group state"), group, 1)?;
+        // SAFETY: the group is a constant of the library, aligned. Its layout reference is read as a plain pointer, since
+        // it may be anything yet.
+        let (id, reserved, layout, table) = unsafe {
             (
                 (*group).id,
+                (*group).reserved,
                 (&raw const (*group).layout).cast::<*const TypeLayout>().read(),
                 (*group).table.cast::<StateGroup>(),
             )
         };
-        if id != Group::STATE || !self.memory.holds_value(layout) || !self.memory.holds_value(table) {
-            return Err(wrong("its id, layout or table is wrong"));
+        if id != Group::STATE || reserved != 0 {
+            return Err(wrong(&format!("it says it is group {id}, with {reserved} in a reserved field")));
         }
+        self.constants(&format!("the layout constant of `{name}`'s group state"), layout, 1)?;
+        self.constants(&format!("the table of `{name}`'s group state"), table, 1)?;
         // SAFETY: the layout constant lies in the library, aligned, and stays. Like the root's, it is believed to be one.
         let layout: &'static TypeLayout = unsafe { &*layout };
         layout::compatible(StateGroup::LAYOUT, layout).map_err(|errors| wrong(&layout::summary(&errors)))?;

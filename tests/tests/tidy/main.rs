@@ -20,6 +20,7 @@ const UNSAFE_FILES: &[&str] = &[
     "host/src/loader/guard.rs",
     "host/src/loader/layout.rs",
     "host/src/loader/open.rs",
+    "host/src/loader/segments.rs",
     "host/src/loader/process_state/float_control.rs",
     "host/src/loader/process_state/kernel.rs",
     "host/src/loader/vetting/sandbox/kernel.rs",

@@ -44,23 +44,12 @@ impl Trial<'_> {
             }
         }
         sink.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
-        self.left_alone(&places, "close", "an open instance")?;
-        self.joined(&host)
+        self.joined(&host)?;
+        self.left_alone(&places, "close", "an open instance")
     }
 
     /// That the last call touched no memory but what it was lent.
     pub(super) fn left_alone(&self, places: &Places, call: &str, with: &str) -> Tried<()> {
         places.touched().map_or(Ok(()), |touched| Err(self.touched(call, with, &touched)))
-    }
-
-    /// That no thread that the host started for the instance outlived it.
-    pub(super) fn joined(&self, host: &cardcage_runtime::HostHandle) -> Tried<()> {
-        match host.running_threads() {
-            0 => Ok(()),
-            left => {
-                let found = format!("{left} threads that it spawned run on after `close`");
-                Err(self.no("threads", found, "`close` joins every thread that the instance started"))
-            }
-        }
     }
 }

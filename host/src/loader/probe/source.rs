@@ -47,8 +47,8 @@ impl Trial<'_> {
             self.cancelled(&mut source, &mut places)?;
         }
         source.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
-        self.left_alone(&places, "close", "an open instance")?;
-        self.joined(&host)
+        self.joined(&host)?;
+        self.left_alone(&places, "close", "an open instance")
     }
 
     /// Whether it ended by itself.

@@ -79,8 +79,8 @@ impl Trial<'_> {
         self.nothing_held(&stage)?;
         self.only_declared_effects(&books)?;
         stage.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
-        self.stage_left_alone(places, "close", "an open instance")?;
         self.joined(&host)?;
+        self.stage_left_alone(places, "close", "an open instance")?;
         Ok(books)
     }
 
