@@ -4,7 +4,7 @@
 //! What breaks a rule of the file format is refused by rung 2. Damage inside code, constants and data breaks none: there
 //! it is the build id that tells, where the linker was LLD, which it is for Rust on Linux. A library of another linker has
 //! no seal of this kind; for those the promise is only that the program survives, and this suite says how many came
-//! through. `cargo xtask soak --what ladder` makes as many as one likes.
+//! through. `cargo xtask soak --what ladder` makes as many as one likes (docs/decisions/0009).
 
 #![forbid(unsafe_code)]
 

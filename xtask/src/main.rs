@@ -6,6 +6,7 @@
 mod bench;
 mod docs;
 mod run;
+mod soak;
 mod workspace;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ usage: cargo xtask COMMAND
   run [FILE] [-- ARGUMENTS]   build the daemon and its plugins in release, then become
                               `cardcage run FILE ARGUMENTS` (FILE: pipeline.yaml)
   bench [--quick] [NAME...]   measure speed and size against the targets (`bench --help`)
+  soak --what ladder [...]    damage a plugin in as many ways as you like (`soak --help` for more)
   docs                        write the generated pages of docs/: reference, errors, schema
   ci                          every check a change must pass (.ci/run)
 ";
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Some("run") => run::run(&rest),
         Some("bench") => bench::bench(&rest),
         Some("docs") => docs::docs(),
+        Some("soak") => soak::soak(&rest),
         Some("ci") => run::ci(),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");

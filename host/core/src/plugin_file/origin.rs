@@ -8,9 +8,9 @@
 use super::headers::Headers;
 use super::{Fault, System, notes};
 
-/// The major versions of LLD whose build ids are known to be made like this. A later one is not checked until it is
+/// The major versions of LLD whose build ids were seen to be made like this. Another one is not checked until it is
 /// known; `tests/tests/mutation.rs` fails when the toolchain's own is not.
-const KNOWN_LLD: std::ops::RangeInclusive<u32> = 18..=22;
+const KNOWN_LLD: [u32; 1] = [22];
 /// What LLD leaves in `.comment`, before its version.
 const MARK: &[u8] = b"Linker: LLD ";
 /// The pieces that are hashed one by one.
