@@ -158,7 +158,7 @@ impl ProcessState {
         for ((resource, _), (was, is)) in LIMITS.iter().zip(self.limits.iter().zip(&now.limits)) {
             if was != is {
                 // A hard limit that was lowered stays so for whoever is not root.
-                let _ = rustix::process::setrlimit(*resource, was.clone());
+                let _ = rustix::process::setrlimit(*resource, *was);
             }
         }
         if now.locale != self.locale {
@@ -205,7 +205,13 @@ impl ProcessState {
             ));
         }
         if self.folder != before.folder {
-            changes.push(format!("the working folder went from {:?} to {:?}", before.folder, self.folder));
+            let shown = |state: &Self| {
+                state
+                    .folder
+                    .as_ref()
+                    .map_or("one that is gone".to_owned(), |folder| folder.display().to_string())
+            };
+            changes.push(format!("the working folder went from {} to {}", shown(before), shown(self)));
         }
         for (name, what, _) in STATUS {
             if let (Some(was), Some(is)) = (before.status.get(name), self.status.get(name))
@@ -232,7 +238,11 @@ impl ProcessState {
                 format!("{:#x}", before.personality),
                 format!("{:#x}", self.personality),
             ),
-            ("the niceness", format!("{:?}", before.nice), format!("{:?}", self.nice)),
+            (
+                "the niceness",
+                before.nice.unwrap_or_default().to_string(),
+                self.nice.unwrap_or_default().to_string(),
+            ),
             (
                 "the signal at the parent's death",
                 format!("{:?}", before.death_signal),
@@ -252,7 +262,7 @@ impl ProcessState {
                     "the disposition of {} went from {} to {}",
                     signal_name(signal),
                     disposition(was),
-                    disposition(is)
+                    if was.handler > 1 && is.handler > 1 { "another" } else { disposition(is) }
                 ));
             }
         }

@@ -49,10 +49,10 @@ pub(super) fn enforce(reach: &Reach) -> Result<Option<u8>, RulesetError> {
         rules = rules.add_rule(PathBeneath::new(file, rights))?;
     }
     if abi >= ABI::V4 {
-        for port in reach.ports(&reach.connect) {
+        for port in Reach::ports(&reach.connect) {
             rules = rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
         }
-        for port in reach.ports(&reach.listen) {
+        for port in Reach::ports(&reach.listen) {
             rules = rules.add_rule(NetPort::new(port, AccessNet::BindTcp))?;
         }
     }

@@ -77,10 +77,10 @@ impl Reach {
     /// Of this plugin, whose scratch folder is `scratch`.
     pub(in crate::loader::vetting) fn of(candidate: &Candidate, scratch: &Path) -> Self {
         let mut reach = Self::default();
-        READABLE.iter().for_each(|path| reach.allow(path, false, false));
+        reach.allow_all(READABLE, false);
         reach.allow("/dev/null", true, false);
         reach.allow(scratch, true, false);
-        library_folders(&candidate.image.needed).iter().for_each(|folder| reach.allow(folder, false, false));
+        reach.allow_all(library_folders(&candidate.image.needed), false);
         for component in &candidate.manifest.components {
             let settings = match &component.probe {
                 Probe::Settings(settings) => Some(settings),
@@ -90,7 +90,7 @@ impl Reach {
                 list.iter().flat_map(|declared| resolve(declared, settings)).collect()
             };
             let declared = &component.permissions;
-            resolved(&declared.read).iter().for_each(|path| reach.allow(path, false, false));
+            reach.allow_all(resolved(&declared.read), false);
             let writable = [resolved(&declared.write), resolved(&declared.devices)].concat();
             for path in writable.iter().map(Path::new) {
                 reach.allow(path, true, false);
@@ -103,11 +103,18 @@ impl Reach {
             reach.listen.extend(resolved(&declared.listen));
             if !declared.exec.is_empty() {
                 reach.processes = true;
-                PROGRAMS.iter().for_each(|path| reach.allow(path, false, true));
-                resolved(&declared.exec).iter().for_each(|path| reach.allow(path, false, true));
+                reach.allow_all(PROGRAMS, true);
+                reach.allow_all(resolved(&declared.exec), true);
             }
         }
         reach
+    }
+
+    /// Readable, and to be run or not.
+    fn allow_all(&mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>, run: bool) {
+        for path in paths {
+            self.allow(path, false, run);
+        }
     }
 
     fn allow(&mut self, path: impl Into<PathBuf>, write: bool, run: bool) {
@@ -122,7 +129,7 @@ impl Reach {
     }
 
     /// The ports of these addresses.
-    pub(super) fn ports(&self, addresses: &[String]) -> Vec<u16> {
+    pub(super) fn ports(addresses: &[String]) -> Vec<u16> {
         let port = |address: &String| address.rsplit(':').next()?.parse().ok();
         addresses.iter().filter_map(port).collect()
     }
