@@ -58,6 +58,12 @@ impl Changed {
         self
     }
 
+    /// As if a linker had made it whose build ids cannot be made again.
+    fn unsealed(self) -> Self {
+        let mark = self.places("Linker: LLD")[0];
+        self.set(mark, b"l")
+    }
+
     fn cut(mut self, len: usize) -> Self {
         self.bytes.truncate(len);
         self
@@ -170,8 +176,8 @@ fn damaged_and_foreign_files_are_refused_before_anything_runs() {
         (Changed::new().cut(len - 1), "ladder.elf.truncated"),
         (Changed::new().cut(5000), "ladder.elf.truncated"),
         (Changed::new().set(18, &[183, 0]), "ladder.elf.wrong-machine"),
-        (Changed::new().set(4, &[1]), "ladder.elf.no-elf"),
-        (Changed::new().set(16, &[2, 0]), "ladder.elf.no-library"),
+        (Changed::new().set(4, &[1]), "ladder.elf.wrong-class"),
+        (Changed::new().set(16, &[2, 0]), "ladder.elf.program"),
         (Changed::new().headers(PT_LOAD, |header| header[4] |= 0b11), "ladder.elf.writable-code"),
         (Changed::new().headers(PT_GNU_STACK, |header| header[4] |= 1), "ladder.elf.executable-stack"),
         (Changed::new().headers(PT_GNU_STACK, |header| header[0] = 0), "ladder.elf.executable-stack"),
@@ -195,7 +201,9 @@ fn a_note_that_was_edited_after_the_build_is_found_out() {
     let places = good.places("drops, diverts or flags");
     assert_eq!(places.len(), 2);
     for place in places {
-        refused(&Changed::new().set(place, b"D").write(), "ladder.truth.note");
+        // As linked, its build id tells; by another linker's mark, the two copies do.
+        refused(&Changed::new().set(place, b"D").write(), "ladder.elf.altered");
+        refused(&Changed::new().unsealed().set(place, b"D").write(), "ladder.truth.note");
     }
 }
 
