@@ -10,6 +10,9 @@ use cardcage_plugin_api::prelude::*;
 /// Run by the dynamic linker when the library is opened.
 extern "C" fn constructor() {
     actions::at("constructor");
+    if !std::env::args().any(|argument| argument == "__vet") {
+        actions::at("daemon");
+    }
 }
 
 /// Run when the process ends.

@@ -291,6 +291,43 @@ fn a_daemon_that_is_asked_for_all_of_them_refuses_each_and_runs_without_them() {
     assert_eq!(refused, asked, "{}", finished.stderr);
 }
 
+#[test]
+fn a_plugin_that_changes_the_process_only_in_the_daemon_is_refused_there_and_the_change_taken_back() {
+    let changes = [
+        ("daemon changes-the-umask", "the umask went from"),
+        ("daemon changes-its-folder", "the working folder went from"),
+        ("daemon changes-the-environment", "the environment changed: TZ"),
+        ("daemon changes-the-locale", "the locale went from"),
+        ("daemon flushes-to-zero", "the floating-point control word went from"),
+        ("daemon takes-over-a-handler", "the disposition of SIGSEGV went from"),
+        ("daemon blocks-a-signal", "the blocked signals (a bit mask) went from"),
+        ("daemon sets-a-timer", "it left a timer running"),
+    ];
+    // All in one daemon, a quiet one last: each is compared with the process as the one before left it.
+    let orders = changes.iter().map(|(order, _)| *order).chain(["never nothing"]);
+    let pipeline = Pipeline::new("version: 1", &["source_generate", "sink_stdout"]);
+    let mut stages = String::new();
+    let mut input = "made".to_owned();
+    for (at, order) in orders.enumerate() {
+        let bytes = std::fs::read(Ordered::new("misbehave", order).file()).unwrap();
+        let name = format!("misbeh-{at:02}");
+        let renamed = replaced(&bytes, br#""name":"misbehave""#, format!(r#""name":"{name}""#).as_bytes());
+        std::fs::write(pipeline.path("plugins").join(format!("lib{name}.so")), renamed).unwrap();
+        writeln!(stages, "  stage{at}: {{ plugin: {name}, inputs: [{input}] }}").unwrap();
+        input = format!("stage{at}");
+    }
+    pipeline.write_yaml(&format!(
+        "version: 1\nplugins: {{ directories: [plugins] }}\nsources: {{ made: {{ plugin: generate }} }}\nstages:\n{stages}\
+         sinks: {{ shown: {{ plugin: stdout, inputs: [{input}] }} }}\n"
+    ));
+    let finished = pipeline.run(&["run"]).expect(78);
+    for (order, words) in changes {
+        assert_eq!(finished.stderr.matches(words).count(), 1, "{order}: {}", finished.stderr);
+    }
+    let refused = finished.stderr.matches("[ladder.open.process-changed]").count();
+    assert_eq!(refused, changes.len(), "{}", finished.stderr);
+}
+
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = bytes.to_vec();

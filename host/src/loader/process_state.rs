@@ -347,6 +347,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_changed_is_set_back() {
+        const SIGUSR2: usize = 12;
+        let before = ProcessState::now(Alone::No);
+        kernel::set_disposition(SIGUSR2, &Disposition::ignored());
+        kernel::set_blocked(1 << (SIGUSR2 - 1));
+        let changed = ProcessState::now(Alone::No).changed_since(&before);
+        before.restore();
+        assert_eq!(changed.len(), 2, "{changed:?}");
+        assert_eq!(ProcessState::now(Alone::No).changed_since(&before), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_changed_float_control_word_is_seen_and_set_back() {
         let before = ProcessState::now(Alone::No);
         float_control::write(before.float_control | FLUSH_TO_ZERO);

@@ -24,6 +24,14 @@ pub(super) struct Disposition {
     mask: u64,
 }
 
+#[cfg(test)]
+impl Disposition {
+    /// A signal that does nothing.
+    pub(super) fn ignored() -> Self {
+        Self { handler: libc::SIG_IGN, ..Self::default() }
+    }
+}
+
 /// What happens on each signal, beginning with 1.
 pub(super) fn dispositions() -> [Disposition; SIGNALS] {
     let mut all = [Disposition::default(); SIGNALS];
