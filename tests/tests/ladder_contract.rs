@@ -136,14 +136,18 @@ fn the_library_does_nothing_wrong_as_it_is_built() {
 fn a_forged_header_is_refused_and_what_hides_deeper_ends_the_child_only() {
     insta::assert_snapshot!(refusals(&[
         case(Fault("header-of-another-kind"), "ladder.layout.abi-stable", "none at all"),
-        case(Fault("version-nowhere"), "ladder.layout.outside", "the version in its header leads to 0x1000"),
+        case(
+            Fault("version-nowhere"),
+            "ladder.layout.bad-pointer",
+            "the version in its header leads to 0x1000"
+        ),
         case(Fault("no-layout"), "ladder.layout.no-layout", "without a layout constant"),
-        case(Fault("layout-nowhere"), "ladder.layout.outside", "the layout constant in its header"),
+        case(Fault("layout-nowhere"), "ladder.layout.bad-pointer", "the layout constant in its header"),
         case(Fault("layout-of-garbage"), "ladder.vetting.died", "at rung 6 (layout)"),
-        case(Fault("trials-nowhere"), "ladder.layout.outside", "trial functions"),
-        case(Fault("initialiser-in-libc"), "ladder.layout.outside", "in libc"),
-        case(Fault("constructor-in-data"), "ladder.layout.no-code", "data of the library"),
-        case(Fault("root-on-the-heap"), "ladder.layout.outside", "its root leads to"),
+        case(Fault("trials-nowhere"), "ladder.layout.bad-pointer", "trial functions"),
+        case(Fault("initialiser-in-libc"), "ladder.layout.bad-pointer", "in libc"),
+        case(Fault("constructor-in-data"), "ladder.layout.bad-pointer", "data of the library"),
+        case(Fault("root-on-the-heap"), "ladder.layout.bad-pointer", "its root leads to"),
     ]));
 }
 

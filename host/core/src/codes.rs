@@ -157,6 +157,20 @@ codes! {
     LADDER_FILE_UNSEALED = "ladder.file.unsealed";
     /// Others can write the plugin's file, or a folder above it.
     LADDER_FILE_WRITABLE = "ladder.file.writable";
+    /// The library header was not written by the `abi_stable` that this Cardcage uses.
+    LADDER_LAYOUT_ABI_STABLE = "ladder.layout.abi-stable";
+    /// A pointer in the library header leads out of the library, or to the wrong kind of memory.
+    LADDER_LAYOUT_BAD_POINTER = "ladder.layout.bad-pointer";
+    /// The library and this host disagree on how C functions are called.
+    LADDER_LAYOUT_C_ABI = "ladder.layout.c-abi";
+    /// The library has no header that can be read.
+    LADDER_LAYOUT_HEADER = "ladder.layout.header";
+    /// The types of the plugin API are laid out in the library as they are not here.
+    LADDER_LAYOUT_MISMATCH = "ladder.layout.mismatch";
+    /// The library header has no layout constant, so nothing can be compared.
+    LADDER_LAYOUT_NO_LAYOUT = "ladder.layout.no-layout";
+    /// The library could not make the root of its tables.
+    LADDER_LAYOUT_ROOT = "ladder.layout.root";
     /// The plugin was built for another version of the ABI.
     LADDER_MANIFEST_ABI_VERSION = "ladder.manifest.abi-version";
     /// The plugin was built for another architecture than its file says.
@@ -193,8 +207,60 @@ codes! {
     LADDER_OPEN_PROCESS_CHANGED = "ladder.open.process-changed";
     /// Loading the library reaches for processes, sockets or worse.
     LADDER_OPEN_REACHED_OUT = "ladder.open.reached-out";
+    /// The library does not take up the host's log.
+    LADDER_PROBE_ATTACH = "ladder.probe.attach";
+    /// A source goes on waiting after it was told to stop.
+    LADDER_PROBE_CANCELLATION = "ladder.probe.cancellation";
+    /// A call left behind what the ABI does not allow.
+    LADDER_PROBE_CONTRACT = "ladder.probe.contract";
+    /// A call asks to be made again without end.
+    LADDER_PROBE_ENDLESS = "ladder.probe.endless";
+    /// A call failed with the plugin's own probe settings.
+    LADDER_PROBE_FAILED = "ladder.probe.failed";
+    /// A stage still holds records after its last call.
+    LADDER_PROBE_HELD = "ladder.probe.held";
+    /// A source wants to be called again at a time that makes no sense.
+    LADDER_PROBE_IDLE = "ladder.probe.idle";
+    /// Records got lost, or came from nowhere.
+    LADDER_PROBE_IMBALANCE = "ladder.probe.imbalance";
+    /// `describe` does not give the same answer twice.
+    LADDER_PROBE_IMPURE = "ladder.probe.impure";
+    /// A plugin used a batch after the call that lent it had returned.
+    LADDER_PROBE_KEPT_BATCH = "ladder.probe.kept-batch";
+    /// A stage that declares `deterministic` gave other output for the same input.
+    LADDER_PROBE_NONDETERMINISTIC = "ladder.probe.nondeterministic";
+    /// A plugin touched memory beside the batch that it was lent.
+    LADDER_PROBE_OUTSIDE_BATCH = "ladder.probe.outside-batch";
+    /// A call panicked with a made-up batch, or when it was opened.
+    LADDER_PROBE_PANICKED = "ladder.probe.panicked";
     /// A component that was used and closed leaves the process changed.
     LADDER_PROBE_PROCESS_CHANGED = "ladder.probe.process-changed";
+    /// A plugin gave a record with reserved bits of its quality set.
+    LADDER_PROBE_QUALITY = "ladder.probe.quality";
+    /// `describe` finds fault with the plugin's own probe settings.
+    LADDER_PROBE_SETTINGS = "ladder.probe.settings";
+    /// A state that was saved does not bring back what was there.
+    LADDER_PROBE_STATE = "ladder.probe.state";
+    /// Threads of a component run on after it was closed.
+    LADDER_PROBE_THREADS = "ladder.probe.threads";
+    /// A plugin does what it did not declare.
+    LADDER_PROBE_UNDECLARED = "ladder.probe.undeclared";
+    /// A plugin gave a record with a sensor or unit that nobody was given.
+    LADDER_PROBE_UNKNOWN_ID = "ladder.probe.unknown-id";
+    /// A sink wrote to the batch that it was given to read.
+    LADDER_PROBE_WROTE_DELIVERY = "ladder.probe.wrote-delivery";
+    /// The probe settings do not fit the plugin's own schema.
+    LADDER_SETTINGS_PROBE_SETTINGS = "ladder.settings.probe-settings";
+    /// A component type has no usable schema of its settings.
+    LADDER_SETTINGS_SCHEMA = "ladder.settings.schema";
+    /// A component type declares what its kind cannot do.
+    LADDER_TRUTH_KIND = "ladder.truth.kind";
+    /// The manifest in the file is not the one that the library was built with.
+    LADDER_TRUTH_NOTE = "ladder.truth.note";
+    /// A component type declares `state` without having it, or the other way round.
+    LADDER_TRUTH_STATE = "ladder.truth.state";
+    /// The library has other component types than its manifest says.
+    LADDER_TRUTH_TYPES = "ladder.truth.types";
     /// The vetting child's answer is not one on this plugin.
     LADDER_VETTING_ANSWER = "ladder.vetting.answer";
     /// The plugin ends the process that loads and tries it.
@@ -207,6 +273,26 @@ codes! {
     LADDER_VETTING_SILENCED = "ladder.vetting.silenced";
     /// The plugin does not come back within the deadline.
     LADDER_VETTING_TIMEOUT = "ladder.vetting.timeout";
+    /// The root of the tables says another ABI version than the manifest.
+    LADDER_VTABLE_ABI_VERSION = "ladder.vtable.abi-version";
+    /// An optional group of functions is not whole.
+    LADDER_VTABLE_GROUP = "ladder.vtable.group";
+    /// A table of functions is not complete.
+    LADDER_VTABLE_INCOMPLETE = "ladder.vtable.incomplete";
+    /// A table lies at an address where it cannot be read in one piece.
+    LADDER_VTABLE_MISALIGNED = "ladder.vtable.misaligned";
+    /// A component type has a name that cannot be read.
+    LADDER_VTABLE_NAME = "ladder.vtable.name";
+    /// A function leads to data.
+    LADDER_VTABLE_NO_CODE = "ladder.vtable.no-code";
+    /// A pointer that is required is null.
+    LADDER_VTABLE_NULL = "ladder.vtable.null";
+    /// A pointer leads out of the library.
+    LADDER_VTABLE_OUTSIDE = "ladder.vtable.outside";
+    /// The library says it has no component types, or too many.
+    LADDER_VTABLE_TYPES = "ladder.vtable.types";
+    /// A table lies in memory that can be written to.
+    LADDER_VTABLE_WRITABLE = "ladder.vtable.writable";
     /// A plugin's file was refused by the ladder.
     PLUGIN_REFUSED = "plugin.refused";
     /// A file among the plugins was refused, and nothing uses it.

@@ -90,7 +90,7 @@ pub(crate) fn check(path: &Path, library: &OpenLibrary) -> Climbed<(RootRef, Seg
 fn misplaced_refusal(path: &Path, what: &str, misplaced: Misplaced) -> Refusal {
     Refusal::new(
         Rung::Layout,
-        misplaced.code(),
+        "bad-pointer",
         path,
         format!("{what} {}", misplaced.found()),
         "a header whose pointers lead to code and constants of the library itself",
