@@ -166,6 +166,20 @@ impl Diagnostic {
     }
 }
 
+/// The lines of a text as YAML counts them: a carriage return alone ends one, too.
+pub fn lines(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(['\r', '\n']).unwrap_or(rest.len());
+        lines.push(&rest[..end]);
+        let behind = &rest[end..];
+        let ended = behind.strip_prefix("\r\n").or_else(|| behind.strip_prefix(['\r', '\n']));
+        rest = ended.unwrap_or_default();
+    }
+    lines
+}
+
 /// Diagnostics kept in one list; what is beyond is only counted. Nobody reads a thousand problems, and a hostile
 /// file must not fill the memory with them.
 pub const DIAGNOSTICS_MAX: usize = 1000;
@@ -243,7 +257,7 @@ impl Diagnostics {
 
     /// Fills in the source line of each place in this file that has none yet.
     pub fn quote(&mut self, file: &str, text: &str) {
-        let lines: Vec<&str> = text.lines().collect();
+        let lines = lines(text);
         let quote = |location: &Location, excerpt: &mut Option<String>| {
             if excerpt.is_none() && location.file == file {
                 let index = usize::try_from(location.line).unwrap_or(usize::MAX).wrapping_sub(1);

@@ -3,7 +3,7 @@
 use super::mapping::{Key, Mapping};
 use super::{ALIASED_MAX_BYTES, DEPTH_MAX, NODES_MAX, Node, Scalar, Span, Typed, Value, clipped, type_of};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, lines};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 pub(super) fn tree(file: &str, text: &str, problems: &mut Diagnostics) -> Option<Node> {
     let mut builder = Builder {
         file,
-        lines: text.lines().collect(),
+        lines: lines(text),
         problems,
         open: Vec::new(),
         anchors: HashMap::new(),
