@@ -100,7 +100,7 @@ fn change(action: &str) {
     unsafe {
         match action {
             "changes-its-folder" => {
-                std::env::set_current_dir("/usr/lib").expect("a folder that is everywhere")
+                std::env::set_current_dir("/usr/lib").expect("a folder that is everywhere");
             }
             "changes-the-umask" => {
                 libc::umask(0);
