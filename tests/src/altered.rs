@@ -10,7 +10,8 @@ use crate::build::{cargo_build, target, workspace};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A stage's library, built against an API in whose file (`abi.rs`) each text was replaced by another one.
+/// A stage's library, built against an API in whose file (`abi.rs`) each text was replaced by another one. The plugin has
+/// this name too.
 pub fn library(name: &str, changes: &[(&str, &str, &str)]) -> Altered {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let api = folder.path().join(name).join("plugin-api");
@@ -29,7 +30,7 @@ pub fn library(name: &str, changes: &[(&str, &str, &str)]) -> Altered {
     let stage = folder.path().join(name).join("stage");
     fs::create_dir_all(stage.join("src")).expect("a folder can be made");
     fs::write(stage.join("Cargo.toml"), MANIFEST.replace("NAME", name)).expect("a manifest can be written");
-    fs::write(stage.join("src/lib.rs"), SOURCE).expect("a source can be written");
+    fs::write(stage.join("src/lib.rs"), SOURCE.replace("NAME", name)).expect("a source can be written");
     let target = target().display().to_string();
     let mut built = cargo_build(folder.path(), &["--package", name, "--offline", "--target-dir", &target]);
     let made = built.remove(&name.replace('-', "_")).expect("the stage is a library");
@@ -87,7 +88,7 @@ impl Stage for Pass {
     }
 }
 
-export_plugin! { name: "pass", components: [stage Pass { deterministic }], probe: {} }
+export_plugin! { name: "NAME", components: [stage Pass { deterministic }], probe: {} }
 "#;
 
 fn copy_folder(from: &Path, to: &Path) {

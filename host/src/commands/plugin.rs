@@ -24,10 +24,11 @@ pub(crate) struct PluginCommand {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Climb the ladder with a plugin file, rung by rung; exits with 78 if a rung refuses it.
+    /// Climb the ladder with plugin files, rung by rung; exits with 78 if a rung refuses one.
     Check {
-        /// The plugin's .so file.
-        file: PathBuf,
+        /// The plugin's .so file; several; or a folder, for all of those in it.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
         /// The longest that the vetting child may take.
         #[arg(long, default_value = "10s", value_parser = duration)]
         deadline: Duration,
@@ -84,7 +85,7 @@ impl Answer {
 /// Runs the command.
 pub(crate) fn run(command: PluginCommand) -> ExitCode {
     let answer = match command.action {
-        Action::Check { file, deadline, format } => check::run(&file, deadline, format),
+        Action::Check { files, deadline, format } => check::run(&files, deadline, format),
         Action::List { directory, format } => list::run(directory, format),
         Action::Inspect { plugin, directory, format } => inspect::run(&plugin, directory, format),
     };

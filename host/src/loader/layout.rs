@@ -225,6 +225,39 @@ fn first_line(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A root as it is, as it may be later, and as nothing: the type that may grow, three times.
+    macro_rules! root {
+($module:ident [$($field:ident: $type:ty,)*] [$($later:ident: $later_type:ty,)*]) => {
+            #[expect(dead_code, reason = "compared by their layouts only")]
+            mod $module {
+                use abi_stable::StableAbi;
+
+                #[repr(C)]
+                #[derive(StableAbi)]
+                #[sabi(kind(Prefix(prefix_ref = GrowsRef)))]
+                pub(super) struct Grows {
+                    $(pub(super) $field: $type,)*
+                    #[sabi(last_prefix_field)]
+                    pub(super) last: u64,
+                    $(pub(super) $later: $later_type,)*
+                }
+            }
+        };
+    }
+    root!(now [version: u32,] []);
+    root!(later [version: u32,] [more: u64,]);
+    root!(less [] []);
+
+    #[test]
+    fn a_root_may_be_longer_on_either_side_and_never_shorter_than_it_began() {
+        let [now, later, less] = [now::GrowsRef::LAYOUT, later::GrowsRef::LAYOUT, less::GrowsRef::LAYOUT];
+        // A plugin from after the change in a host from before it, and the other way round.
+        assert!(compatible(now, later).is_ok());
+        assert!(compatible(later, now).is_ok());
+        assert!(compatible(now, less).is_err());
+        assert!(compatible(less, now).is_err());
+    }
     use abi_stable::library::{CheckTypeLayout, RootModuleResult};
 
     extern "C" fn no_root() -> RootModuleResult {

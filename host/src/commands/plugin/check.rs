@@ -11,18 +11,78 @@ use crate::loader::vetting::Vetting;
 use crate::loader::vetting::report::Verdict;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Climbs the ladder with a file. Nothing is taken from the cache: whoever asks wants to know how it is now.
-pub(super) fn run(file: &Path, deadline: Duration, format: Format) -> Answer {
-    let report = climb(file, deadline);
-    let refused = report.refusal.is_some();
-    let text = match format {
-        Format::Json => text::json(&report),
-        Format::Text => render(&report),
+/// Climbs the ladder with each file, also after one was refused. Nothing is taken from the cache: whoever asks wants to
+/// know how it is now. One file gives its report; several give a list of reports, and a count.
+pub(super) fn run(files: &[PathBuf], deadline: Duration, format: Format) -> Answer {
+    let files: Vec<PathBuf> = files.iter().flat_map(|file| libraries_of(file)).collect();
+    let reports: Vec<Report> = files.iter().map(|file| climb(file, deadline)).collect();
+    let refused: Vec<&Report> = reports.iter().filter(|report| report.refusal.is_some()).collect();
+    let text = match (format, reports.as_slice()) {
+        (Format::Json, [report]) => text::json(report),
+        (Format::Json, _) => text::json(&Reports { accepted: refused.is_empty(), files: &reports }),
+        (Format::Text, [report]) => render(report, Paint::of_stdout()),
+        (Format::Text, _) => {
+            let paint = Paint::of_stdout();
+            let mut text: String = reports.iter().map(|report| render(report, paint) + "\n").collect();
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{} of {} files refused", refused.len(), reports.len());
+            text.extend(refused.iter().map(|report| format!("  {}\n", summary(report))));
+            text
+        }
     };
-    Answer { text, refused, ..Answer::default() }
+    Answer { text, refused: !refused.is_empty(), ..Answer::default() }
+}
+
+/// A folder stands for the libraries in it; one without any is itself what is refused.
+fn libraries_of(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let library = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "so");
+    let mut files: Vec<PathBuf> = entries.filter(library).collect();
+    files.sort();
+    if files.is_empty() { vec![path.to_owned()] } else { files }
+}
+
+/// A refused file and its code.
+fn summary(report: &Report) -> String {
+    report.refusal.as_ref().map_or_else(String::new, |refusal| format!("{}: {}", report.file, refusal.code))
+}
+
+#[derive(Serialize)]
+struct Reports<'a> {
+    accepted: bool,
+    files: &'a [Report],
+}
+
+/// Colours, on a terminal that wants them.
+#[derive(Clone, Copy)]
+struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    fn of_stdout() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { on: wanted && std::io::stdout().is_terminal() }
+    }
+
+    /// Padded first: the codes of colours have no width.
+    fn paint(self, outcome: Outcome, text: &str) -> String {
+        const GREEN: u8 = 32;
+        const YELLOW: u8 = 33;
+        const RED: u8 = 31;
+        const GREY: u8 = 90;
+        let colour = match outcome {
+            Outcome::Passed => GREEN,
+            Outcome::NotProbed => YELLOW,
+            Outcome::Refused => RED,
+            Outcome::NotReached | Outcome::NotHere => GREY,
+        };
+        if self.on { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
 }
 
 #[derive(Serialize)]
@@ -174,7 +234,7 @@ fn note(
     }
 }
 
-fn render(report: &Report) -> String {
+fn render(report: &Report, paint: Paint) -> String {
     let mut text = format!("{}\n", report.file);
     for rung in &report.rungs {
         let result = match rung.result {
@@ -185,12 +245,17 @@ fn render(report: &Report) -> String {
             Outcome::NotHere => "not here",
         };
         let time = rung.micros.map_or_else(String::new, |micros| text::millis(Duration::from_micros(micros)));
-        let line = format!("  {:>2} {:<9} {result:<11} {time:>10}  {}", rung.rung, rung.name, rung.note);
+        let result = paint.paint(rung.result, &format!("{result:<11}"));
+        let line = format!("  {:>2} {:<9} {result} {time:>10}  {}", rung.rung, rung.name, rung.note);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let _ = match (&report.refusal, &report.plugin) {
-        (Some(refusal), _) => writeln!(text, "\n{refusal}"),
+        (Some(refusal), _) => {
+            let said =
+                refusal.to_string().replace("refused at", &paint.paint(Outcome::Refused, "refused at"));
+            writeln!(text, "\n{said}\n  more:     cardcage explain {}", refusal.code)
+        }
         (None, Some(plugin)) => writeln!(text, "{} {} is fit to be loaded", plugin.name, plugin.version),
         (None, None) => Ok(()),
     };
