@@ -42,7 +42,7 @@ pub enum Outcome {
     FoundOut(i32),
     /// It was taken, ran to the end, and wrote something else.
     Different,
-    /// It was taken, and then ended the program while the pipeline ran.
+    /// It was taken, and then ended the program, or kept it from ending, while the pipeline ran.
     Crashed(String),
     /// The program ended in a way that it should not, while it only looked.
     Died(String),
@@ -232,11 +232,12 @@ impl Desk {
             Ok(output) if output == expected => Outcome::Same,
             Ok(_) => Outcome::Different,
             Err(Outcome::Died(how)) => self.blame(how),
+            Err(Outcome::Hung) => self.blame("it did not end".to_owned()),
             Err(outcome) => outcome,
         }
     }
 
-    /// Whether the program also dies when it only looks at the library.
+    /// Whether the program also dies or hangs when it only looks at the library.
     fn blame(&self, how: String) -> Outcome {
         let file = self.file.display().to_string();
         match self.finish(&["plugin", "check", "--deadline", DEADLINE, &file]) {
