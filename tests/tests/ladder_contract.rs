@@ -302,3 +302,52 @@ fn a_call_that_never_returns_ends_at_the_deadline() {
         assert!(found.contains("rung 9 (probe), component type `stage`"), "{found}");
     }
 }
+
+/// One of each way: a header, a table, a lie, a crash, a panic, memory.
+const SAMPLE: [Change; 7] = [
+    Fault("version-nowhere"),
+    Fault("function-in-libc"),
+    Fault("layout-of-garbage"),
+    Note("/etc/hostname", "/etc/hosts   "),
+    Fault("open-panics"),
+    Fault("process-panics"),
+    Fault("keeps-batch"),
+];
+
+#[test]
+fn good_plugins_run_with_hostile_files_beside_them() {
+    let yaml = "version: 1\nsources:\n  numbers: { plugin: generate, settings: { count: 1000 } }\nsinks:\n  end: { plugin: \
+                blackhole, inputs: [numbers] }\n";
+    let pipeline = Pipeline::new(yaml, &["source_generate", "sink_blackhole"]);
+    for change in SAMPLE {
+        change.write(&pipeline);
+    }
+    let checked = pipeline.run(&["check"]).expect(0);
+    assert_eq!(checked.stderr.matches("plugin.refused-unused").count(), SAMPLE.len(), "{}", checked.stderr);
+    pipeline.run(&["run"]).expect(0);
+}
+
+#[test]
+fn a_folder_is_checked_file_by_file_and_each_refusal_is_counted() {
+    let pipeline = Pipeline::new("version: 1", &["stage_range", "sink_blackhole"]);
+    for change in SAMPLE {
+        change.write(&pipeline);
+    }
+    let report = pipeline.run(&["plugin", "check", "--format", "json", "plugins"]).expect(78).json();
+    assert_eq!(report["accepted"], false);
+    let files = report["files"].as_array().unwrap();
+    let refused = files.iter().filter(|file| file["accepted"] == false).count();
+    assert_eq!((files.len(), refused), (SAMPLE.len() + 2, SAMPLE.len()));
+    let text = pipeline.run(&["plugin", "check", "plugins"]).expect(78).stdout;
+    assert!(text.contains("7 of 9 files refused"), "{text}");
+    assert!(text.contains("cardcage explain ladder.vtable.outside"), "{text}");
+    assert!(!text.contains('\u{1b}'), "colours are for terminals: {text}");
+    pipeline
+        .run(&[
+            "plugin",
+            "check",
+            "plugins/libcardcage_stage_range.so",
+            "plugins/libcardcage_sink_blackhole.so",
+        ])
+        .expect(0);
+}

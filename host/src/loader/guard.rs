@@ -288,7 +288,8 @@ impl Watch {
                 if libc::sigaction(signal, null_mut(), &raw mut before) != 0 {
                     return Err(io::Error::last_os_error());
                 }
-                (*(&raw mut PREVIOUS))[at] = Some(before);
+                let previous = &raw mut PREVIOUS;
+                (*previous)[at] = Some(before);
                 ours.sa_sigaction = on_fault as *const () as usize;
                 ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
                 libc::sigemptyset(&raw mut ours.sa_mask);
@@ -313,7 +314,8 @@ impl Drop for Watch {
 fn give_back(at: usize, signal: i32) {
     // SAFETY: `PREVIOUS` was written before any handler of ours was set, and is not written while one is.
     unsafe {
-        if let Some(previous) = &(*(&raw const PREVIOUS))[at] {
+        let all = &raw const PREVIOUS;
+        if let Some(previous) = &(*all)[at] {
             libc::sigaction(signal, std::ptr::from_ref(previous), null_mut());
         }
     }

@@ -222,7 +222,7 @@ mod tests {
         let variable = (&raw const VARIABLE) as usize;
         assert_eq!(segments.constants(&raw const VARIABLE, 1), Err(Misplaced::Variable(variable)));
         assert_eq!(segments.code(variable), Err(Misplaced::NoCode(variable)));
-        let misaligned = (&raw const CONSTANT).cast::<u8>().wrapping_add(1).cast::<u64>();
+        let misaligned = (&raw const CONSTANT).wrapping_byte_add(1);
         assert_eq!(segments.constants(misaligned, 1).map_err(Misplaced::code), Err("misaligned"));
         assert_eq!(segments.constants(std::ptr::null::<u64>(), 1), Err(Misplaced::Null));
     }

@@ -10,7 +10,7 @@ use std::io;
 /// Two places, used in turn: what a plugin kept from one call is out of reach in the next.
 pub(super) struct Places {
     what: String,
-    places: [Guarded; 2],
+    pair: [Guarded; 2],
     turn: usize,
 }
 
@@ -18,24 +18,24 @@ impl Places {
     /// For batches of `capacity` records; `what` they are is said in refusals.
     pub(super) fn new(what: impl Into<String>, capacity: u32) -> io::Result<Self> {
         let place = || Guarded::new(capacity as usize);
-        Ok(Self { what: what.into(), places: [place()?, place()?], turn: 0 })
+        Ok(Self { what: what.into(), pair: [place()?, place()?], turn: 0 })
     }
 
     /// A batch with these records.
     pub(super) fn lend(&mut self, records: &[Record], access: Access) -> io::Result<Batch> {
-        self.places[self.turn].lend(records, access)
+        self.pair[self.turn].lend(records, access)
     }
 
     /// Takes it back and gives its records.
     pub(super) fn take_back(&mut self, batch: Batch) -> io::Result<Vec<Record>> {
-        let records = self.places[self.turn].take_back(batch)?;
+        let records = self.pair[self.turn].take_back(batch)?;
         self.turn = 1 - self.turn;
         Ok(records)
     }
 
     /// What was touched that should not have been, as the end of a sentence that begins with a call's name.
     pub(super) fn touched(&self) -> Option<Touched> {
-        let touch = self.places.iter().find_map(Guarded::touched)?;
+        let touch = self.pair.iter().find_map(Guarded::touched)?;
         Some(Touched::of(touch, &self.what))
     }
 }
