@@ -67,14 +67,16 @@ impl Stage for Pass {
                 std::thread::park();
             },
             "open-fails" => return Err(PluginError::new("the device is gone")),
-            "open-fails-at-length" => return Err(PluginError::new(&"no ".repeat(512 * 1024))),
-            "leaks-a-thread" => drop(std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)))),
-            "leaks-a-host-thread" => drop(host.spawn("late", |host| {
-                while !host.cancelled() {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Ok(())
-            })?),
+            "open-fails-at-length" => return Err(PluginError::new("no ".repeat(512 * 1024))),
+            "leaks-a-thread" => drop(std::thread::spawn(|| std::thread::sleep(Duration::from_mins(1)))),
+            "leaks-a-host-thread" => {
+                let _ = host.spawn("late", |host| {
+                    while !host.cancelled() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    Ok(())
+                })?;
+            }
             _ => {}
         }
         Ok(Self)
@@ -84,7 +86,7 @@ impl Stage for Pass {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         match fault() {
             "process-panics" => {
-                assert!(batch.records().iter().all(|record| record.value.is_finite()), "not finite")
+                assert!(batch.records().iter().all(|record| record.value.is_finite()), "not finite");
             }
             "process-hangs" => loop {
                 std::thread::park();
@@ -103,10 +105,10 @@ impl Stage for Pass {
             "writes-unit" => batch.records_mut().iter_mut().for_each(|record| record.unit.0 ^= 1),
             "writes-quality" => batch.records_mut().iter_mut().for_each(|record| record.quality.0 ^= 0x10),
             "sets-reserved-bits" => {
-                batch.records_mut().iter_mut().for_each(|record| record.quality.0 |= 0x8000)
+                batch.records_mut().iter_mut().for_each(|record| record.quality.0 |= 0x8000);
             }
             "makes-up-a-sensor" => {
-                batch.records_mut().iter_mut().for_each(|record| record.sensor.0 = u32::MAX)
+                batch.records_mut().iter_mut().for_each(|record| record.sensor.0 = u32::MAX);
             }
             "nondeterministic" if count % 2 == 1 => drop(batch.take_all()),
             "endless" => return Ok(Flow::More),
@@ -227,7 +229,7 @@ unsafe extern "C" fn process_by_hand(
             "swaps-output" => (*(*outputs).main).records = records,
             "writes-behind" => records.add(capacity).cast::<u8>().write_volatile(1),
             "writes-behind-when-full" if len == capacity => {
-                records.add(len).write_volatile(Record::default())
+                records.add(len).write_volatile(Record::default());
             }
             "reads-behind" => drop(records.add(capacity).cast::<u8>().read_volatile()),
             "writes-before" => records.cast::<u8>().sub(1).write_volatile(1),
@@ -311,11 +313,11 @@ unsafe extern "C" fn fill_by_hand(instance: *mut Instance, batch: *mut RawBatch,
 
 unsafe extern "C" fn group_by_hand(id: u32) -> *const Group {
     match fault() {
-        "half-a-group" if id == Group::STATE => &HALF_GROUP.0,
-        "group-of-another-layout" if id == Group::STATE => &OTHER_LAYOUT.0,
-        "group-of-another-id" if id == Group::STATE => &OTHER_ID.0,
-        "group-for-any-id" => &OTHER_ID.0,
-        "group-nowhere" if id == Group::STATE => 4096 as *const Group,
+        "half-a-group" if id == Group::STATE => &raw const HALF_GROUP.0,
+        "group-of-another-layout" if id == Group::STATE => &raw const OTHER_LAYOUT.0,
+        "group-of-another-id" if id == Group::STATE => &raw const OTHER_ID.0,
+        "group-for-any-id" => &raw const OTHER_ID.0,
+        "group-nowhere" if id == Group::STATE => std::ptr::without_provenance(4096),
         _ => std::ptr::null(),
     }
 }
@@ -401,7 +403,7 @@ static LIBC: Shared<[ComponentType; 3]> = types((&raw const IN_LIBC).cast());
 static DATA: Shared<[ComponentType; 3]> = types((&raw const IN_DATA).cast());
 static MISALIGNED: Shared<[ComponentType; 3]> =
     types((&raw const GARBAGE).cast::<u8>().wrapping_add(1).cast());
-static OUTSIDE: Shared<[ComponentType; 3]> = types(4096 as *const StageVtable);
+static OUTSIDE: Shared<[ComponentType; 3]> = types(std::ptr::without_provenance(4096));
 static CHANGING: Shared<[ComponentType; 3]> = types(&raw const WRITABLE);
 
 unsafe extern "C" fn components_by_hand(count: *mut usize) -> *const ComponentType {

@@ -47,6 +47,7 @@ impl Change {
 
     /// The library's bytes with this change.
     fn applied(self) -> Vec<u8> {
+        const MARK: &[u8] = b"Linker: LLD ";
         let (from, to, most) = match self {
             Fault(name) => {
                 (NO_FAULT, format!("{:<width$}", format!("fault: {name}"), width = NO_FAULT.len()), 2)
@@ -67,7 +68,6 @@ impl Change {
             bytes[place..place + to.len()].copy_from_slice(to.as_bytes());
         }
         // The linker's mark: with it, rung 2 would find that the file is not as it was linked.
-        const MARK: &[u8] = b"Linker: LLD ";
         if let Some(at) = bytes.windows(MARK.len()).position(|at| at == MARK) {
             bytes[at..at + MARK.len()].copy_from_slice(b"Linker: --- ");
         }
