@@ -15,6 +15,14 @@ pub struct Fault {
     pub help: String,
 }
 
+/// What a file holds must not steer the terminal on which it is shown.
+fn printable(text: String) -> String {
+    if text.chars().any(char::is_control) {
+        return text.replace(char::is_control, "\u{fffd}");
+    }
+    text
+}
+
 impl Fault {
     pub(super) fn new(
         what: &'static str,
@@ -22,7 +30,7 @@ impl Fault {
         expected: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { what, found: found.into(), expected: expected.into(), help: help.into() }
+        Self { what, found: printable(found.into()), expected: expected.into(), help: help.into() }
     }
 
     /// What no linker makes: bytes were changed, or are missing.
