@@ -16,7 +16,9 @@ mod host;
 mod log;
 pub mod manifest;
 mod plugin;
+pub mod quantity;
 pub mod record;
+mod setting;
 mod shim;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -27,6 +29,7 @@ pub use describe::{Description, UnitRules};
 pub use host::{Counter, DictionaryFull, Gauge, Host, Sensor, SensorCache, Thread};
 pub use plugin::{Commit, Fill, Flow, NoSettings, PluginError, Settings, Sink, Source, Stage, State};
 pub use record::{Quality, Record, SensorId, Status, UnitId};
+pub use setting::{ByteSize, Interval};
 
 pub use cardcage_plugin_macros::settings;
 pub use schemars;
@@ -40,6 +43,7 @@ pub mod prelude {
     pub use crate::manifest::{Capability, Field};
     pub use crate::plugin::{Commit, Fill, Flow, NoSettings, PluginError, Sink, Source, Stage, State};
     pub use crate::record::{Quality, Record, SensorId, Status, UnitId};
+    pub use crate::setting::{ByteSize, Interval};
     pub use crate::{Batch, Delivery, Host, Outputs, Port, SensorCache, export_plugin, settings};
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize};

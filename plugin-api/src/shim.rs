@@ -516,11 +516,18 @@ unsafe fn bytes<'a>(bytes: Bytes) -> &'a [u8] {
 fn parse<S: Settings>(json: &[u8]) -> Result<S, PluginError> {
     // Absent settings are the empty mapping, so that a type whose keys all have defaults needs none.
     let json = if json.is_empty() { b"{}" } else { json };
-    serde_json::from_slice(json).map_err(|error| {
-        let text = error.to_string();
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(json)).map_err(|error| {
+        let text = error.inner().to_string();
         // The settings are one line made by the host: its line and column would mislead.
         let sentence = text.rsplit_once(" at line ").map_or(text.as_str(), |(sentence, _)| sentence);
-        PluginError::new(sentence)
+        let path = error.path().to_string();
+        // The root's path is a dot, and the sentence about a key that is not known names it already.
+        let at = if path == "." || sentence.contains(&format!("`{path}`")) {
+            String::new()
+        } else {
+            format!("`{path}`: ")
+        };
+        PluginError::new(format!("the settings could not be read: {at}{sentence}"))
     })
 }
 

@@ -11,13 +11,13 @@ mod cycles;
 pub mod json_schema;
 pub mod keys;
 mod links;
-pub mod quantity;
 pub mod raw;
 mod settings;
 mod substitute;
 pub mod valid;
 mod values;
 
+pub use cardcage_plugin_api::quantity;
 pub use valid::{
     Audit, AuditDetail, BatchConfig, ComponentConfig, Config, Control, Delivery, Input, Limits, Log,
     LogFormat, OnBadConfig, OnFailure, Permissions, PluginRef, Plugins, Restarts, Substituted, Trust,

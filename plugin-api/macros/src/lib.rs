@@ -7,6 +7,7 @@
 
 mod json;
 mod parse;
+mod settings;
 
 use json::text;
 use parse::{Component, Plugin, Probe};
@@ -28,22 +29,12 @@ pub fn __export_plugin(input: proc_macro::TokenStream) -> proc_macro::TokenStrea
 ///
 /// Short for deriving `Deserialize` and `JsonSchema` from the crates that `cardcage_plugin_api` re-exports, so that a
 /// plugin needs no other dependency. Field attributes of both (`#[serde(default)]`) work as always. Also for enums
-/// inside settings; their names are then written in snake case.
+/// inside settings; their names are then written in snake case, and where no variant holds anything they get
+/// `Serialize` as well, so that the schema can show which one is the default. A field that is a
+/// `std::time::Duration` is refused: `Interval` is written `10m`.
 #[proc_macro_attribute]
 pub fn settings(_: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    let item = TokenStream::from(item);
-    let rename = match syn::parse2::<syn::DeriveInput>(item.clone()) {
-        Ok(input) if matches!(input.data, syn::Data::Enum(_)) => quote!(, rename_all = "snake_case"),
-        Ok(_) => TokenStream::new(),
-        Err(error) => return error.into_compile_error().into(),
-    };
-    let made = quote! {
-        #[derive(::cardcage_plugin_api::serde::Deserialize, ::cardcage_plugin_api::schemars::JsonSchema)]
-        #[serde(crate = "::cardcage_plugin_api::serde", deny_unknown_fields #rename)]
-        #[schemars(crate = "::cardcage_plugin_api::schemars")]
-        #item
-    };
-    made.into()
+    settings::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 fn expand(plugin: &Plugin) -> TokenStream {

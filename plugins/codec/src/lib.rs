@@ -1,11 +1,10 @@
-//! Formats that several plugins share: readings as text, and durations and sizes in settings.
+//! Formats that several plugins share: readings as text.
 //!
 //! Nothing here opens a file or asks the clock. A plugin brings bytes and a [`Dictionary`] and gets records, or the
 //! other way round:
 //!
 //! - [`ndjson::Reader`] turns lines into records, [`ndjson::Writer`] records into lines.
 //! - [`FieldNames`], [`Defaults`], [`Format`] and [`TimestampForm`] are the settings that sources and sinks share.
-//! - [`ByteSize`] and [`Interval`] read `64MiB` and `250ms`.
 #![forbid(unsafe_code)]
 
 mod dictionary;
@@ -14,14 +13,12 @@ mod json;
 pub mod ndjson;
 mod number;
 mod quality;
-mod quantity;
 mod reject;
 mod settings;
 mod timestamp;
 
 pub use dictionary::Dictionary;
 pub use quality::quality_text;
-pub use quantity::{ByteSize, Interval, QuantityError};
 pub use reject::{Reason, Rejection};
 pub use settings::{Defaults, FieldNames, Format, ReadSettings};
 pub use timestamp::{TimestampForm, UnknownTimestampForm};

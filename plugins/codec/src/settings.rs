@@ -2,12 +2,13 @@
 
 use crate::timestamp::TimestampForm;
 use cardcage_plugin_api::schemars::{self, JsonSchema};
+use cardcage_plugin_api::settings;
 use serde::Deserialize;
 use std::path::Path;
 
 /// How readings are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[settings]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
     Ndjson,

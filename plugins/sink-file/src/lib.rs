@@ -24,8 +24,8 @@ const RECORDS_PER_RENDER: usize = 512;
 const SYNC_INTERVAL_NS: i64 = 5_000_000_000;
 
 /// When what is written is made safe against a power cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[settings]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sync {
     /// At each checkpoint, before it is acknowledged.
     #[default]
@@ -37,8 +37,8 @@ pub enum Sync {
 }
 
 /// Settings of the sink.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct FileSettings {
     /// The file to write; what is in it is kept, and readings are appended. Folders on the way are made.
     #[schemars(extend("examples" = ["out/readings.ndjson"]))]
@@ -48,7 +48,6 @@ pub struct FileSettings {
     format: Option<Format>,
     /// When what is written is made safe against a power cut.
     #[serde(default)]
-    #[schemars(extend("default" = "commit"))]
     sync: Sync,
 }
 

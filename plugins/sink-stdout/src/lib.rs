@@ -19,8 +19,8 @@ const WRITE_BYTES: usize = 64 * 1024;
 const RECORDS_PER_RENDER: usize = 256;
 
 /// What is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[settings]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shape {
     /// A table on a terminal, else lines.
     #[default]
@@ -32,12 +32,11 @@ pub enum Shape {
 }
 
 /// Settings of the sink.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct StdoutSettings {
     /// What is written: a table on a terminal and lines elsewhere, unless told.
     #[serde(default)]
-    #[schemars(extend("default" = "auto"))]
     format: Shape,
 }
 

@@ -8,9 +8,7 @@ mod rejections;
 
 use buffer::{Buffer, Filled};
 use cardcage_codec::ndjson::{Reader, Step};
-use cardcage_codec::{
-    ByteSize, Defaults, FieldNames, Format, ReadSettings, Reason, Rejection, TimestampForm,
-};
+use cardcage_codec::{Defaults, FieldNames, Format, ReadSettings, Reason, Rejection, TimestampForm};
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::tracing;
 use progress::{FileProgress, Progress};
@@ -35,8 +33,8 @@ enum Paths {
 }
 
 /// Settings of the source.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct FileSettings {
     /// The file to read, or a list of files, read one after the other.
     #[schemars(extend("examples" = ["readings.ndjson", ["monday.ndjson", "tuesday.ndjson"]]))]
@@ -57,7 +55,6 @@ pub struct FileSettings {
     timestamp: String,
     /// Longer lines are rejected; 64B to 64MiB.
     #[serde(default = "default_max_line")]
-    #[schemars(extend("default" = "1MiB"))]
     max_line: ByteSize,
 }
 

@@ -8,8 +8,8 @@ const SENSORS_MAX: u32 = 1_000_000;
 const RATE_MAX: f64 = 1e9;
 
 /// Settings of the source.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct GenerateSettings {
     /// Readings a second, over all sensors; absent: as many as the pipeline takes.
     #[serde(default)]
@@ -27,7 +27,6 @@ pub struct GenerateSettings {
     pub(crate) seed: u64,
     /// The shape of the values.
     #[serde(default)]
-    #[schemars(extend("default" = "sine"))]
     pub(crate) waveform: Waveform,
     /// Half the distance between the lowest and the highest value; for `count` the step.
     #[serde(default = "one")]
@@ -50,8 +49,8 @@ pub struct GenerateSettings {
 }
 
 /// The shape of the values over a sensor's readings. All but `constant`, `count` and `noise` repeat after `period`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[settings]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Waveform {
     /// A sine, each sensor a little later than the one before it.
     #[default]

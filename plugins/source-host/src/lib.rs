@@ -5,7 +5,6 @@
 mod machine;
 mod round;
 
-use cardcage_codec::Interval;
 use cardcage_plugin_api::prelude::*;
 use machine::Machine;
 use round::Round;
@@ -15,8 +14,8 @@ use std::time::Duration;
 const EVERY_MIN: Duration = sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
 
 /// What can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[settings]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// `cpu.usage`, and `cpu.core.usage` with the tag `core`, in %.
     Cpu,
@@ -51,16 +50,14 @@ impl Group {
 }
 
 /// Settings of the source.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct HostSettings {
     /// Time from one reading to the next; at least 200ms.
     #[serde(default = "default_every")]
-    #[schemars(extend("default" = "1s"))]
     every: Interval,
     /// What to read. What this machine lacks (swap, temperatures) gives no readings.
     #[serde(default = "default_groups")]
-    #[schemars(extend("default" = ["cpu", "load", "memory", "disks", "network", "temperatures", "uptime"]))]
     groups: Vec<Group>,
 }
 

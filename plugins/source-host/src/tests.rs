@@ -81,5 +81,5 @@ fn settings_that_cannot_work_are_problems() {
         assert_eq!(description.problems[0].setting, setting);
     }
     let failure = SourceHarness::<HostSource>::describe(json!({ "every": "1" })).unwrap_err();
-    assert!(failure.message.contains("no known unit"), "{failure}");
+    assert!(failure.message.contains("`every`: `1` has no unit; write `1s`"), "{failure}");
 }

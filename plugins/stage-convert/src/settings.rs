@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Settings of the stage.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct ConvertSettings {
     /// The unit that readings of its dimension are converted to (`degF`), or several by dimension
     /// (`{temperature: degF, pressure: kPa}`). Readings of other dimensions pass as they are.
@@ -16,13 +16,12 @@ pub struct ConvertSettings {
     pub(crate) to: To,
     /// What to do with a reading whose unit is not known, or that has none.
     #[serde(default)]
-    #[schemars(extend("default" = "pass"))]
     pub(crate) on_unknown: OnUnknown,
 }
 
 /// What to do with a reading whose unit is not known, or that has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[settings]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnUnknown {
     /// Let it pass as it is.
     #[default]

@@ -5,8 +5,8 @@
 use cardcage_plugin_api::prelude::*;
 
 /// What to do with a reading outside the range.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[settings]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnViolation {
     /// Take it out: to the port `dropped` where something consumes it.
     #[default]
@@ -16,8 +16,8 @@ pub enum OnViolation {
 }
 
 /// Settings of the stage.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct RangeSettings {
     /// The smallest value that passes, whatever its unit; absent: no lower bound. At least one of `min` and `max` must be
     /// given. Readings of several dimensions need a stage each, or a `convert` in front.
@@ -30,7 +30,6 @@ pub struct RangeSettings {
     max: Option<f64>,
     /// What to do with a reading outside. NaN is outside of every range.
     #[serde(default)]
-    #[schemars(extend("default" = "drop"))]
     on_violation: OnViolation,
 }
 

@@ -7,8 +7,8 @@ mod state;
 use cardcage_plugin_api::prelude::*;
 
 /// Settings of the stage.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[settings]
+#[derive(Clone, Debug)]
 pub struct SampleSettings {
     /// Of how many readings of a sensor one is kept: the first, then every nth. 1 keeps all.
     #[schemars(range(min = 1), extend("examples" = [10]))]

@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them: `250ms`, `64MiB`.
+//! Durations and sizes as people write them: `250ms`, `64MiB`. One syntax for `pipeline.yaml` and for plugins' settings.
 
 use std::time::Duration;
 
@@ -113,6 +113,7 @@ fn quantity(
     likely_unit: &'static str,
     example: &'static str,
 ) -> Result<u64, QuantityError> {
+    let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
     let number = text[..end].replace('_', "");
     let unit = text[end..].trim_start();
@@ -129,12 +130,21 @@ fn quantity(
     }
     let Some((_, scale)) = scales.iter().find(|(name, _)| *name == unit) else {
         return Err(QuantityError::UnknownUnit {
-            unit: crate::yaml::clipped(unit),
+            unit: clipped(unit),
             known: scales.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
             likely: likely(unit, scales).map(|unit| format!("{number}{unit}")),
         });
     };
     scaled(whole, fraction, *scale).ok_or(QuantityError::TooLarge)
+}
+
+/// Text from outside, at a length that somebody reads.
+pub(crate) fn clipped(text: &str) -> String {
+    const SHOWN_MAX_CHARS: usize = 80;
+    match text.char_indices().nth(SHOWN_MAX_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The unit that other programs, or people, write so.
