@@ -23,7 +23,8 @@ const CANCEL_AFTER: Duration = Duration::from_millis(1);
 /// The contract says 100 ms. A loaded machine may keep a thread waiting for longer, and that is no fault of the plugin.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(1);
 /// How far ahead a source can ask to be called again: a year. Whoever waits for ever gives the largest time there is.
-const IDLE_MAX_NS: i64 = 366 * 24 * 3600 * 1_000_000_000;
+const IDLE_MAX_NS: i64 = 366 * DAY_NS;
+const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
 
 impl Trial<'_> {
     pub(super) fn source(&mut self) -> Tried<()> {
@@ -78,7 +79,9 @@ impl Trial<'_> {
                     idle += 1;
                     past += u32::from(at_ns <= now && produced == 0);
                     if at_ns != i64::MAX && at_ns.saturating_sub(now) > IDLE_MAX_NS {
-                        let found = format!("`fill` is idle until {at_ns}, more than a year ahead");
+                        let days = at_ns.saturating_sub(now) / DAY_NS;
+                        let found =
+                            format!("`fill` is idle until {days} days from now, more than a year ahead");
                         return Err(self.no("idle", found, "UTC nanoseconds, within a year, or i64::MAX"));
                     }
                 }
