@@ -3,27 +3,16 @@
 //! One of the crate's few files with unsafe code. What it relies on: the shims make these views only from
 //! pointers that the host lent for the running call, and the views cannot outlive it.
 
+mod names;
+mod sort;
+
+pub(crate) use names::Names;
+pub use sort::Fate;
+
 use crate::abi::{BatchHeader, Call, RawBatch, RawOutputs};
-use crate::describe::Description;
 use crate::record::Record;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-
-/// The described ports and reasons of an instance, in ABI order.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    ports: Vec<String>,
-    reasons: Vec<String>,
-}
-
-impl Names {
-    pub(crate) fn of(description: &Description) -> Self {
-        Self {
-            ports: description.ports.clone(),
-            reasons: description.reasons.iter().map(|reason| reason.name.clone()).collect(),
-        }
-    }
-}
 
 /// The running call's counts, shared by everything that the call lends.
 #[derive(Clone, Copy)]
@@ -50,7 +39,7 @@ impl<'a> Counts<'a> {
         if count == 0 {
             return;
         }
-        let slot = self.names.reasons.iter().position(|name| name == reason);
+        let slot = self.names.reason(reason);
         self.update(|call| match slot {
             Some(slot) if slot < call.tally_len as usize && !call.tally.is_null() => {
                 // SAFETY: `tally` points to `tally_len` counts, by `new`'s contract, and slot is below that.
@@ -58,6 +47,11 @@ impl<'a> Counts<'a> {
             }
             _ => call.undeclared += count,
         });
+    }
+
+    /// What the component did against its own description in this call.
+    pub(crate) fn names(self) -> &'a Names {
+        self.names
     }
 
     pub(crate) fn now_ns(self) -> i64 {
@@ -189,6 +183,7 @@ impl<'a> Batch<'a> {
     /// Keeps the records for which `keep` says so; the others count as dropped for `reason`.
     #[inline]
     pub fn retain(&mut self, reason: &str, keep: impl FnMut(&Record) -> bool) {
+        self.counts.names.reason(reason);
         let out = self.compact(keep, |_| false);
         self.counts.out_for(reason, out);
     }
@@ -197,6 +192,8 @@ impl<'a> Batch<'a> {
     /// consumes the port, they count as dropped for `reason`.
     #[inline]
     pub fn retain_or(&mut self, mut port: Port<'_>, reason: &str, keep: impl FnMut(&Record) -> bool) {
+        // Looked up also when nothing is counted: with a consumer nothing ever is, and the slip would show without one.
+        self.counts.names.reason(reason);
         let out = self.compact(keep, |record| port.push(record));
         self.counts.out_for(reason, out);
     }
@@ -284,10 +281,10 @@ impl<'a> Outputs<'a> {
         Self { raw: NonNull::from(raw), counts, lent: PhantomData }
     }
 
-    /// A port by the name under which `describe` named it. A name that was not described gives a port without a
-    /// consumer, so that what is put there shows up as dropped.
+    /// A port by the name under which `describe` named it. To ask for one that was not described is a slip of the
+    /// component: the port takes nothing, and the call fails when it returns, with a message that says so.
     pub fn port(&mut self, name: &str) -> Port<'_> {
-        let index = self.counts.names.ports.iter().position(|port| port == name);
+        let index = self.counts.names.port(name);
         // SAFETY: the host lends the outputs for the call, and `&mut self` makes this the only use.
         let raw = unsafe { self.raw.as_mut() };
         let batch = match index {

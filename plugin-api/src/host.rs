@@ -104,7 +104,8 @@ impl Host {
         (outcome == Outcome::OK).then(|| unsafe { text(code) })
     }
 
-    /// A counter that the manifest declares; `None` if it does not. Each call makes a cell for one writing thread, so
+    /// A counter that the manifest declares; `None` if it does not. A gauge's name is a slip that the test harnesses
+    /// report. Each call makes a cell for one writing thread, so
     /// ask once, in `open` or as a thread begins; past 4,096 cells of a component there are no more.
     pub fn counter(&self, name: &str) -> Option<Counter> {
         self.metric(name).map(|cell| Counter { host: self.clone(), cell, one_thread: PhantomData })

@@ -24,7 +24,7 @@ mod shim;
 pub mod testing;
 pub mod units;
 
-pub use batch::{Batch, Delivery, Outputs, Port};
+pub use batch::{Batch, Delivery, Fate, Outputs, Port};
 pub use describe::{Description, UnitRules};
 pub use host::{Counter, DictionaryFull, Gauge, Host, Sensor, SensorCache, Thread};
 pub use plugin::{Commit, Fill, Flow, NoSettings, PluginError, Settings, Sink, Source, Stage, State};
@@ -44,7 +44,7 @@ pub mod prelude {
     pub use crate::plugin::{Commit, Fill, Flow, NoSettings, PluginError, Sink, Source, Stage, State};
     pub use crate::record::{Quality, Record, SensorId, Status, UnitId};
     pub use crate::setting::{ByteSize, Interval};
-    pub use crate::{Batch, Delivery, Host, Outputs, Port, SensorCache, export_plugin, settings};
+    pub use crate::{Batch, Delivery, Fate, Host, Outputs, Port, SensorCache, export_plugin, settings};
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize};
 }

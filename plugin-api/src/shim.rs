@@ -245,14 +245,15 @@ unsafe extern "C" fn fill<T: Source>(
         // SAFETY: the host calls with an open instance, a batch and the call, lent for this call.
         let (open, counts, out) = unsafe { lent::<T, _>(instance, call, out)? };
         let wait_until_ns = counts.wait_until_ns();
-        Ok(match open.fill(&mut Batch::new(out, counts), wait_until_ns)? {
+        let outcome = match open.fill(&mut Batch::new(out, counts), wait_until_ns)? {
             Fill::Produced => Outcome::OK,
             Fill::IdleUntil(at) => {
                 counts.set_wait_until_ns(at);
                 Outcome::IDLE
             }
             Fill::Finished => Outcome::FINISHED,
-        })
+        };
+        as_described(outcome, call, counts)
     })
 }
 
@@ -288,7 +289,7 @@ unsafe extern "C" fn process<T: Stage>(
         // SAFETY: the host lends the outputs for this call, and nothing else refers to them.
         let outputs = unsafe { &mut *outputs };
         let flow = stage.process(&mut Batch::new(batch, counts), &mut Outputs::new(outputs, counts))?;
-        Ok(flowed(flow, stage, counts))
+        as_described(flowed(flow, stage, counts), call, counts)
     })
 }
 
@@ -301,7 +302,7 @@ unsafe extern "C" fn tick<T: Stage>(
         // SAFETY: the host calls with an open instance, outputs and the call, lent for this call.
         let (stage, counts, outputs) = unsafe { lent::<T, _>(instance, call, outputs)? };
         let flow = stage.tick(counts.now_ns(), &mut Outputs::new(outputs, counts))?;
-        Ok(flowed(flow, stage, counts))
+        as_described(flowed(flow, stage, counts), call, counts)
     })
 }
 
@@ -314,7 +315,7 @@ unsafe extern "C" fn finish<T: Stage>(
         // SAFETY: the host calls with an open instance, outputs and the call, lent for this call.
         let (stage, counts, outputs) = unsafe { lent::<T, _>(instance, call, outputs)? };
         let flow = stage.finish(&mut Outputs::new(outputs, counts))?;
-        Ok(flowed(flow, stage, counts))
+        as_described(flowed(flow, stage, counts), call, counts)
     })
 }
 
@@ -324,6 +325,19 @@ fn flowed<T: Stage>(flow: Flow, stage: &T, counts: Counts<'_>) -> Outcome {
         Flow::Done => Outcome::OK,
         Flow::More => Outcome::MORE,
     }
+}
+
+/// The outcome of a call that kept to what `describe` names. A port that is not there makes it fail; a reason that is not
+/// there leaves a message beside its count.
+fn as_described(outcome: Outcome, call: *mut Call, counts: Counts<'_>) -> Result<Outcome, PluginError> {
+    let slips = counts.names().take_slips();
+    if let Some(port) = slips.port {
+        return Err(PluginError::new(port));
+    }
+    if let Some(reason) = slips.reason {
+        say(call, &reason);
+    }
+    Ok(outcome)
 }
 
 unsafe extern "C" fn write<T: Sink>(
@@ -337,7 +351,7 @@ unsafe extern "C" fn write<T: Sink>(
         // SAFETY: the host lends the batch for this call and does not write to it meanwhile.
         let batch = unsafe { &*batch };
         sink.write(&Delivery::new(batch, counts))?;
-        Ok(Outcome::OK)
+        as_described(Outcome::OK, call, counts)
     })
 }
 
@@ -495,6 +509,8 @@ unsafe fn entered<'a, T>(
     let call = NonNull::new(call).ok_or_else(null_pointer)?;
     // SAFETY: by this function's contract.
     let open = unsafe { instance.cast::<Open<T>>().as_mut() }.ok_or_else(null_pointer)?;
+    // Those of a call that failed in another way.
+    open.names.take_slips();
     // SAFETY: by this function's contract.
     Ok((&mut open.component, unsafe { Counts::new(call, &open.names) }))
 }

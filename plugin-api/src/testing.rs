@@ -2,7 +2,8 @@
 //! without a daemon.
 //!
 //! Every call goes through the same vtables and shims as in the daemon: panics are caught, reasons are counted, and
-//! the harnesses check on every call that the records add up. Enable it in the plugin's dev-dependencies:
+//! the harnesses check on every call that it kept to what `describe` says: ports and reasons that it names, fields that it
+//! writes, records that add up. Enable it in the plugin's dev-dependencies:
 //! `cardcage-plugin-api = { …, features = ["testing"] }`.
 //!
 //! ```
@@ -44,6 +45,7 @@ mod source;
 mod stage;
 mod table;
 mod threads;
+mod writes;
 
 pub use contract::contract;
 pub use host::{LogLine, START_NS, TestHost};

@@ -34,7 +34,7 @@ pub fn __export_plugin(input: proc_macro::TokenStream) -> proc_macro::TokenStrea
 /// `std::time::Duration` is refused: `Interval` is written `10m`.
 #[proc_macro_attribute]
 pub fn settings(_: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    settings::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+    settings::expand(&item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 fn expand(plugin: &Plugin) -> TokenStream {

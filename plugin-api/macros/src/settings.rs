@@ -6,7 +6,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Error, Field, GenericArgument, Path, PathArguments, Token, Type};
 
 /// The type with what serde and schemars need, or why it cannot be settings.
-pub(crate) fn expand(item: TokenStream) -> Result<TokenStream, Error> {
+pub(crate) fn expand(item: &TokenStream) -> Result<TokenStream, Error> {
     let input: DeriveInput = syn::parse2(item.clone())?;
     let mut wrong = fields(&input.data).filter_map(plain_duration);
     if let Some(mut error) = wrong.next() {
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_plain_duration_is_refused_with_the_type_to_take() {
         for ty in [quote!(Duration), quote!(std::time::Duration), quote!(Option<Duration>)] {
-            let error = expand(quote!(struct Settings { every: #ty })).expect_err("it is refused");
+            let error = expand(&quote!(struct Settings { every: #ty })).expect_err("it is refused");
             assert!(error.to_string().contains("take `Interval`"), "{error}");
         }
         let read_otherwise = quote!(
@@ -101,12 +101,12 @@ mod tests {
                 every: Duration,
             }
         );
-        assert!(expand(read_otherwise).is_ok());
+        assert!(expand(&read_otherwise).is_ok());
     }
 
     #[test]
     fn words_can_be_defaults_in_the_schema_and_nobody_derives_twice() {
-        let made = |item| expand(item).expect("it can be settings").to_string().matches("Serialize").count();
+        let made = |item| expand(&item).expect("it can be settings").to_string().matches("Serialize").count();
         assert_eq!(
             made(quote!(
                 enum OnSpike {

@@ -174,6 +174,11 @@ impl TestHost {
         before
     }
 
+    /// What a component last did to a metric that its kind does not allow.
+    pub(super) fn take_slip(self) -> Option<String> {
+        self.inner.state().slip.take()
+    }
+
     pub(super) fn inner(self) -> &'static Inner {
         self.inner
     }
@@ -214,6 +219,7 @@ pub(super) struct Held {
     pub(super) threads_max: Option<u32>,
     pub(super) state_directory: Option<PathBuf>,
     pub(super) listeners: HashMap<String, OwnedFd>,
+    pub(super) slip: Option<String>,
 }
 
 impl Held {
@@ -233,6 +239,7 @@ impl Held {
             threads_max: None,
             state_directory: None,
             listeners: HashMap::new(),
+            slip: None,
         }
     }
 }

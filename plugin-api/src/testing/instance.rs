@@ -8,6 +8,7 @@ use crate::abi::{
     self, BatchHeader, Bytes, Call, CommonVtable, Group, MESSAGE_MAX, Outcome, RawBatch, StateGroup, Writer,
 };
 use crate::describe::Description;
+use crate::manifest::Capability;
 use crate::record::Record;
 use serde_json::Value;
 use std::ffi::c_void;
@@ -52,6 +53,30 @@ impl Counted {
     /// Records that left for a reason.
     pub(super) fn left(&self) -> u64 {
         self.reasons.iter().sum::<u64>() + self.undeclared
+    }
+
+    /// Whether the call did only what was described, and wrote metrics as they are declared.
+    pub(super) fn as_described(&self, host: TestHost, description: &Description) -> Result<(), Failure> {
+        if let Some(slip) = host.take_slip() {
+            return Err(Failure::new(slip));
+        }
+        let does = |capability| description.capabilities.has(capability);
+        if self.created > 0 && !does(Capability::Creates) {
+            return Err(Failure::new(format!(
+                "{} records were created, and `describe` does not say `creates`",
+                self.created
+            )));
+        }
+        if self.held > 0 && !does(Capability::Holds) {
+            return Err(Failure::new(format!(
+                "{} records are held, and `describe` does not say `holds`",
+                self.held
+            )));
+        }
+        if self.undeclared == 0 && self.message.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{} ({} records)", self.message, self.undeclared)))
     }
 
     /// Whether a stage's call adds up: `carried + in + created = out + dropped + held`.
@@ -116,6 +141,11 @@ impl Instance {
             Err(failure) => self.panicked = failure.panicked(),
         }
         counted
+    }
+
+    /// How many records it holds, by its own word.
+    pub(super) fn held(&self) -> u64 {
+        self.held
     }
 
     /// Cancels, then closes; so that threads that wait for cancellation end.

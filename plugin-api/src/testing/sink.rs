@@ -26,8 +26,6 @@ pub struct SinkHarness<T> {
 pub struct Written {
     /// Every described reason with its count of rejected records.
     pub reasons: Vec<(String, u64)>,
-    /// Records rejected for a reason that `describe` does not name: a fault of the component.
-    pub undeclared: u64,
 }
 
 impl Written {
@@ -76,6 +74,7 @@ impl<T: Sink> SinkHarness<T> {
             // SAFETY: the instance is open; batch and call are lent for this call.
             unsafe { write(instance, lent, call) }
         })?;
+        counted.as_described(self.instance.host, &self.instance.description)?;
         if counted.left() > records.len() as u64 {
             return Err(Failure::new(format!(
                 "{} of {} records were rejected",
@@ -83,7 +82,7 @@ impl<T: Sink> SinkHarness<T> {
                 records.len()
             )));
         }
-        Ok(Written { reasons: self.instance.by_reason(&counted.reasons), undeclared: counted.undeclared })
+        Ok(Written { reasons: self.instance.by_reason(&counted.reasons) })
     }
 
     /// Asks the sink to make safe what was written.

@@ -37,8 +37,6 @@ pub struct Filled {
     pub header: BatchHeader,
     /// Every described reason with its count of rejected or dropped input.
     pub reasons: Vec<(String, u64)>,
-    /// Input that left for a reason that `describe` does not name: a fault of the component.
-    pub undeclared: u64,
 }
 
 impl Filled {
@@ -100,6 +98,7 @@ impl<T: Source> SourceHarness<T> {
             // SAFETY: the instance is open; batch and call are lent for this call.
             unsafe { fill(instance, lent, call) }
         })?;
+        counted.as_described(self.instance.host, &self.instance.description)?;
         let fill = match counted.outcome {
             Outcome::OK => Fill::Produced,
             Outcome::IDLE => Fill::IdleUntil(counted.wait_until_ns),
@@ -111,7 +110,6 @@ impl<T: Source> SourceHarness<T> {
             fill,
             header: batch.header(),
             reasons: self.instance.by_reason(&counted.reasons),
-            undeclared: counted.undeclared,
         })
     }
 

@@ -4,6 +4,7 @@
 
 use super::host::TestHost;
 use super::instance::{self, Counted, Instance, Memory, missing, narrow};
+use super::writes::Originals;
 use super::{BATCH_RECORDS, Failure};
 use crate::abi::{Call, Outcome, RawBatch, RawOutputs, StageVtable};
 use crate::describe::Description;
@@ -22,6 +23,8 @@ pub struct StageHarness<T> {
     instance: Instance,
     capacity: usize,
     disconnected: Vec<String>,
+    /// What came in and may come out again.
+    originals: Originals,
     of: PhantomData<fn() -> T>,
 }
 
@@ -34,8 +37,6 @@ pub struct Processed {
     pub ports: Vec<(String, Vec<Record>)>,
     /// Every described reason with its count.
     pub reasons: Vec<(String, u64)>,
-    /// Records that left for a reason that `describe` does not name: a fault of the component.
-    pub undeclared: u64,
     /// Records that were made.
     pub created: u64,
     /// Records that the stage holds now.
@@ -56,6 +57,11 @@ impl Processed {
         let found = self.reasons.iter().find(|(name, _)| name == reason);
         found.map_or(0, |(_, count)| *count)
     }
+
+    /// The same, where `describe` names the reason with `rejects`.
+    pub fn rejected(&self, reason: &str) -> u64 {
+        self.dropped(reason)
+    }
 }
 
 impl<T: Stage> StageHarness<T> {
@@ -73,6 +79,7 @@ impl<T: Stage> StageHarness<T> {
             instance: Instance::open(&vtable.common, host, &settings)?,
             capacity: BATCH_RECORDS,
             disconnected: Vec::new(),
+            originals: Originals::default(),
             of: PhantomData,
         })
     }
@@ -95,7 +102,8 @@ impl<T: Stage> StageHarness<T> {
         self
     }
 
-    /// Takes away a port's consumer; all ports have one at first.
+    /// Takes away a port's consumer; all ports have one at first. The next call fails for a port that `describe` does
+    /// not name.
     #[must_use]
     pub fn without_consumer(mut self, port: &str) -> Self {
         self.disconnected.push(port.to_owned());
@@ -111,6 +119,7 @@ impl<T: Stage> StageHarness<T> {
     pub fn process(&mut self, records: &[Record]) -> Result<Processed, Failure> {
         let process = self.vtable.process.ok_or_else(|| missing("process"))?;
         let mut batch = Memory::of(records, self.capacity);
+        self.originals.came_in(records, self.instance.held());
         self.rounds(Some(&mut batch), |instance, batch, outputs, call| {
             // SAFETY: the instance is open; batch, outputs and call are lent for this call.
             unsafe { process(instance, batch, outputs, call) }
@@ -148,13 +157,14 @@ impl<T: Stage> StageHarness<T> {
         let mut total = Processed::default();
         loop {
             let (counted, left) = self.round(batch.as_deref_mut(), &work, &mut total)?;
-            total.undeclared += counted.undeclared;
             total.created += counted.created;
             total.held = counted.held;
             total.calls += 1;
             match counted.outcome {
                 Outcome::OK => {
                     total.main.extend(left);
+                    let given = total.main.iter().chain(total.ports.iter().flat_map(|(_, records)| records));
+                    self.originals.went_out(given, total.created, &self.instance.description)?;
                     return Ok(total);
                 }
                 Outcome::MORE if total.calls < ROUNDS_MAX => {}
@@ -175,6 +185,11 @@ impl<T: Stage> StageHarness<T> {
     ) -> Result<(Counted, Vec<Record>), Failure> {
         let came_in = batch.as_deref().map_or(Ok(0), |batch| batch.records().map(<[_]>::len))?;
         let names = self.instance.description.ports.clone();
+        if let Some(unknown) = self.disconnected.iter().find(|port| !names.contains(port)) {
+            return Err(Failure::new(format!(
+                "`describe` names no port `{unknown}` to take the consumer from; it names {names:?}"
+            )));
+        }
         let mut main = Memory::of(&[], self.capacity);
         let room = |name: &String| {
             if self.disconnected.contains(name) { 0 } else { self.capacity }
@@ -210,6 +225,7 @@ impl<T: Stage> StageHarness<T> {
                 None => total.reasons.push((reason, count)),
             }
         }
+        counted.as_described(self.instance.host, &self.instance.description)?;
         counted.balance(came_in, went_out)?;
         Ok((counted, left))
     }
@@ -223,6 +239,7 @@ impl<T: Stage + State> StageHarness<T> {
 
     /// Takes up a state that [`StageHarness::snapshot`] gave.
     pub fn restore(&mut self, version: u32, state: &[u8]) -> Result<(), Failure> {
+        self.originals.unknown_are_held();
         self.with_state()?.instance.restore(version, state)
     }
 

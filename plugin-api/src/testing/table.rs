@@ -3,7 +3,7 @@
 //! One of the crate's few files with unsafe code. What it relies on: a table's context is an [`Inner`] that lives until
 //! the process ends, and plugins call as `abi` says.
 
-use super::host::{Inner, LogLine};
+use super::host::{Held, Inner, LogLine};
 use super::threads;
 use crate::abi::{Bytes, Group, HostTable, MetricCell, Outcome, SensorEntry, Tag, Writer};
 use crate::host::Host;
@@ -15,7 +15,7 @@ use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::os::fd::IntoRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Once;
+use std::sync::{MutexGuard, Once};
 
 /// The way to a test host that components get.
 pub(super) fn host(inner: &'static Inner) -> Host {
@@ -223,8 +223,10 @@ unsafe extern "C" fn metric_add(context: *mut c_void, cell: *mut MetricCell, by:
         return Outcome::UNKNOWN;
     };
     let to = metric.value + by;
-    let falls = metric.declaration.kind == MetricKind::Counter && by < 0.0;
-    if !falls && metric.change(to) { Outcome::OK } else { Outcome::FAILED }
+    if metric.declaration.kind != MetricKind::Counter {
+        return wrong_kind(state, cell, "a gauge", "counter");
+    }
+    if by >= 0.0 && metric.change(to) { Outcome::OK } else { Outcome::FAILED }
 }
 
 unsafe extern "C" fn metric_set(context: *mut c_void, cell: *mut MetricCell, to: f64) -> Outcome {
@@ -233,11 +235,21 @@ unsafe extern "C" fn metric_set(context: *mut c_void, cell: *mut MetricCell, to:
     let Some(metric) = state.metrics.get_mut(cell.addr().wrapping_sub(1)) else {
         return Outcome::UNKNOWN;
     };
-    if metric.declaration.kind != MetricKind::Counter && metric.change(to) {
-        Outcome::OK
-    } else {
-        Outcome::FAILED
+    if metric.declaration.kind == MetricKind::Counter {
+        return wrong_kind(state, cell, "a counter", "gauge");
     }
+    if metric.change(to) { Outcome::OK } else { Outcome::FAILED }
+}
+
+/// Remembers the slip for the harness, which then fails the call.
+fn wrong_kind(mut state: MutexGuard<'_, Held>, cell: *mut MetricCell, declared: &str, used: &str) -> Outcome {
+    if let Some(metric) = state.metrics.get(cell.addr().wrapping_sub(1)) {
+        let name = &metric.declaration.name;
+        state.slip = Some(format!(
+            "the manifest declares `{name}` as {declared}, and the code asks `host.{used}(…)` for it"
+        ));
+    }
+    Outcome::FAILED
 }
 
 /// The host that a log call is meant for: that of the calling thread, else that of the table.

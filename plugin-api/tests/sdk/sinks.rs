@@ -40,7 +40,7 @@ impl Sink for Picky {
 fn a_sink_counts_what_it_rejects() -> Result<(), Failure> {
     let mut sink = SinkHarness::<Picky>::open(json!({}))?;
     let written = sink.write(&[1.0, f64::NAN, f64::NAN].map(record))?;
-    assert_eq!((written.rejected("not_a_number"), written.undeclared), (2, 0));
+    assert_eq!(written.rejected("not_a_number"), 2);
     assert_eq!(sink.write(&[])?.rejected("not_a_number"), 0);
     Ok(())
 }
