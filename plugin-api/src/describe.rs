@@ -60,6 +60,10 @@ pub struct UnitRules {
     /// before the data comes. The empty code stands for readings without a unit; an empty list for nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gives: Option<Vec<String>>,
+    /// Of a stage: everything that comes out has a unit of `gives`, and none of those that came in goes on, as where a
+    /// temperature becomes its rate of change. Needs `writes(Field::Unit)` or the capability `creates`, like `gives`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
     /// Unit codes that a stage turns readings of their dimension into.
     pub converts_to: Vec<String>,
 }

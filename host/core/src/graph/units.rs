@@ -184,6 +184,9 @@ impl Flows {
         let does = &description.capabilities;
         let renames = does.writes.contains(&Field::Unit) && rules.converts_to.is_empty();
         if renames || does.has(Capability::Creates) {
+            if rules.replaces {
+                return self.table.given(rules);
+            }
             out.extend(&self.table.given(rules));
         }
         out

@@ -11,7 +11,7 @@ use cardcage_plugin_api::manifest::{Capability, Field, Kind};
 use std::fmt::Write as _;
 
 /// A description by a component's plugin: `gives-hPa-Cel`, `takes-temperature` (dimensions), `only-degC` (units),
-/// `to-K-kPa`, `makes-Cel` (besides what comes); any other one passes what comes. Sources of another plugin give what nobody knows.
+/// `to-K-kPa`, `makes-Cel` (besides what comes), `becomes-Cel` (instead of what comes); any other one passes what comes. Sources of another plugin give what nobody knows.
 fn descriptions(config: &Config) -> Vec<Description> {
     config.components.iter().map(|component| described(component.kind, &component.plugin.name)).collect()
 }
@@ -21,6 +21,7 @@ fn described(kind: Kind, plugin: &str) -> Description {
     let list: Vec<String> = names.split('-').map(|name| name.replace("none", "")).collect();
     let rules = match what {
         "gives" | "makes" => UnitRules { gives: Some(list), ..UnitRules::default() },
+        "becomes" => UnitRules { gives: Some(list), replaces: true, ..UnitRules::default() },
         "takes" => UnitRules { accepts_dimensions: Some(list), ..UnitRules::default() },
         "only" => UnitRules { accepts_units: Some(list), ..UnitRules::default() },
         "to" => UnitRules { converts_to: list, ..UnitRules::default() },
@@ -37,7 +38,7 @@ fn described(kind: Kind, plugin: &str) -> Description {
         "ordered" => description.needs_order(),
         "holds" => description.does(Capability::Holds),
         "saves" => description.does(Capability::Holds).does(Capability::State),
-        "names" => description.writes(Field::Unit),
+        "names" | "becomes" => description.writes(Field::Unit),
         "makes" => description.does(Capability::Creates),
         _ => description,
     };
@@ -203,6 +204,16 @@ fn units_are_compared_as_units_and_not_as_text() {
     assert_eq!(codes_of("source s: gives-degC\nsink out: only-Cel <- s"), []);
     assert_eq!(codes_of("source s: gives-degC\nsink out: takes-temperature <- s"), []);
     assert_eq!(codes_of("source s: gives-C\nstage k: to-K <- s\nsink out: only-kelvin <- k"), []);
+}
+
+#[test]
+fn a_stage_that_computes_another_quantity_lets_no_unit_through_that_came_in() {
+    let lines =
+        |stage| format!("source s: gives-hPa\nstage n: {stage}-Cel <- s\nsink out: takes-temperature <- n");
+    assert_eq!(codes_of(&lines("becomes")), []);
+    assert_eq!(codes_of(&lines("makes")), [codes::REFUSED_IN_PART]);
+    let back = "source s: gives-Cel\nstage n: becomes-hPa <- s\nsink out: takes-temperature <- n";
+    assert_eq!(codes_of(back), [codes::WRONG_DIMENSION]);
 }
 
 #[test]
