@@ -49,6 +49,8 @@ fn what_is_no_file_of_a_plugin_is_named_as_what_it_is() {
     let [first, second] = ["libfirst.so", "libsecond.so"].map(|name| folder.path(name));
     symlink(&second, &first).unwrap();
     symlink(&first, &second).unwrap();
+    let named_as_a_library = folder.path("libfolder.so");
+    fs::create_dir(&named_as_a_library).unwrap();
     let cases = [
         ("nothing", folder.path("libnothing.so"), "ladder.file.missing"),
         ("empty", folder.write("libempty.so", b""), "ladder.file.size"),
@@ -58,7 +60,7 @@ fn what_is_no_file_of_a_plugin_is_named_as_what_it_is() {
             folder.write("libtext.so", "#!/bin/sh\necho no\n".repeat(9).as_bytes()),
             "ladder.elf.no-elf",
         ),
-        ("folder", folder.path("."), "ladder.file.not-regular"),
+        ("folder", named_as_a_library, "ladder.file.not-regular"),
         ("FIFO", fifo, "ladder.file.not-regular"),
         ("socket", socket, "ladder.file.not-regular"),
         ("device", PathBuf::from("/dev/zero"), "ladder.file.not-regular"),
