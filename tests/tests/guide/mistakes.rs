@@ -11,9 +11,17 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// What is replaced in the stage, with what, and the code of the refusal.
-const MISTAKES: [(&str, &str, &str, &str); 6] = [
+const MISTAKES: [(&str, &str, &str, &str); 7] = [
     ("manifest", "stage Despike { drops }", "stage Despike { }", "ladder.probe.undeclared"),
     ("reason", "batch.retain(\"spike\"", "batch.retain(\"jump\"", "ladder.probe.undeclared"),
+    (
+        "port",
+        "_: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        batch.retain(\"spike\",",
+        "out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
+        batch.retain_or(out.port(\"spikes\"), \"spike\",",
+        "ladder.probe.failed",
+    ),
     (
         "writes",
         "        Ok(Flow::Done)\n",
