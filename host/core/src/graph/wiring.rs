@@ -2,7 +2,7 @@
 //!
 //! What names alone tell (unknown inputs, circles, outputs that nothing consumes) was checked with the config, so
 //! that it is reported before any plugin is loaded. Here is what takes descriptions: kinds and ports, units and
-//! dimensions ([`units`](self::units)), order, what delivery needs, and keys that do nothing where they stand.
+//! dimensions (`units`), order, what delivery needs, and keys that do nothing where they stand.
 //!
 //! Only what is certain is an error. What depends on the data is left to the run, where the component that cannot
 //! take a reading rejects it with a reason.
