@@ -374,6 +374,7 @@ mod tests {
 
     #[test]
     fn what_is_touched_beside_or_after_a_batch_is_seen() {
+        let _turn = crate::loader::process_state::turn();
         let _watch = Watch::begin().unwrap();
         let mut guarded = Guarded::new(512).unwrap();
         let mut batch = guarded.lend(&[record(1.0), record(2.0)], Access::Write).unwrap();

@@ -331,6 +331,13 @@ fn descriptors() -> BTreeSet<i32> {
     numbers.into_iter().filter(still_open).collect()
 }
 
+/// Tests that change or compare the state of the process take turns: they share one.
+#[cfg(test)]
+pub(crate) fn turn() -> std::sync::MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,6 +349,7 @@ mod tests {
 
     #[test]
     fn an_unchanged_process_shows_no_change() {
+        let _turn = turn();
         let before = ProcessState::now(Alone::No);
         assert_eq!(ProcessState::now(Alone::No).changed_since(&before), Vec::<String>::new());
     }
@@ -349,6 +357,7 @@ mod tests {
     #[test]
     fn what_was_changed_is_set_back() {
         const SIGUSR2: usize = 12;
+        let _turn = turn();
         let before = ProcessState::now(Alone::No);
         kernel::set_disposition(SIGUSR2, &Disposition::ignored());
         kernel::set_blocked(1 << (SIGUSR2 - 1));
@@ -360,6 +369,7 @@ mod tests {
 
     #[test]
     fn a_changed_float_control_word_is_seen_and_set_back() {
+        let _turn = turn();
         let before = ProcessState::now(Alone::No);
         float_control::write(before.float_control | FLUSH_TO_ZERO);
         let changed = ProcessState::now(Alone::No).changed_since(&before);
