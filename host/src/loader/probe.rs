@@ -11,6 +11,7 @@
 
 mod batches;
 mod places;
+mod readings;
 mod sink;
 mod source;
 mod stage;

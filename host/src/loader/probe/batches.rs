@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::{PROBE_RECORDS, PROBE_SENSORS, PROBE_UNITS};
+use super::{PROBE_RECORDS, PROBE_SENSORS, PROBE_UNITS, readings};
+use cardcage_plugin_api::describe::UnitRules;
 use cardcage_plugin_api::record::{Quality, Record, SensorId, Status, UnitId};
 use cardcage_runtime::Dictionary;
 
@@ -12,8 +13,8 @@ pub(super) const START_NS: i64 = 1_700_000_000_000_000_000;
 /// Records of a batch that is neither short nor full.
 const SOME_RECORDS: u32 = 64;
 
-/// Every probe batch with its name, the ordinary ones first.
-pub(super) fn all(dictionary: &Dictionary) -> Vec<(&'static str, Vec<Record>)> {
+/// Every probe batch with its name, the ordinary ones first; `rules` are the units that the component takes.
+pub(super) fn all(dictionary: &Dictionary, rules: &UnitRules) -> Vec<(&'static str, Vec<Record>)> {
     let record = maker(dictionary);
     let plain = |count: u32| (0..count).map(|n| record(n, f64::from(n) * 0.25)).collect::<Vec<_>>();
     let valued = |values: &[f64]| (0..).zip(values).map(|(n, value)| record(n, *value)).collect::<Vec<_>>();
@@ -45,9 +46,10 @@ pub(super) fn all(dictionary: &Dictionary) -> Vec<(&'static str, Vec<Record>)> {
             ..record(n, 1.0)
         })
         .collect();
-    vec![
-        ("an empty batch", Vec::new()),
-        ("one record", plain(1)),
+    let mut all = vec![("an empty batch", Vec::new()), ("one record", plain(1))];
+    // Before what is strange, which a stage with memory would remember.
+    all.extend(readings::all(dictionary, rules));
+    all.extend([
         ("a full batch", plain(PROBE_RECORDS)),
         ("NaN and infinities", valued(&[f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY])),
         (
@@ -68,7 +70,8 @@ pub(super) fn all(dictionary: &Dictionary) -> Vec<(&'static str, Vec<Record>)> {
         ("sensors and units that nobody named", strange),
         ("every quality flag", flagged),
         ("an empty batch after others", Vec::new()),
-    ]
+    ]);
+    all
 }
 
 /// Names a sensor for each record of the batch that has as many.

@@ -52,7 +52,7 @@ impl Trial<'_> {
         let mut books = Books { ports: vec![Vec::new(); self.description.ports.len()], ..Books::default() };
         let mut clock = 0;
         let consumed = life != Life::WithoutPorts;
-        for (name, records) in batches::all(&self.environment.dictionary) {
+        for (name, records) in batches::all(&self.environment.dictionary, &self.description.units) {
             books.came_in.extend_from_slice(&records);
             self.until_done(
                 &mut stage,
