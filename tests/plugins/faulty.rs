@@ -159,17 +159,47 @@ impl Source for Count {
     }
 }
 
+/// Settings of the sink, with a schema that is not theirs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Misread {
+    #[serde(rename = "limit")]
+    _limit: f64,
+}
+
+impl JsonSchema for Misread {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Misread".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        match fault() {
+            "schema-of-other-settings" => schemars::json_schema!({
+                "type": "object",
+                "properties": { "limit": { "type": "number" }, "bound": { "type": "number" } },
+                "required": ["bound"],
+            }),
+            "schema-panics" => panic!("no schema today"),
+            _ => schemars::json_schema!({
+                "type": "object",
+                "properties": { "limit": { "type": "number" } },
+                "required": ["limit"],
+            }),
+        }
+    }
+}
+
 /// The sink.
 pub struct Swallow;
 
 impl Sink for Swallow {
-    type Settings = NoSettings;
+    type Settings = Misread;
 
-    fn describe(_: &NoSettings) -> Description {
+    fn describe(_: &Misread) -> Description {
         Description::sink()
     }
 
-    fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
+    fn open(_: Misread, _: &Host) -> Result<Self, PluginError> {
         Ok(Self)
     }
 
@@ -395,10 +425,19 @@ const fn types(stage_table: *const StageVtable) -> Shared<[ComponentType; 3]> {
     ])
 }
 
+/// The first type under another name.
+const fn named(name: Bytes) -> Shared<[ComponentType; 3]> {
+    let Shared([first, source, sink]) = types(&STAGE);
+    Shared([ComponentType { name, ..first }, source, sink])
+}
+
 static GOOD: Shared<[ComponentType; 3]> = types(&STAGE);
 static NULL_PROCESS: Shared<[ComponentType; 3]> = types(&StageVtable { process: None, ..STAGE });
 static SHORT: Shared<[ComponentType; 3]> =
     types(&StageVtable { common: CommonVtable { size: 64, ..STAGE.common }, ..STAGE });
+static NAMELESS: Shared<[ComponentType; 3]> = named(Bytes { ptr: b"x".as_ptr(), len: 0 });
+static NOT_UTF8: Shared<[ComponentType; 3]> = named(Bytes { ptr: b"caf\xe9".as_ptr(), len: 4 });
+static NAME_NOWHERE: Shared<[ComponentType; 3]> = named(Bytes { ptr: std::ptr::null(), len: 5 });
 static LIBC: Shared<[ComponentType; 3]> = types((&raw const IN_LIBC).cast());
 static DATA: Shared<[ComponentType; 3]> = types((&raw const IN_DATA).cast());
 static MISALIGNED: Shared<[ComponentType; 3]> =
@@ -409,6 +448,9 @@ static CHANGING: Shared<[ComponentType; 3]> = types(&raw const WRITABLE);
 unsafe extern "C" fn components_by_hand(count: *mut usize) -> *const ComponentType {
     let types = match fault() {
         "null-function" => &NULL_PROCESS,
+        "type-without-a-name" => &NAMELESS,
+        "name-of-no-text" => &NOT_UTF8,
+        "name-nowhere" => &NAME_NOWHERE,
         "short-table" => &SHORT,
         "function-in-libc" => &LIBC,
         "function-in-data" => &DATA,
@@ -441,7 +483,7 @@ impl Library for Plugin {
         r#""permissions":{"read":["/etc/hostname"]},"#,
         r#""metrics":[{"name":"seen","kind":"counter","unit":"1"}],"probe":{"settings":{}}},"#,
         r#"{"kind":"source","name":"source","probe":{"settings":{}}},"#,
-        r#"{"kind":"sink","name":"sink","probe":{"settings":{}}}]}"#
+        r#"{"kind":"sink","name":"sink","probe":{"settings":{"limit":1.5}}}]}"#
     )
     .as_bytes();
     const COMPONENTS: &'static [ComponentType] = &[];
@@ -466,6 +508,7 @@ const LATER_ROOT: &WithMetadata<Root> =
 /// The SDK's root with our own way to the component types.
 fn root_by_hand() -> RootRef {
     match fault() {
+        "root-panics" => panic!("no root today"),
         "root-of-another-version" => RootRef::from_prefix_ref(LATER_ROOT.static_as_prefix()),
         "root-on-the-heap" => {
             let mut copy: Vec<u64> = vec![0; size_of::<WithMetadata<Root>>().div_ceil(8)];
@@ -481,6 +524,10 @@ fn root_by_hand() -> RootRef {
         _ => RootRef::from_prefix_ref(ROOT.static_as_prefix()),
     }
 }
+
+/// Where `abi_stable`'s trial functions belong, which show that both sides pass values in the same way.
+static NO_TRIALS: [extern "C" fn(); 16] = [no_trial; 16];
+extern "C" fn no_trial() {}
 
 /// Runs when the library is loaded, before anybody looks at the header, and makes a forged one of it.
 extern "C" fn forge_header() {
@@ -499,6 +546,7 @@ extern "C" fn forge_header() {
         "layout-nowhere" => (LAYOUT, 4096),
         "layout-of-garbage" => (LAYOUT, garbage),
         "trials-nowhere" => (C_ABI_TESTS, 4096),
+        "trials-that-do-nothing" => (C_ABI_TESTS, (&raw const NO_TRIALS) as usize),
         "initialiser-in-libc" => (INITIALISER, getpid as *const () as usize),
         "constructor-in-data" => (constructor, garbage),
         _ => return,

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod help;
 mod places;
 mod readings;
 mod sink;
@@ -19,6 +20,7 @@ mod threads;
 
 use super::guard;
 use super::refusal::{Climbed, Refusal, Rung};
+use super::settings;
 use cardcage_plugin_api::describe::Description;
 use cardcage_plugin_api::manifest::{Capability, Kind, Probe};
 use cardcage_plugin_api::record::Record;
@@ -26,6 +28,7 @@ use cardcage_runtime::{
     CallError, Cancel, ComponentTypeHandle, Counted, Dictionary, DictionaryLimits, Environment, FailureKind,
     HostHandle,
 };
+use help::Lack;
 use places::Touched;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -152,7 +155,7 @@ impl<'a> Trial<'a> {
     fn describe(&mut self) -> Tried<()> {
         let with = "its probe settings";
         let description = self.handle.describe(self.settings);
-        self.description = description.map_err(|error| self.call_error(&error, with))?;
+        self.description = description.map_err(|error| self.unreadable(&error, with))?;
         let again = self.handle.describe(self.settings).map_err(|error| self.call_error(&error, with))?;
         if again != self.description {
             let found = "`describe` answers differently the second time, with the same settings";
@@ -171,32 +174,65 @@ impl<'a> Trial<'a> {
         if !beyond.is_empty() {
             let found =
                 format!("`describe` says it does {}, which its manifest does not declare", beyond.join(", "));
-            return Err(self.no("undeclared", found, "no more than the list in export_plugin!"));
+            return Err(self.undeclared(
+                found,
+                "no more than the list in export_plugin!",
+                &Lack::Manifest(beyond),
+            ));
         }
         let slips = [
             (
                 !self.description.reasons.is_empty() && !self.does(Capability::Drops),
                 "`describe` names reasons for which records go, and not `drops`",
+                Lack::Capability(Capability::Drops),
             ),
             (
                 self.description.tick_every_ns.is_some() != self.does(Capability::Ticks),
                 "`describe` says one thing by `ticks` and another by the interval of its ticks",
+                Lack::Ticks,
             ),
         ];
-        match slips.into_iter().find(|(slipped, _)| *slipped) {
-            Some((_, found)) => Err(self.no("undeclared", found, "a description that agrees with itself")),
+        match slips.into_iter().find(|(slipped, ..)| *slipped) {
+            Some((_, found, lack)) => {
+                Err(self.undeclared(found, "a description that agrees with itself", &lack))
+            }
             None => Ok(()),
         }
     }
 
+    /// Why `describe` gave nothing: most often the probe settings cannot be read, and then the schema says it better.
+    fn unreadable(&self, error: &CallError, with: &str) -> Stop {
+        let schema = self.handle.schema().ok().filter(|_| error.kind == FailureKind::Failed);
+        let misfits = schema.and_then(|schema| settings::fit(&schema, self.settings, &BTreeMap::new()).err());
+        let Some(misfits) = misfits else {
+            return self.call_error(error, with);
+        };
+        let found: Vec<String> = misfits
+            .iter()
+            .map(|misfit| format!("its probe setting `{}`: {}", misfit.setting, misfit.message))
+            .collect();
+        self.no("settings", found.join("; "), "probe settings that fit the schema of the type's settings")
+    }
+
+    /// A refusal with the help that its code has.
     fn no(&self, what: &str, found: impl AsRef<str>, expected: &str) -> Stop {
+        self.refuse(what, found, expected, help::of(what, self.handle.kind(), &self.handle.manifest().name))
+    }
+
+    /// A refusal for something that was done and not declared.
+    fn undeclared(&self, found: impl AsRef<str>, expected: &str, lack: &Lack) -> Stop {
+        let help = help::declare(lack, self.handle.kind(), &self.handle.manifest().name);
+        self.refuse("undeclared", found, expected, help)
+    }
+
+    fn refuse(&self, what: &str, found: impl AsRef<str>, expected: &str, help: impl Into<Box<str>>) -> Stop {
         Refusal::new(
             Rung::Probe,
             what,
             self.path,
             format!("{} `{}`: {}", self.handle.kind(), self.handle.manifest().name, found.as_ref()),
             expected,
-            "correct the plugin; if it cannot be tried without the outside world, give it `probe: none(\"why\")`",
+            help,
         )
         .into()
     }
@@ -214,7 +250,11 @@ impl<'a> Trial<'a> {
         };
         let message = cut(&error.message);
         let error = CallError { message, ..error.clone() };
-        self.no(what, format!("{error}, with {with}"), expected)
+        let found = format!("{error}, with {with}");
+        match (error.kind, error.call) {
+            (FailureKind::Failed, "open") => self.refuse(what, found, expected, help::of_open()),
+            _ => self.no(what, found, expected),
+        }
     }
 
     /// Memory that it had no business with, touched in the call that just ended.
@@ -238,21 +278,20 @@ impl<'a> Trial<'a> {
 
     /// What was counted in a call must have been declared.
     fn declared(&self, counted: &Counted, with: &str) -> Tried<()> {
-        let unless = |capability, count| if self.does(capability) { 0 } else { count };
+        let unless = |capability, count, what| {
+            (if self.does(capability) { 0 } else { count }, what, Lack::Capability(capability))
+        };
         let effects = [
-            (counted.undeclared, "records go for a reason that `describe` does not name"),
-            (unless(Capability::Drops, counted.tallied()), "records go, and `drops` is not declared"),
-            (unless(Capability::Creates, counted.created), "records are made, and `creates` is not declared"),
-            (unless(Capability::Holds, counted.held), "records are held, and `holds` is not declared"),
+            (counted.undeclared, "records go for a reason that `describe` does not name", Lack::Reason),
+            unless(Capability::Drops, counted.tallied(), "records go, and `drops` is not declared"),
+            unless(Capability::Creates, counted.created, "records are made, and `creates` is not declared"),
+            unless(Capability::Holds, counted.held, "records are held, and `holds` is not declared"),
         ];
-        match effects.into_iter().find(|(count, _)| *count > 0) {
-            Some((count, what)) => {
+        match effects.into_iter().find(|(count, ..)| *count > 0) {
+            Some((count, what, lack)) => {
                 let found = format!("with {with}: {count} {what}");
-                Err(self.no(
-                    "undeclared",
-                    found,
-                    "only what `describe` and the list in export_plugin! declare",
-                ))
+                let expected = "only what `describe` and the list in export_plugin! declare";
+                Err(self.undeclared(found, expected, &lack))
             }
             None => Ok(()),
         }

@@ -37,7 +37,9 @@ pub(super) fn all(dictionary: &Dictionary, rules: &UnitRules) -> Vec<(&'static s
             .collect()
     };
     let in_turns = (0..ROUNDS).flat_map(|round| {
-        sensors.iter().map(move |one| reading(*one, i64::from(round) + 3, one.value * (1.0 + f64::from(round) / 16.0)))
+        sensors
+            .iter()
+            .map(move |one| reading(*one, i64::from(round) + 3, one.value * (1.0 + f64::from(round) / 16.0)))
     });
     vec![
         (
@@ -53,10 +55,7 @@ pub(super) fn all(dictionary: &Dictionary, rules: &UnitRules) -> Vec<(&'static s
             "infinities among the readings of a sensor",
             strange(30, &[0, 1, 2, 3], &[size, f64::INFINITY, f64::NEG_INFINITY, size * 1.25]),
         ),
-        (
-            "readings of one time",
-            strange(40, &[0, 0, 0], &[size, size * 1.375, size * 1.5]),
-        ),
+        ("readings of one time", strange(40, &[0, 0, 0], &[size, size * 1.375, size * 1.5])),
         (
             "readings that go back in time",
             strange(50, &[3, 1, 2, 0], &[size, size * 1.625, size * 1.75, size * 1.875]),
@@ -91,7 +90,8 @@ fn sensors(dictionary: &Dictionary, rules: &UnitRules) -> Vec<Record> {
 fn own_units(rules: &UnitRules) -> Vec<String> {
     let named = rules.accepts_units.iter().flatten().cloned();
     let of_dimension = rules.accepts_dimensions.iter().flatten().filter_map(|dimension| {
-        units::names().find(|code| units::parse(code).is_some_and(|unit| unit.dimension().name() == dimension))
+        units::names()
+            .find(|code| units::parse(code).is_some_and(|unit| unit.dimension().name() == dimension))
     });
     named.chain(of_dimension).take(OWN_UNITS).collect()
 }

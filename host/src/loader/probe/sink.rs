@@ -14,7 +14,9 @@ impl Trial<'_> {
         let mut sink = SinkInstance::open(self.handle, self.settings, host, reasons, now_ns())
             .map_err(|error| self.call_error(&error, "its probe settings"))?;
         let mut places = Places::new("its batch", PROBE_RECORDS)?;
-        for (epoch, (name, records)) in (1..).zip(batches::all(&self.environment.dictionary, &self.description.units)) {
+        for (epoch, (name, records)) in
+            (1..).zip(batches::all(&self.environment.dictionary, &self.description.units))
+        {
             let now_ns = steady_now_ns(self.calls);
             let mut batch = places.lend(&records, Access::Read)?;
             self.calls += 2;

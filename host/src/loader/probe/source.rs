@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::help::Lack;
 use super::places::Places;
 use super::{PROBE_RECORDS, Trial, Tried};
 use crate::loader::guard::Access;
@@ -72,7 +73,8 @@ impl Trial<'_> {
                 Filled::Finished if finite => return Ok(true),
                 Filled::Finished => {
                     let expected = "a source that goes on, or `finite` in `describe` and in export_plugin!";
-                    return Err(self.no("undeclared", "it ends, and `finite` is not declared", expected));
+                    let lack = Lack::Capability(Capability::Finite);
+                    return Err(self.undeclared("it ends, and `finite` is not declared", expected, &lack));
                 }
                 Filled::Produced => {}
                 Filled::IdleUntil(at_ns) => {
@@ -123,7 +125,7 @@ impl Trial<'_> {
                 "{} inputs are rejected for a reason that `describe` does not name",
                 counted.undeclared
             );
-            return Err(self.no("undeclared", found, "declared reasons"));
+            return Err(self.undeclared(found, "declared reasons", &Lack::Reason));
         }
         self.sound(&records, with)?;
         Ok(filled)

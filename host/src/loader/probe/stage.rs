@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::help::Lack;
 use super::places::{Given, OutputPlaces, Places};
 use super::{PROBE_RECORDS, Trial, Tried, batches, steady_now_ns};
 use crate::loader::guard::Access;
@@ -226,11 +227,11 @@ impl Trial<'_> {
         }
         let mut came_in: HashMap<Kept, u64> = HashMap::new();
         for record in &books.came_in {
-            *came_in.entry(self.kept(record, None)).or_default() += 1;
+            *came_in.entry(self.kept(record, &[])).or_default() += 1;
         }
         for (_, records) in books.outputs() {
             for record in records {
-                match came_in.get_mut(&self.kept(record, None)) {
+                match came_in.get_mut(&self.kept(record, &[])) {
                     Some(left) if *left > 0 => *left -= 1,
                     _ => return Err(self.undeclared_write(books, record)),
                 }
@@ -243,11 +244,12 @@ impl Trial<'_> {
             let mut came_in = books.came_in.iter();
             let in_order = records
                 .iter()
-                .all(|record| came_in.any(|other| self.kept(other, None) == self.kept(record, None)));
+                .all(|record| came_in.any(|other| self.kept(other, &[]) == self.kept(record, &[])));
             if !in_order {
                 let name = output.map_or("the main output", |port| &self.description.ports[port]);
                 let found = format!("records come out of {name} in another order than they came in");
-                return Err(self.no("undeclared", found, "the order of the input, or `reorders` declared"));
+                let expected = "the order of the input, or `reorders` declared";
+                return Err(self.undeclared(found, expected, &Lack::Capability(Capability::Reorders)));
             }
         }
         Ok(())
@@ -256,12 +258,12 @@ impl Trial<'_> {
     /// Whether each output is a part of the input in its order, and no record went to two of them: true of most
     /// stages, and seen without counting. Where records are alike it may say no of a stage that did nothing wrong.
     fn in_order_and_once(&self, books: &Books) -> bool {
-        let came_in: Vec<Kept> = books.came_in.iter().map(|record| self.kept(record, None)).collect();
+        let came_in: Vec<Kept> = books.came_in.iter().map(|record| self.kept(record, &[])).collect();
         let mut taken = vec![false; came_in.len()];
         books.outputs().all(|(_, records)| {
             let mut next = 0;
             records.iter().all(|record| {
-                let kept = self.kept(record, None);
+                let kept = self.kept(record, &[]);
                 let at = (next..came_in.len()).find(|at| !taken[*at] && came_in[*at] == kept);
                 if let Some(at) = at {
                     taken[at] = true;
@@ -272,25 +274,33 @@ impl Trial<'_> {
         })
     }
 
-    fn kept(&self, record: &Record, but: Option<Field>) -> Kept {
+    fn kept(&self, record: &Record, but: &[Field]) -> Kept {
         let (all, writes) = (bits(record), &self.description.capabilities.writes);
         std::array::from_fn(|at| {
             let field = FIELDS[at];
-            (!writes.contains(&field) && Some(field) != but).then_some(all[at])
+            (!writes.contains(&field) && !but.contains(&field)).then_some(all[at])
         })
     }
 
-    /// Which field it wrote, as far as can be told.
+    /// Which fields it wrote, as far as can be told: the fewest without which the record is one that went in.
     fn undeclared_write(&self, books: &Books, record: &Record) -> super::Stop {
-        let guilty = FIELDS.into_iter().find(|field| {
-            let kept = self.kept(record, Some(*field));
-            books.came_in.iter().any(|other| self.kept(other, Some(*field)) == kept)
+        let singles = FIELDS.into_iter().map(|field| vec![field]);
+        let pairs = FIELDS
+            .into_iter()
+            .enumerate()
+            .flat_map(|(n, one)| FIELDS[n + 1..].iter().map(move |other| vec![one, *other]));
+        let guilty = singles.chain(pairs).find(|fields| {
+            let kept = self.kept(record, fields);
+            books.came_in.iter().any(|other| self.kept(other, fields) == kept)
         });
-        let found = guilty.map_or_else(
-            || "it gave a record that was not in its input".to_owned(),
-            |field| format!("it wrote the field `{field:?}`, which it does not declare").to_lowercase(),
-        );
-        self.no("undeclared", found, "only the fields that `writes` declares")
+        let fields = guilty.unwrap_or_default();
+        let names: Vec<String> = fields.iter().map(|field| format!("`{field:?}`").to_lowercase()).collect();
+        let found = match names.as_slice() {
+            [] => "it gave a record that was not in its input".to_owned(),
+            [one] => format!("it wrote the field {one}, which it does not declare"),
+            several => format!("it wrote the fields {}, which it does not declare", several.join(" and ")),
+        };
+        self.undeclared(found, "only the fields that `writes` declares", &Lack::Writes(fields))
     }
 }
 

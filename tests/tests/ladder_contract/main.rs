@@ -1,4 +1,4 @@
-//! Rungs 6 to 9 against one real library that does whatever its manifest says it does wrong (`tests/plugins/faulty.rs`):
+//! Rungs 6 to 10 against real libraries that do whatever their data says they do wrong (`tests/plugins/faulty*.rs`):
 //! forged headers, forged tables, lies, and broken contracts. Each is refused at its rung, by its code, in words that
 //! are held by a snapshot; the program that asked lives on.
 //!
@@ -6,139 +6,20 @@
 
 #![forbid(unsafe_code)]
 
+mod change;
+
+use change::Change::{self, Both, Fault, Note, Rate};
+use change::{case, refusals};
 use e2e::{Pipeline, library};
-use std::fmt::Write as _;
-use std::path::PathBuf;
-
-/// A change to the library's file, and what must come of it.
-struct Case {
-    /// The fault's name, or a text in the manifest and what is written over it.
-    change: Change,
-    code: &'static str,
-    /// Part of what was found.
-    words: &'static str,
-}
-
-#[derive(Clone, Copy)]
-enum Change {
-    Fault(&'static str),
-    /// Written over a text of the same length: in the note only (the first copy), or in both.
-    Note(&'static str, &'static str),
-    Both(&'static str, &'static str),
-}
-
-use Change::{Both, Fault, Note};
-
-const fn case(change: Change, code: &'static str, words: &'static str) -> Case {
-    Case { change, code, words }
-}
-
-/// Where the manifest says what is wrong, as it is built.
-const NO_FAULT: &str = "fault: none                          ";
-
-impl Change {
-    fn name(self) -> String {
-        match self {
-            Fault(name) => name.to_owned(),
-            Note(_, to) => format!("in the note only: {to}"),
-            Both(_, to) => format!("in both manifests: {to}"),
-        }
-    }
-
-    /// The library's bytes with this change.
-    fn applied(self) -> Vec<u8> {
-        const MARK: &[u8] = b"Linker: LLD ";
-        let (from, to, most) = match self {
-            Fault(name) => {
-                (NO_FAULT, format!("{:<width$}", format!("fault: {name}"), width = NO_FAULT.len()), 2)
-            }
-            Note(from, to) => (from, to.to_owned(), 1),
-            Both(from, to) => (from, to.to_owned(), 2),
-        };
-        assert_eq!(from.len(), to.len(), "`{from}` and `{to}`");
-        let mut bytes = std::fs::read(library("faulty")).unwrap();
-        let places: Vec<usize> = bytes
-            .windows(from.len())
-            .enumerate()
-            .filter(|(_, at)| *at == from.as_bytes())
-            .map(|(at, _)| at)
-            .collect();
-        assert_eq!(places.len(), 2, "`{from}` stands in the note and in its copy");
-        for place in places.into_iter().take(most) {
-            bytes[place..place + to.len()].copy_from_slice(to.as_bytes());
-        }
-        // The linker's mark: with it, rung 2 would find that the file is not as it was linked.
-        if let Some(at) = bytes.windows(MARK.len()).position(|at| at == MARK) {
-            bytes[at..at + MARK.len()].copy_from_slice(b"Linker: --- ");
-        }
-        bytes
-    }
-
-    /// A file with this change.
-    fn write(self, pipeline: &Pipeline) -> PathBuf {
-        let name = self.name().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let file = pipeline.path("plugins").join(format!("lib{name}.so"));
-        std::fs::write(&file, self.applied()).unwrap();
-        file
-    }
-}
-
-/// Each case is refused by its code; gives all that is said, to be compared with the snapshot.
-#[track_caller]
-fn refusals(cases: &[Case]) -> String {
-    let pipeline = Pipeline::new("version: 1", &[]);
-    let mut said = String::new();
-    for case in cases {
-        let name = case.change.name();
-        let file = case.change.write(&pipeline);
-        let path = file.display().to_string();
-        let report = pipeline.run(&["plugin", "check", "--format", "json", &path]).expect(78).json();
-        let refusal = &report["refusal"];
-        assert_eq!(refusal["code"], case.code, "{name}: {report:#}");
-        let found = refusal["found"].as_str().unwrap();
-        assert!(found.contains(case.words), "{name}: `{}` is not in `{found}`", case.words);
-        let part = |key: &str| masked(refusal[key].as_str().unwrap()).replace('\n', "\n            ");
-        let (found, expected, help) = (part("found"), part("expected"), part("help"));
-        writeln!(
-            said,
-            "{name}\n  code:     {}\n  found:    {found}\n  expected: {expected}\n  help:     {help}\n",
-            case.code
-        )
-        .unwrap();
-    }
-    said
-}
-
-/// Addresses and places in other people's files differ from build to build.
-fn masked(text: &str) -> String {
-    const PLACE: &str = "faulty.rs:";
-    let mut masked = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("0x") {
-        let digits = rest[at + 2..].find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len() - at - 2);
-        masked.push_str(&rest[..at]);
-        // A short one is a number that somebody wrote.
-        masked.push_str(if digits > 4 { "0x…" } else { &rest[at..at + 2 + digits] });
-        rest = &rest[at + 2 + digits..];
-    }
-    masked += rest;
-    // The line of a panic moves with the file above it.
-    match masked.find(PLACE).map(|at| at + PLACE.len()) {
-        Some(at) => {
-            let line = masked[at..].find(|c: char| !c.is_ascii_digit()).unwrap_or(masked.len() - at);
-            format!("{}…{}", &masked[..at], &masked[at + line..])
-        }
-        None => masked,
-    }
-}
 
 #[test]
-fn the_library_does_nothing_wrong_as_it_is_built() {
+fn the_libraries_do_nothing_wrong_as_they_are_built() {
     let pipeline = Pipeline::new("version: 1", &[]);
-    let file = pipeline.add(library("faulty"));
-    let report =
-        pipeline.run(&["plugin", "check", "--format", "json", &file.display().to_string()]).expect(0).json();
-    assert_eq!(report["rungs"][8]["result"], "passed", "{report:#}");
+    for name in ["faulty", "faulty_rate"] {
+        let path = pipeline.add(library(name)).display().to_string();
+        let report = pipeline.run(&["plugin", "check", "--format", "json", &path]).expect(0).json();
+        assert_eq!(report["rungs"][8]["result"], "passed", "{report:#}");
+    }
 }
 
 #[test]
@@ -153,6 +34,8 @@ fn a_forged_header_is_refused_and_what_hides_deeper_ends_the_child_only() {
         case(Fault("no-layout"), "ladder.layout.no-layout", "without a layout constant"),
         case(Fault("layout-nowhere"), "ladder.layout.bad-pointer", "the layout constant in its header"),
         case(Fault("layout-of-garbage"), "ladder.vetting.died", "at rung 6 (layout)"),
+        case(Fault("trials-that-do-nothing"), "ladder.layout.c-abi", "C abi"),
+        case(Fault("root-panics"), "ladder.layout.root", "its root could not be made"),
         case(Fault("trials-nowhere"), "ladder.layout.bad-pointer", "trial functions"),
         case(Fault("initialiser-in-libc"), "ladder.layout.bad-pointer", "in libc"),
         case(Fault("constructor-in-data"), "ladder.layout.bad-pointer", "data of the library"),
@@ -166,6 +49,9 @@ fn a_forged_table_is_refused_before_anything_in_it_is_called() {
         case(Fault("root-of-another-version"), "ladder.vtable.abi-version", "ABI version 7"),
         case(Fault("no-types"), "ladder.vtable.types", "0 component types"),
         case(Fault("too-many-types"), "ladder.vtable.types", "1000000 component types"),
+        case(Fault("type-without-a-name"), "ladder.vtable.name", "a name of 0 bytes"),
+        case(Fault("name-of-no-text"), "ladder.vtable.name", "caf"),
+        case(Fault("name-nowhere"), "ladder.vtable.null", "is null"),
         case(Fault("null-function"), "ladder.vtable.incomplete", "`process` is null"),
         case(Fault("short-table"), "ladder.vtable.incomplete", "64 bytes; 72 are expected"),
         case(Fault("function-in-libc"), "ladder.vtable.outside", "in libc"),
@@ -213,6 +99,7 @@ fn a_description_that_lies_is_found_out() {
         case(Fault("describe-drops"), "ladder.probe.undeclared", "drops"),
         case(Fault("describe-impure"), "ladder.probe.impure", "differently"),
         case(Fault("describe-problem"), "ladder.probe.settings", "`limit`: must be above 0"),
+        case(Both(r#""limit":1.5"#, r#""limit":"x""#), "ladder.probe.settings", "its probe setting `limit`"),
         case(Fault("describe-bad-name"), "ladder.probe.contract", "`Not A Name` is no name"),
         case(Fault("describe-panics"), "ladder.probe.panicked", "nothing to say"),
     ]));
@@ -250,6 +137,32 @@ fn a_stage_that_breaks_its_contract_is_refused() {
         case(Fault("nondeterministic"), "ladder.probe.imbalance", "in 1"),
         case(Fault("endless"), "ladder.probe.endless", "without end"),
         case(Fault("answers-oddly"), "ladder.probe.contract", "outcome 99"),
+    ]));
+}
+
+#[test]
+fn a_stage_that_remembers_is_tried_with_more_than_one_reading() {
+    insta::assert_snapshot!(refusals(&[
+        case(Rate("panics-at-the-second-reading"), "ladder.probe.panicked", "two readings of one sensor"),
+        case(Rate("panics-at-a-later-nan"), "ladder.probe.panicked", "NaN as second and third reading"),
+        case(Rate("panics-at-equal-times"), "ladder.probe.panicked", "readings of one time"),
+        case(Rate("panics-back-in-time"), "ladder.probe.panicked", "go back in time"),
+        case(Rate("writes-unit"), "ladder.probe.undeclared", "field `unit`"),
+        case(Rate("writes-value"), "ladder.probe.undeclared", "field `value`"),
+        case(Rate("writes-both"), "ladder.probe.undeclared", "fields `value` and `unit`"),
+        case(Rate("reason-of-a-port"), "ladder.probe.undeclared", "`describe` does not name"),
+        case(Rate("port-misspelt"), "ladder.probe.failed", "`gasp`"),
+        case(Rate("holds-for-ever"), "ladder.probe.held", "after `finish`"),
+        case(Rate("forgets-what-it-held"), "ladder.probe.state", "at its snapshot"),
+        case(Rate("differs"), "ladder.probe.nondeterministic", "the main output differs"),
+    ]));
+}
+
+#[test]
+fn a_schema_that_is_none_or_of_other_settings_is_refused() {
+    insta::assert_snapshot!(refusals(&[
+        case(Fault("schema-panics"), "ladder.settings.schema", "no schema today"),
+        case(Fault("schema-of-other-settings"), "ladder.settings.probe-settings", "`bound`"),
     ]));
 }
 
