@@ -234,7 +234,7 @@ fn a_library_that_changes_the_process_is_refused() {
 fn a_plugin_that_breaks_its_contract_is_refused_by_the_probe() {
     for (name, code, words) in [
         ("panic_in_process", "ladder.probe.panicked", "not finite"),
-        ("lying_writes", "ladder.probe.undeclared", "field `value`"),
+        ("lying_writes", "ladder.probe.undeclared", "does not declare"),
         ("losing_records", "ladder.probe.imbalance", "in 1"),
         ("endless_more", "ladder.probe.endless", "without end"),
     ] {

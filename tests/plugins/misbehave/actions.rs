@@ -122,7 +122,7 @@ fn change(action: &str) {
                 libc::signal(libc::SIGSEGV, nothing as *const () as libc::sighandler_t);
             }
             "ignores-a-signal" => {
-                libc::signal(libc::SIGHUP, libc::SIG_IGN);
+                libc::signal(libc::SIGUSR2, libc::SIG_IGN);
             }
             "blocks-a-signal" => {
                 let mut set = std::mem::zeroed();
