@@ -45,7 +45,7 @@ const MISTAKES: [(&str, &str, &str, &str); 7] = [
         batch.retain(",
         "ladder.probe.panicked",
     ),
-    ("probe", "probe: { largest_jump: 5 }", "probe: { largest_jmp: 5 }", "ladder.probe.failed"),
+    ("probe", "probe: { largest_jump: 5 }", "probe: { largest_jmp: 5 }", "ladder.probe.settings"),
 ];
 
 #[test]
