@@ -1,29 +1,18 @@
-//! Settings that sources and sinks share: `format`, `fields`, `defaults`, `timestamp`.
+//! Settings that sources and sinks share: as people write them ([`InputSettings`], [`OutputSettings`]), and checked, as
+//! readers and writers take them ([`ReadSettings`], [`WriteSettings`]).
+
+mod input;
+mod output;
+
+pub use input::{InputSettings, SettingsError, default_max_line, default_timezone};
+pub use output::OutputSettings;
 
 use crate::timestamp::TimestampForm;
 use cardcage_plugin_api::schemars::{self, JsonSchema};
-use cardcage_plugin_api::settings;
 use serde::Deserialize;
-use std::path::Path;
 
-/// How readings are written.
-#[settings]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object a line.
-    Ndjson,
-}
-
-impl Format {
-    /// The format that a file's ending stands for.
-    pub fn of_path(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-        matches!(ending.as_str(), "ndjson" | "jsonl" | "json").then_some(Self::Ndjson)
-    }
-}
-
-/// Which key of the data holds which part of a record: keys at the top of each object. Name only what differs; other
-/// keys are ignored.
+/// Which key of the data holds which part of a record: keys at the top of each JSON object, columns of CSV. Name only
+/// what differs; other keys are ignored. In line protocol `unit` is a tag, `quality` a field; the rest is given.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldNames {
@@ -95,7 +84,7 @@ pub struct Defaults {
 }
 
 /// Everything that a reader needs to know, checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReadSettings {
     /// Which key holds what; without a [`FieldNames::problem`].
     pub fields: FieldNames,
@@ -103,6 +92,68 @@ pub struct ReadSettings {
     pub defaults: Defaults,
     /// How timestamps are written.
     pub timestamp: TimestampForm,
+    /// What only CSV has.
+    pub csv: CsvSettings,
+    /// The most bytes of a line, its line end included.
+    pub max_line: usize,
+}
+
+impl Default for ReadSettings {
+    fn default() -> Self {
+        Self {
+            fields: FieldNames::default(),
+            defaults: Defaults::default(),
+            timestamp: TimestampForm::default(),
+            csv: CsvSettings::default(),
+            max_line: MAX_LINE_BYTES_DEFAULT,
+        }
+    }
+}
+
+/// `max_line` where it is not set: far longer than any reading, far smaller than memory.
+pub(crate) const MAX_LINE_BYTES_DEFAULT: usize = 1 << 20;
+
+/// How CSV is laid out, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvSettings {
+    /// The columns from left to right; absent: the first line names them.
+    pub columns: Option<Vec<String>>,
+    /// Stands between two values: an ASCII character that is no quote, no line end.
+    pub delimiter: u8,
+    /// Stands around values that hold a delimiter or a line end.
+    pub quote: u8,
+    /// Lines that begin with it are skipped.
+    pub comment: Option<u8>,
+}
+
+impl Default for CsvSettings {
+    fn default() -> Self {
+        Self { columns: None, delimiter: b',', quote: b'"', comment: None }
+    }
+}
+
+/// Everything that a writer needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct WriteSettings {
+    /// Which key or column takes what; without a [`FieldNames::problem`].
+    pub fields: FieldNames,
+    /// How timestamps are written; `auto` is nanoseconds.
+    pub timestamp: TimestampForm,
+    /// The columns of CSV from left to right, each the name of a field; absent: all of them.
+    pub columns: Option<Vec<String>>,
+    /// What stands between two values of CSV.
+    pub delimiter: u8,
+}
+
+impl Default for WriteSettings {
+    fn default() -> Self {
+        Self {
+            fields: FieldNames::default(),
+            timestamp: TimestampForm::Nanoseconds,
+            columns: None,
+            delimiter: b',',
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,13 +167,5 @@ mod tests {
         assert_eq!(part, "value");
         assert!(message.contains("`sensor`"), "{message}");
         assert_eq!(FieldNames::default().problem(), None);
-    }
-
-    #[test]
-    fn the_ending_tells_the_format() {
-        assert_eq!(Format::of_path(Path::new("a/b.NDJSON")), Some(Format::Ndjson));
-        assert_eq!(Format::of_path(Path::new("a.jsonl")), Some(Format::Ndjson));
-        assert_eq!(Format::of_path(Path::new("a.csv")), None);
-        assert_eq!(Format::of_path(Path::new("a")), None);
     }
 }

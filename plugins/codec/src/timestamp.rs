@@ -24,15 +24,38 @@ pub enum TimestampForm {
     Nanoseconds,
 }
 
-/// A `timestamp:` that is no known form.
+/// A `timestamp:` that is no known form, or a `timezone:` that is no known zone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnknownTimestampForm {
     /// A `strftime` pattern.
     #[error("`{0}`: patterns are not read yet; use one of auto, rfc3339, s, ms, us, ns")]
     Pattern(String),
+    /// A zone.
+    #[error("`{0}`: zones other than UTC are not read yet")]
+    Zone(String),
     /// Anything else.
     #[error("`{0}` is no form of timestamps; use one of auto, rfc3339, s, ms, us, ns")]
     Name(String),
+}
+
+impl UnknownTimestampForm {
+    /// The setting that it is about.
+    pub const fn setting(&self) -> &'static str {
+        match self {
+            Self::Zone(_) => "timezone",
+            Self::Pattern(_) | Self::Name(_) => "timestamp",
+        }
+    }
+}
+
+impl TimestampForm {
+    /// The form that `timestamp` and `timezone` stand for.
+    pub fn new(timestamp: &str, timezone: &str) -> Result<Self, UnknownTimestampForm> {
+        if timezone != "UTC" {
+            return Err(UnknownTimestampForm::Zone(timezone.to_owned()));
+        }
+        timestamp.parse()
+    }
 }
 
 impl FromStr for TimestampForm {

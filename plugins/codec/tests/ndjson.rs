@@ -173,6 +173,7 @@ fn keys_and_defaults_can_be_told() {
         },
         defaults: Defaults { sensor: Some("press \"7\"".to_owned()), unit: Some("degF".to_owned()) },
         timestamp: TimestampForm::Milliseconds,
+        ..ReadSettings::default()
     };
     let names = Names::default();
     let mut reader = Reader::new(settings);

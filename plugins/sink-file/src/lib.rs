@@ -8,8 +8,7 @@
 
 mod target;
 
-use cardcage_codec::Format;
-use cardcage_codec::ndjson::Writer;
+use cardcage_codec::{Format, OutputSettings, WriteSettings, Writer};
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::{Counter, tracing};
 use std::fs::File;
@@ -75,7 +74,7 @@ impl Sink for FileSink {
                 "format",
                 format!("the ending of `{}` tells no format; set `format: ndjson`", settings.path.display()),
             ),
-            _ => description,
+            (format, of_path) => OutputSettings::default().problems(description, format.or(of_path)),
         }
     }
 
@@ -84,7 +83,7 @@ impl Sink for FileSink {
         Ok(Self {
             host: host.clone(),
             target,
-            writer: Writer::new(),
+            writer: Writer::new(Format::Ndjson, &WriteSettings::default()),
             text: Vec::with_capacity(WRITE_BYTES * 2),
             sync: settings.sync,
             synced_ns: host.now_ns(),

@@ -6,7 +6,7 @@ mod cells;
 mod output;
 mod table;
 
-use cardcage_codec::ndjson::Writer;
+use cardcage_codec::{Format, WriteSettings, Writer};
 use cardcage_plugin_api::prelude::*;
 use output::{Output, OutputError};
 use table::Table;
@@ -70,7 +70,10 @@ impl Sink for StdoutSink {
         let view = if table {
             View::Table(Box::new(Table::new(Output::style(), host.now_ns())))
         } else {
-            View::Lines { writer: Box::new(Writer::new()), text: Vec::with_capacity(WRITE_BYTES * 2) }
+            View::Lines {
+                writer: Box::new(Writer::new(Format::Ndjson, &WriteSettings::default())),
+                text: Vec::with_capacity(WRITE_BYTES * 2),
+            }
         };
         Ok(Self { host: host.clone(), output, view })
     }

@@ -5,8 +5,9 @@ use crate::dictionary::Dictionary;
 use crate::intern::Interned;
 use crate::json::{self, NotJson, Token, TokenKind};
 use crate::quality::parse_quality;
-use crate::reject::{Reason, Rejection};
-use crate::settings::ReadSettings;
+use crate::reader::Taken;
+use crate::reject::{About, Keys, Reason, Rejected, Rejection};
+use crate::settings::{FieldNames, ReadSettings};
 use cardcage_plugin_api::{Quality, Record};
 use std::ops::Range;
 
@@ -61,6 +62,56 @@ impl Reader {
             values: Vec::new(),
             text: String::new(),
         }
+    }
+
+    /// [`crate::Reader::read`] for this format.
+    #[inline]
+    pub(crate) fn read<D: Dictionary>(
+        &mut self,
+        text: &[u8],
+        end: bool,
+        room: &mut [Record],
+        now_ns: i64,
+        dictionary: &D,
+        rejected: &mut dyn FnMut(&Rejected<'_>),
+    ) -> Taken {
+        let line_max = self.settings.max_line;
+        let mut taken = Taken::default();
+        while let Some(slot) = room.get_mut(taken.records) {
+            let rest = &text[taken.bytes..];
+            let (rejection, len) = match self.step(rest, dictionary, now_ns) {
+                Step::Record(record, len) if len <= line_max => {
+                    *slot = record;
+                    taken.records += 1;
+                    taken.bytes += len;
+                    taken.lines += 1;
+                    continue;
+                }
+                Step::Record(_, len) => (Some(Rejection::new(Reason::TooLong, 0)), len),
+                Step::Rejected(_, len) if len > line_max => (Some(Rejection::new(Reason::TooLong, 0)), len),
+                Step::Rejected(rejection, len) => (Some(rejection), len),
+                Step::Blank(len) => (None, len),
+                Step::Incomplete if end && !rest.is_empty() => match self.line(rest, dictionary, now_ns) {
+                    Ok(Some(record)) if rest.len() <= line_max => {
+                        *slot = record;
+                        taken.records += 1;
+                        (None, rest.len())
+                    }
+                    Ok(Some(_)) => (Some(Rejection::new(Reason::TooLong, 0)), rest.len()),
+                    Ok(None) => (None, rest.len()),
+                    Err(rejection) => (Some(rejection), rest.len()),
+                },
+                Step::Incomplete => break,
+            };
+            if let Some(rejection) = rejection {
+                let raw = rest[..len].strip_suffix(b"\n").unwrap_or(&rest[..len]);
+                let about = About::Keys(&self.settings.fields);
+                rejected(&Rejected { rejection, line: taken.lines, at: taken.bytes, raw, about });
+            }
+            taken.bytes += len;
+            taken.lines += 1;
+        }
+        taken
     }
 
     /// Reads the line at the start of `text`, which may go on behind it. A reading without a timestamp gets `now_ns`
@@ -174,6 +225,26 @@ impl Reader {
             self.layouts[self.oldest] = layout;
             self.oldest = (self.oldest + 1) % LAYOUTS_MAX;
         }
+    }
+}
+
+impl Keys for FieldNames {
+    fn missing(&self, reason: Reason) -> Option<&str> {
+        match reason {
+            Reason::NoSensor => Some(&self.sensor),
+            Reason::MissingValue => Some(&self.value),
+            _ => None,
+        }
+    }
+
+    fn each(&self, raw: &[u8], found: &mut dyn FnMut(&str)) {
+        // The line was scanned before; what is no JSON any more has no keys.
+        let _ = json::whole_object(raw, |key, _| {
+            let mut text = String::new();
+            if json::unescape(&raw[key], &mut text).is_some() {
+                found(&text);
+            }
+        });
     }
 }
 
@@ -328,11 +399,12 @@ impl<'a> Tokens<'a> {
         let token = match reason {
             Reason::NoSensor | Reason::BadSensor | Reason::SensorLimit | Reason::TooLong => self.sensor,
             Reason::MissingValue | Reason::BadNumber => self.value,
-            Reason::BadTimestamp => self.timestamp,
+            Reason::BadTimestamp | Reason::TimestampRange | Reason::LeapSecond => self.timestamp,
             Reason::BadUnit | Reason::UnitLimit => self.unit,
             Reason::BadQuality => self.quality,
             Reason::BadTags => self.tags,
-            Reason::BadJson => None,
+            // Of the whole line, or of other formats.
+            _ => None,
         };
         token.map_or(0, |token| token.span.start)
     }
