@@ -2,6 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+mod algebra;
+
 fn unit(code: &str) -> Unit {
     parse(code).unwrap_or_else(|| panic!("`{code}` is not in the table"))
 }
@@ -116,7 +118,7 @@ fn no_name_means_two_units() {
     let mut seen = BTreeMap::new();
     for row in ROWS {
         let plain = row.symbols().chain(row.words.iter().copied()).map(str::to_owned);
-        let prefixed = row.prefixes.iter().flat_map(|p| row.symbols().map(move |s| format!("{p}{s}")));
+        let prefixed = row.prefixes.iter().flat_map(|p| row.behind_prefix().map(move |s| format!("{p}{s}")));
         for name in plain.chain(prefixed) {
             let before = seen.insert(name.clone(), row.code);
             assert_eq!(before, None, "`{name}` is also {}", row.code);

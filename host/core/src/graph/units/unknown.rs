@@ -56,7 +56,10 @@ impl Unknown {
 
     /// Without what measures this: it was converted to a unit that is known.
     pub(super) fn without(mut self, dimension: Dimension) -> Self {
-        self.bits &= !bit(dimension);
+        // Compounds have no bit of their own: what is converted is one of many that may come.
+        if !matches!(dimension, Dimension::Compound(_)) {
+            self.bits &= !bit(dimension);
+        }
         self
     }
 }
