@@ -5,16 +5,21 @@
 //! misses targets.
 
 mod files;
-mod idle;
+mod flow;
+mod formats;
+mod growth;
 mod input;
 mod ladder;
 mod measure;
+mod memory;
+mod noise;
 mod plumbing;
 mod report;
 mod same;
+mod tcp;
 
 use crate::{Failure, workspace};
-use measure::Cost;
+use measure::{Cores, Cost};
 use report::Report;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,15 +28,22 @@ const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--runs N] [NAME...]
 
   files    NDJSON file -> range -> convert -> NDJSON file: the daemon against the
-           hand-fused program (xtask/src/bin/fused)
+           hand-fused program (xtask/src/bin/fused), on one core and on two
+  formats  NDJSON, CSV, line protocol file -> blackhole: likewise
+  unusual  NDJSON with keys in any order, escapes, objects in objects -> blackhole
+  tcp      NDJSON over TCP on this machine, one sender -> blackhole
   plumbing generate -> 3 light stages -> blackhole: loaded plugins against the same
            ones linked statically, and what one call costs
   ladder   checking a plugin, cold and with a known verdict
-  idle     memory of a daemon that has nothing to do
+  memory   bytes of a record that waits in a queue, and an idle daemon
+  growth   1 to 64 components, 10 to 1,000,000 sensors, 1 to 10,000 files
 
   --quick    a tenth of the records and 3 runs instead of 7: for a first look, not for a record
   --runs N   how often each program runs; the median counts
   --no-build measure the release build that is there
+
+All of it takes about 10 minutes once everything is built (--quick: 2), and 2 GB for
+inputs in target/bench, which stay there for the next time.
 ";
 
 /// How large and how often.
@@ -51,15 +63,19 @@ struct Bench {
     /// The programs: `target/release`.
     release: PathBuf,
     /// The processor that measured programs are pinned to.
-    core: usize,
+    core: Cores,
 }
 
 type Suite = fn(&Bench, &mut Report) -> Result<(), Failure>;
 const SUITES: &[(&str, Suite)] = &[
     ("files", files::files),
+    ("formats", formats::formats),
+    ("unusual", formats::unusual),
+    ("tcp", tcp::tcp),
     ("plumbing", plumbing::plumbing),
     ("ladder", ladder::ladder),
-    ("idle", idle::idle),
+    ("memory", memory::memory),
+    ("growth", growth::growth),
 ];
 
 /// Measures the named suites, or all.
@@ -76,13 +92,18 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
         workspace::build_daemon()?;
         workspace::cargo_build(&["--release", "--package", "xtask", "--bins"])?;
     }
-    let bench = Bench { options, directory, release: target.join("release"), core: measure::last_core()? };
+    let core =
+        Cores::last(1)?.ok_or_else(|| Failure::Program("this program may run on no processor".to_owned()))?;
+    let bench = Bench { options, directory, release: target.join("release"), core };
     let mut report = Report::begin(bench.core);
+    noise::noise(&bench, "before")?;
+    Report::head();
     for (name, suite) in SUITES {
         if bench.options.names.is_empty() || bench.options.names.iter().any(|wanted| wanted == name) {
             suite(&bench, &mut report)?;
         }
     }
+    noise::noise(&bench, "after")?;
     report.end();
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The printed table: one line a figure, with its target where it has one.
 
+use super::measure::Cores;
 use std::fs;
 
 /// What a figure should be.
@@ -17,11 +18,12 @@ pub(super) enum Target {
 pub(super) struct Report {
     met: usize,
     missed: usize,
+    skipped: usize,
 }
 
 impl Report {
-    /// Prints the machine and the table's head.
-    pub(super) fn begin(core: usize) -> Self {
+    /// Prints the machine.
+    pub(super) fn begin(core: Cores) -> Self {
         println!(
             "machine: {}, kernel {}; measured programs run on processor {core} only",
             processor(),
@@ -32,8 +34,12 @@ impl Report {
                 "busy: the load average is {busy}, so believe ratios and processor times, not records/s"
             );
         }
+        Self { met: 0, missed: 0, skipped: 0 }
+    }
+
+    /// Prints the table's head.
+    pub(super) fn head() {
         println!("\n{:<52} {:>12} {:<14} {:>16} {:>7}", "figure", "measured", "", "target", "ratio");
-        Self { met: 0, missed: 0 }
     }
 
     /// One figure. The ratio is measured to target. Without a value the runs gave none.
@@ -60,9 +66,15 @@ impl Report {
         }
     }
 
+    /// A part that cannot be measured here, and why not.
+    pub(super) fn skipped(&mut self, name: &str, why: &str) {
+        println!("{name:<52} {:>12} {why}", "skipped:");
+        self.skipped += 1;
+    }
+
     /// Prints how many targets were met.
     pub(super) fn end(self) {
-        println!("\n{} targets met, {} missed", self.met, self.missed);
+        println!("\n{} targets met, {} missed, {} parts skipped", self.met, self.missed, self.skipped);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether two programs did the same work: a figure for wrong output is worth nothing.
 
 use crate::Failure;
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -78,9 +79,60 @@ fn split(line: &str) -> Option<(&str, f64, &str)> {
     Some((head, value.parse().ok()?, tail))
 }
 
+/// What the hand-fused program says of the records that it read, worked out from NDJSON that the daemon wrote: how
+/// many, none rejected, the sums of their timestamps and values, how many sensors, and in which order these came.
+pub(super) fn sum(path: &Path) -> Result<String, Failure> {
+    let file = File::open(path).map_err(Failure::io(format!("open {}", path.display())))?;
+    sum_lines(BufReader::with_capacity(1 << 20, file))
+        .map_err(|wrong| Failure::Program(format!("{}: {wrong}", path.display())))
+}
+
+fn sum_lines(text: impl BufRead) -> Result<String, String> {
+    let (mut records, mut timestamps, mut values, mut order) = (0_u64, 0_u64, 0.0_f64, 0_u64);
+    let mut sensors = HashMap::new();
+    for line in text.lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        let (timestamp, sensor, value) = parts(&line).ok_or_else(|| format!("`{line}` is no record"))?;
+        records += 1;
+        timestamps = timestamps.wrapping_add(timestamp);
+        values += value;
+        let next = sensors.len() as u64;
+        let number = *sensors.entry(sensor).or_insert(next);
+        order = order.wrapping_mul(31).wrapping_add(number);
+    }
+    Ok(format!("{records} 0 {timestamps} {:016x} {} {order}", values.to_bits(), sensors.len()))
+}
+
+/// Timestamp, all that tells the sensor (name, tags, unit), and value.
+fn parts(line: &str) -> Option<(u64, String, f64)> {
+    let (head, value, tail) = split(line)?;
+    let (timestamp, sensor) = head.strip_prefix("{\"timestamp\":")?.split_once(',')?;
+    Some((timestamp.parse().ok()?, format!("{sensor}{tail}"), value))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Compared, lines};
+    use super::{Compared, lines, sum_lines};
+
+    #[test]
+    fn a_sum_tells_records_apart_that_differ_in_anything() {
+        let line = |timestamp: u32, sensor: &str, value: &str| {
+            format!("{{\"timestamp\":{timestamp},\"sensor\":\"{sensor}\",\"value\":{value},\"unit\":\"\"}}\n")
+        };
+        let sum = |text: String| sum_lines(text.as_bytes());
+        let both = line(1, "a", "0.5") + &line(2, "b", "1.5");
+        let expected = format!("2 0 3 {:016x} 2 1", 2.0_f64.to_bits());
+        assert_eq!(sum(both.clone()), Ok(expected));
+        for other in [
+            line(1, "a", "0.5") + &line(3, "b", "1.5"),
+            line(1, "a", "0.5") + &line(2, "a", "1.5"),
+            line(1, "a", "0.5") + &line(2, "b", "1.25"),
+            line(1, "a", "0.5"),
+        ] {
+            assert_ne!(sum(other), sum(both.clone()));
+        }
+        assert!(sum("{}\n".to_owned()).is_err());
+    }
 
     #[test]
     fn only_rounding_may_differ() {

@@ -140,7 +140,7 @@ impl Literal {
 #[cfg(test)]
 mod tests {
     use super::Layout;
-    use crate::SLACK_BYTES;
+    use crate::window::SLACK_BYTES;
 
     /// As it stands in the buffer: more behind it.
     fn line(text: &str) -> Vec<u8> {

@@ -4,22 +4,45 @@
 /// character, which JSON forbids in texts.
 #[inline]
 pub(crate) fn text(rest: &[u8]) -> Option<&[u8]> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The lowest bit set is at the first byte that is `than` less one at most; those behind it may be wrong.
-    let below = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word & HIGH;
     let mut at = 0;
     loop {
         let word = u64::from_le_bytes(*rest.get(at..)?.first_chunk()?);
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-        let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let ends = quote | escape | below(word, b' ');
+        let ends = equal(word, b'"') | equal(word, b'\\') | below(word, b' ');
         if ends != 0 {
             at += ends.trailing_zeros() as usize / 8;
             return (rest[at] == b'"').then(|| &rest[..at]);
         }
         at += 8;
     }
+}
+
+/// How many bytes come before the first of these, eight at a time; `None` if there is none of them.
+#[inline]
+pub(crate) fn until<const COUNT: usize>(rest: &[u8], stops: [u8; COUNT]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let word = u64::from_le_bytes(*rest.get(at..)?.first_chunk()?);
+        let ends = stops.iter().fold(0, |ends, stop| ends | equal(word, *stop));
+        if ends != 0 {
+            return Some(at + ends.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Marks the bytes below `than`. The lowest mark is at the first of them; those behind it may be wrong.
+#[inline]
+fn below(word: u64, than: u8) -> u64 {
+    word.wrapping_sub(ONES * u64::from(than)) & !word & HIGH
+}
+
+/// Marks the bytes that are `byte`, likewise.
+#[inline]
+fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ (ONES * u64::from(byte)), 1)
 }
 
 /// A whole number, eight digits at a time, and how many digits it has. `None` without digits and past 19 of them.
@@ -54,8 +77,8 @@ fn eight_digits(bytes: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{eight_digits, integer, text};
-    use crate::SLACK_BYTES;
+    use super::{eight_digits, integer, text, until};
+    use crate::window::SLACK_BYTES;
 
     #[test]
     fn whole_numbers_of_every_length_are_read() {
@@ -75,6 +98,7 @@ mod tests {
             let name = "é~ x".repeat(10).into_bytes()[..length].to_vec();
             let rest = [&name[..], b"\",\"more\"", &[0; SLACK_BYTES]].concat();
             assert_eq!(text(&rest), Some(&name[..]));
+            assert_eq!(until(&rest, *b"\"\n"), Some(length));
         }
     }
 }

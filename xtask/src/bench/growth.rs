@@ -1,0 +1,186 @@
+//! What a record costs as pipelines get longer, sensors more and files smaller: flat, or explained.
+
+use super::flow::{Flow, Steady, file_source};
+use super::input::{self, Form, SENSORS};
+use super::measure::median;
+use super::report::{Report, Target, note};
+use super::{Bench, remove};
+use crate::Failure;
+use std::fmt::Write;
+use std::path::Path;
+
+const COMPONENTS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+const FILES: [u64; 5] = [1, 10, 100, 1_000, 10_000];
+const NUMBERS_OF_SENSORS: [u64; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
+/// How often each step runs: what is looked for is a bend, not a percent.
+const RUNS: usize = 3;
+
+pub(super) fn growth(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
+    let growth = Growth { bench, quick: if bench.options.quick { 10 } else { 1 } };
+    growth.chain(report)?;
+    growth.fan_out(report)?;
+    growth.sensors_made(report)?;
+    growth.sensors_read(report)?;
+    growth.files(report)
+}
+
+struct Growth<'a> {
+    bench: &'a Bench,
+    /// By how much fewer the records are.
+    quick: u64,
+}
+
+/// What a step costs.
+struct Step {
+    /// How many there are of what grows.
+    size: u64,
+    /// CPU time of a record, by what is divided through, in nanoseconds.
+    cost_ns: f64,
+}
+
+impl Growth<'_> {
+    /// More stages on one lane: each should cost what the first did.
+    fn chain(&self, report: &mut Report) -> Result<(), Failure> {
+        let mut steps = Vec::new();
+        for stages in COMPONENTS {
+            // As many calls at each step.
+            let records = 400_000_000 / self.quick / (stages + 2);
+            let mut body = String::from("stages:\n");
+            for stage in 0..stages {
+                let input = stage.checked_sub(1).map_or("made".to_owned(), |before| format!("s{before}"));
+                let _ = writeln!(
+                    body,
+                    "  s{stage}: {{ plugin: range, inputs: [{input}], settings: {{ min: -50 }} }}"
+                );
+            }
+            let _ = write!(body, "sinks:\n  nowhere: {{ plugin: blackhole, inputs: [s{}] }}\n", stages - 1);
+            let made = |count: u64| made(count, 10) + &body;
+            let flow = self.steady("chain", &made(records), &made(1))?;
+            // Source and sink count, too.
+            steps.push(self.step(&flow, stages, records, records * (stages + 2))?);
+        }
+        print(report, "chain of stages", "a record and component", &steps);
+        Ok(())
+    }
+
+    /// More sinks behind one source: each has a queue and a thread, and gets a copy of every batch.
+    fn fan_out(&self, report: &mut Report) -> Result<(), Failure> {
+        let mut steps = Vec::new();
+        for sinks in COMPONENTS {
+            let records = 100_000_000 / self.quick / (sinks + 1);
+            let mut body = String::from("sinks:\n");
+            for sink in 0..sinks {
+                let _ = writeln!(body, "  s{sink}: {{ plugin: blackhole, inputs: [made] }}");
+            }
+            let made = |count: u64| made(count, 10) + &body;
+            let flow = self.steady("fan-out", &made(records), &made(1))?;
+            steps.push(self.step(&flow, sinks, records * sinks, records * (sinks + 1))?);
+        }
+        print(report, "fan-out to sinks", "a record and component", &steps);
+        Ok(())
+    }
+
+    /// More sensors, made: nothing is looked up per record, so nothing should grow.
+    fn sensors_made(&self, report: &mut Report) -> Result<(), Failure> {
+        let mut steps = Vec::new();
+        for sensors in NUMBERS_OF_SENSORS {
+            let records = 200_000_000 / self.quick;
+            let stages = "stages:\n  plausible: { plugin: range, inputs: [made], settings: { min: -50 } }\n";
+            let body = |count| made(count, sensors) + stages + &nowhere("plausible");
+            let flow = self.steady("sensors-made", &body(records), &body(1))?;
+            steps.push(self.step(&flow, sensors, records, records)?);
+        }
+        print(report, "sensors, made", "a record", &steps);
+        Ok(())
+    }
+
+    /// More sensors, read from a file: each name is looked up among all of them.
+    fn sensors_read(&self, report: &mut Report) -> Result<(), Failure> {
+        let mut steps = Vec::new();
+        for sensors in NUMBERS_OF_SENSORS {
+            let records = 4_000_000 / self.quick;
+            // The start reads the first half: what is left has few names that are new.
+            let path = |records| input::readings(&self.bench.directory, Form::Ndjson, records, sensors);
+            let (half, whole) = (path(records / 2)?, path(records)?);
+            let body = |path: &Path| file_source("input", path, "") + &nowhere("input");
+            let flow = self.steady("sensors-read", &body(&whole), &body(&half))?;
+            steps.push(self.step(&flow, sensors, records, records / 2)?);
+            [half, whole].iter().try_for_each(|path| remove(path))?;
+        }
+        print(report, "sensors, read from NDJSON", "a record", &steps);
+        note("of a file's second half: a name that comes for the first time is measured with the first");
+        Ok(())
+    }
+
+    /// The same records in more files: opening one is shared by ever fewer records.
+    fn files(&self, report: &mut Report) -> Result<(), Failure> {
+        let records = 2_000_000 / self.quick;
+        let first = input::readings(&self.bench.directory, Form::Ndjson, 1, SENSORS)?;
+        let start = file_source("input", &first, "") + &nowhere("input");
+        let mut steps = Vec::new();
+        for files in FILES {
+            let folder = input::folder(&self.bench.directory, records, files)?;
+            let whole = file_source("input", &folder.join("*.ndjson"), "") + &nowhere("input");
+            let flow = self.steady("many-files", &whole, &start)?;
+            if let Some(why) = flow.refusal(self.bench)? {
+                report.skipped("growth: files", &why);
+                return remove(&folder);
+            }
+            steps.push(self.step(&flow, files, records, records)?);
+            remove(&folder)?;
+        }
+        print(report, "files", "a record", &steps);
+        if let [first, .., last] = steps.as_slice() {
+            let each_us = (last.cost_ns - first.cost_ns) * float(records) / float(last.size) / 1e3;
+            report.figure("growth: one more file", Some(each_us), "CPU-us", Target::None);
+        }
+        Ok(())
+    }
+
+    fn steady(&self, name: &str, whole: &str, start: &str) -> Result<Steady, Failure> {
+        let whole = Flow::new(self.bench, &format!("growth-{name}"), whole)?;
+        Ok(Steady::new(whole, Flow::new(self.bench, &format!("growth-{name}-start"), start)?))
+    }
+
+    /// Runs one size. `delivered` is what its sinks must get in all, `shares` through what its cost is divided.
+    fn step(&self, flow: &Steady, size: u64, delivered: u64, shares: u64) -> Result<Step, Failure> {
+        if let Some(why) = flow.refusal(self.bench)? {
+            return Err(Failure::Program(format!("the daemon refuses a pipeline of the bench: {why}")));
+        }
+        let mut costs = Vec::new();
+        for _ in 0..RUNS.min(self.bench.options.runs) {
+            let took = flow.run(self.bench, self.bench.core)?;
+            took.totals.expect(delivered)?;
+            costs.push(took.cpu_s * 1e9 / float(shares));
+        }
+        Ok(Step { size, cost_ns: median(costs).unwrap_or(f64::NAN) })
+    }
+}
+
+/// One line a size, then how the last compares with the first.
+fn print(report: &mut Report, what: &str, share: &str, steps: &[Step]) {
+    for step in steps {
+        let name = format!("growth: {what}, {}", step.size);
+        report.figure(&name, Some(step.cost_ns), &format!("CPU-ns {share}"), Target::None);
+    }
+    if let [first, .., last] = steps {
+        let name = format!("growth: {what}, {} to {}", last.size, first.size);
+        report.figure(&name, Some(last.cost_ns / first.cost_ns), "x", Target::None);
+    }
+}
+
+fn made(count: u64, sensors: u64) -> String {
+    format!(
+        "sources:\n  made: {{ plugin: generate, settings: {{ count: {count}, sensors: {sensors}, waveform: constant, \
+         unit: degC, start: 0 }} }}\n"
+    )
+}
+
+fn nowhere(input: &str) -> String {
+    format!("sinks:\n  nowhere: {{ plugin: blackhole, inputs: [{input}] }}\n")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
