@@ -36,6 +36,8 @@ struct Step {
     size: u64,
     /// CPU time of a record, by what is divided through, in nanoseconds.
     cost_ns: f64,
+    /// Of the run that was subtracted.
+    start_cpu_s: f64,
 }
 
 impl Growth<'_> {
@@ -98,17 +100,22 @@ impl Growth<'_> {
     fn sensors_read(&self, report: &mut Report) -> Result<(), Failure> {
         let mut steps = Vec::new();
         for sensors in NUMBERS_OF_SENSORS {
-            let records = 4_000_000 / self.quick;
-            // The start reads the first half: what is left has few names that are new.
-            let path = |records| input::readings(&self.bench.directory, Form::Ndjson, records, sensors);
-            let (half, whole) = (path(records / 2)?, path(records)?);
+            // The start reads the first half, in which every name comes, so that none is new in what is left.
+            let half = sensors.max(2_000_000 / self.quick);
+            let path = |records| input::rounds(&self.bench.directory, records, sensors);
+            let (first, whole) = (path(half)?, path(half * 2)?);
             let body = |path: &Path| file_source("input", path, "") + &nowhere("input");
-            let flow = self.steady("sensors-read", &body(&whole), &body(&half))?;
-            steps.push(self.step(&flow, sensors, records, records / 2)?);
-            [half, whole].iter().try_for_each(|path| remove(path))?;
+            let flow = self.steady("sensors-read", &body(&whole), &body(&first))?;
+            let step = self.step(&flow, sensors, half * 2, half)?;
+            let new_us = (step.start_cpu_s * 1e9 - step.cost_ns * float(half)) / float(sensors) / 1e3;
+            steps.push(step);
+            [first, whole].iter().try_for_each(|path| remove(path))?;
+            if sensors == 1_000_000 {
+                report.figure("growth: a name that is new", Some(new_us), "CPU-us", Target::None);
+            }
         }
         print(report, "sensors, read from NDJSON", "a record", &steps);
-        note("of a file's second half: a name that comes for the first time is measured with the first");
+        note("of names that have come before; one that is new is the figure above these");
         Ok(())
     }
 
@@ -122,11 +129,17 @@ impl Growth<'_> {
             let folder = input::folder(&self.bench.directory, records, files)?;
             let whole = file_source("input", &folder.join("*.ndjson"), "") + &nowhere("input");
             let flow = self.steady("many-files", &whole, &start)?;
-            if let Some(why) = flow.refusal(self.bench)? {
-                report.skipped("growth: files", &why);
-                return remove(&folder);
+            match self.step(&flow, files, records, records) {
+                Ok(step) => steps.push(step),
+                Err(Failure::Program(why)) if steps.is_empty() => {
+                    report.skipped(
+                        "growth: files",
+                        why.lines().find(|line| line.contains("error")).unwrap_or(&why),
+                    );
+                    return remove(&folder);
+                }
+                Err(other) => return Err(other),
             }
-            steps.push(self.step(&flow, files, records, records)?);
             remove(&folder)?;
         }
         print(report, "files", "a record", &steps);
@@ -147,13 +160,15 @@ impl Growth<'_> {
         if let Some(why) = flow.refusal(self.bench)? {
             return Err(Failure::Program(format!("the daemon refuses a pipeline of the bench: {why}")));
         }
-        let mut costs = Vec::new();
+        let (mut costs, mut starts) = (Vec::new(), Vec::new());
         for _ in 0..RUNS.min(self.bench.options.runs) {
             let took = flow.run(self.bench, self.bench.core)?;
             took.totals.expect(delivered)?;
             costs.push(took.cpu_s * 1e9 / float(shares));
+            starts.push(took.start_cpu_s);
         }
-        Ok(Step { size, cost_ns: median(costs).unwrap_or(f64::NAN) })
+        let (cost_ns, start_cpu_s) = (median(costs).unwrap_or(f64::NAN), median(starts).unwrap_or(f64::NAN));
+        Ok(Step { size, cost_ns, start_cpu_s })
     }
 }
 

@@ -30,7 +30,21 @@ struct Readings {
     tastes: SplitMix,
     timestamp_ns: u64,
     sensors: u64,
+    turns: Turns,
 }
+
+/// Whose reading is next.
+#[derive(Clone, Copy, Debug)]
+enum Turns {
+    /// Anyone's.
+    Random,
+    /// Everyone's once, far from the last one's, then again; this many had theirs.
+    Rounds(u64),
+}
+
+/// From one sensor to the next in a round: no factor of a power of ten, so that a round of so many sensors goes through
+/// all of them; large, so that neighbours in time are none in memory.
+const STRIDE: u64 = 618_033_989;
 
 impl Readings {
     fn of(sensors: u64) -> Self {
@@ -40,6 +54,7 @@ impl Readings {
             tastes: SplitMix(0x7A57_E000_0000_0001),
             timestamp_ns: 1_700_000_000_000_000_000,
             sensors,
+            turns: Turns::Random,
         }
     }
 }
@@ -49,7 +64,13 @@ impl Iterator for Readings {
 
     fn next(&mut self) -> Option<Made> {
         self.timestamp_ns += 500_000 + self.random.below(1_000_000);
-        let sensor = self.random.below(self.sensors);
+        let sensor = match &mut self.turns {
+            Turns::Random => self.random.below(self.sensors),
+            Turns::Rounds(had) => {
+                *had += 1;
+                *had % self.sensors * (STRIDE % self.sensors) % self.sensors
+            }
+        };
         // From -28 to 132 in steps of 1/10,000: a tenth is outside of -20 to 124.
         let value = self.random.below(1_600_000).cast_signed() - 280_000;
         Some(Made { timestamp_ns: self.timestamp_ns, sensor, value, taste: self.tastes.next() })
@@ -60,16 +81,27 @@ impl Iterator for Readings {
 pub(super) fn readings(directory: &Path, form: Form, records: u64, sensors: u64) -> Result<PathBuf, Failure> {
     let path = directory.join(format!("readings-{records}-of-{sensors}-v{VERSION}.{}", form.ending()));
     if !path.exists() {
-        eprintln!("writing {}", path.display());
-        // Under another name first: a run that was interrupted must not leave half an input behind.
-        let unfinished = path.with_extension("unfinished");
-        let failed = || Failure::io(format!("write {}", unfinished.display()));
-        let file = File::create(&unfinished).map_err(failed())?;
-        write(BufWriter::with_capacity(1 << 20, file), form, records, Readings::of(sensors))
-            .map_err(failed())?;
-        fs::rename(&unfinished, &path).map_err(failed())?;
+        write_file(&path, form, records, Readings::of(sensors))?;
     }
     Ok(path)
+}
+
+/// NDJSON in which each of the sensors had its turn before any has the next.
+pub(super) fn rounds(directory: &Path, records: u64, sensors: u64) -> Result<PathBuf, Failure> {
+    let path = directory.join(format!("rounds-{records}-of-{sensors}-v{VERSION}.ndjson"));
+    let readings = Readings { turns: Turns::Rounds(0), ..Readings::of(sensors) };
+    write_file(&path, Form::Ndjson, records, readings)?;
+    Ok(path)
+}
+
+fn write_file(path: &Path, form: Form, records: u64, readings: Readings) -> Result<(), Failure> {
+    eprintln!("writing {}", path.display());
+    // Under another name first: a run that was interrupted must not leave half an input behind.
+    let unfinished = path.with_extension("unfinished");
+    let failed = || Failure::io(format!("write {}", unfinished.display()));
+    let file = File::create(&unfinished).map_err(failed())?;
+    write(BufWriter::with_capacity(1 << 20, file), form, records, readings).map_err(failed())?;
+    fs::rename(&unfinished, path).map_err(failed())
 }
 
 /// The same readings spread over many files of nearly the same size, in a folder of their own.
@@ -154,6 +186,16 @@ mod tests {
         assert_eq!(expected.len(), 1000);
         for form in [Form::Csv, Form::LineProtocol, Form::Unusual] {
             assert_eq!(stamps(form), expected, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn in_a_round_each_sensor_has_its_turn_once() {
+        for sensors in [10, 1_000] {
+            let readings = Readings { turns: Turns::Rounds(0), ..Readings::of(sensors) };
+            let mut round: Vec<_> = (0..sensors).zip(readings).map(|(_, reading)| reading.sensor).collect();
+            round.sort_unstable();
+            assert!(round.into_iter().eq(0..sensors), "{sensors}");
         }
     }
 

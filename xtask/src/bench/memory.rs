@@ -21,12 +21,11 @@ const BATCH: u64 = 4096;
 
 pub(super) fn memory(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let batches = if bench.options.quick { 128 } else { 1024 };
-    let full = queued(bench, batches * BATCH, "")?;
+    let full = queued(bench, batches * BATCH, ["", ""])?;
     report.figure("memory: a record in a full queue", Some(full), "bytes", QUEUED_BYTES);
-    // 20 ms is how long a source's batch waits to be filled: each of these holds 2,500 records when it is passed on, so
-    // that no two fit into one.
-    let slow = queued(bench, 200 * 2500, ", rate: 125000")?;
-    report.figure("memory: a record in a queue of batches half full", Some(slow), "bytes", Target::None);
+    // The source wakes every 10 ms: 2,500 readings are due then, and passed on at once. No two such batches fit into one.
+    let early = queued(bench, 200 * 2500, [", rate: 250000", ", batch: { linger: 1ms }"])?;
+    report.figure("memory: a record in a queue of batches 0.6 full", Some(early), "bytes", Target::None);
     idle(bench, report)?;
     note("a record is 24 bytes, which the plugin API asserts when it is compiled");
     Ok(())
@@ -34,17 +33,17 @@ pub(super) fn memory(bench: &Bench, report: &mut Report) -> Result<(), Failure> 
 
 /// Bytes that a queued record takes: of a pipeline whose sink waits for ever, with all records in front of it, against
 /// the same with one batch.
-fn queued(bench: &Bench, records: u64, rate: &str) -> Result<f64, Failure> {
-    let (many, few) = (blocked(bench, records, rate)?, blocked(bench, BATCH, rate)?);
+fn queued(bench: &Bench, records: u64, more: [&str; 2]) -> Result<f64, Failure> {
+    let (many, few) = (blocked(bench, records, more)?, blocked(bench, BATCH, more)?);
     #[expect(clippy::cast_precision_loss, reason = "sizes of memory are exact in a double")]
     let bytes = many.saturating_sub(few) as f64 / (records - BATCH) as f64;
     Ok(bytes)
 }
 
 /// The memory of the daemon when that many records wait for a sink that cannot write, in bytes.
-fn blocked(bench: &Bench, records: u64, rate: &str) -> Result<u64, Failure> {
+fn blocked(bench: &Bench, records: u64, [setting, key]: [&str; 2]) -> Result<u64, Failure> {
     let body = format!(
-        "sources:\n  made: {{ plugin: generate, settings: {{ count: {records}, unit: degC{rate} }} }}\n\
+        "sources:\n  made: {{ plugin: generate, settings: {{ count: {records}, unit: degC{setting} }}{key} }}\n\
          sinks:\n  full: {{ plugin: stdout, inputs: [made], buffer: 1GiB }}\n"
     );
     let flow = Flow::new(bench, "queued", &body)?;
