@@ -37,6 +37,7 @@ pub(crate) fn assemble(
     let vetting = Vetting { cache: state.map(|state| state.join(VERDICTS)), ..Vetting::default() };
     let mut catalogue =
         Catalogue::scan(&directories(&config.plugins, folder), &config.plugins.trust, vetting);
+    catalogue.vet(config.components.iter().map(|component| (component.kind, &component.plugin)));
     let mut problems = Diagnostics::new();
     let mut parts = Vec::with_capacity(config.components.len());
     for component in &config.components {
@@ -71,6 +72,7 @@ pub(crate) fn all_problems(refused: Refused, folder: &Path) -> Diagnostics {
     let vetting = Vetting { cache: verdicts.is_dir().then_some(verdicts), ..Vetting::default() };
     let mut catalogue =
         Catalogue::scan(&directories(draft.plugins(), folder), &draft.plugins().trust, vetting);
+    catalogue.vet(draft.askable().map(|component| (component.kind, &component.plugin)));
     let mut found = Diagnostics::new();
     for component in draft.askable() {
         part(&mut catalogue, component, &mut found);

@@ -12,15 +12,16 @@ use super::climb::{self, Candidate, LoadedLibrary};
 use super::file;
 use super::libraries::SystemLibraries;
 use super::process_state::Alone;
-use super::refusal::{Refusal, Rung};
+use super::refusal::{Climbed, Refusal, Rung};
 use super::settings::{self, Misfit, Settled};
-use super::vetting::Vetting;
+use super::side_by_side;
+use super::vetting::{Vetted, Vetting};
 use cardcage_core::config::{ComponentConfig, PluginRef, Trust};
 use cardcage_plugin_api::abi::Outcome;
 use cardcage_plugin_api::manifest::{Kind, Manifest};
 use cardcage_runtime::{ComponentTypeHandle, Environment, HostHandle};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub(crate) struct Catalogue {
     libraries: SystemLibraries,
     vetting: Vetting,
     trust: Trust,
+    /// What came of rung 4, until the plugin is loaded.
+    vetted: HashMap<usize, Climbed<Vetted>>,
     loaded: HashMap<usize, Result<Arc<LoadedPlugin>, Refusal>>,
 }
 
@@ -93,11 +96,12 @@ impl Catalogue {
             libraries: SystemLibraries::default(),
             vetting,
             trust: trust.clone(),
+            vetted: HashMap::new(),
             loaded: HashMap::new(),
         };
         for directory in directories {
             match library_files(directory) {
-                Ok(files) => files.iter().for_each(|file| catalogue.look(file)),
+                Ok(files) => catalogue.look_at(&files),
                 Err(error) => catalogue.refused.push(Refusal::new(
                     Rung::File,
                     "folder",
@@ -125,7 +129,8 @@ impl Catalogue {
         &self.refused
     }
 
-    /// The component type that a pipeline asks for: rungs 4 to 8 of its plugin, at the first time.
+    /// The component type that a pipeline asks for: rungs 4 to 8 of its plugin, at the first time (4 unless [`Self::vet`]
+    /// was asked before).
     pub(crate) fn load(&mut self, kind: Kind, wanted: &PluginRef) -> Result<Arc<LoadedType>, LoadError> {
         let (index, type_index) = choose::choose(self, kind, wanted)?;
         if !self.loaded.contains_key(&index) {
@@ -137,6 +142,20 @@ impl Catalogue {
             Some(Err(refusal)) => Err(LoadError::Refused(refusal.clone())),
             None => Err(LoadError::unknown(self, wanted)),
         }
+    }
+
+    /// Rung 4 of every plugin that a pipeline asks for, several at a time. What came of it is said when they are loaded.
+    pub(crate) fn vet<'a>(&mut self, wanted: impl IntoIterator<Item = (Kind, &'a PluginRef)>) {
+        let chosen: BTreeSet<usize> = wanted
+            .into_iter()
+            .filter_map(|(kind, wanted)| Some(choose::choose(self, kind, wanted).ok()?.0))
+            .filter(|index| !self.loaded.contains_key(index))
+            .collect();
+        let chosen: Vec<usize> = chosen.into_iter().collect();
+        let vetted = side_by_side::each(&chosen, |index, libraries| {
+            self.vetting.vet(&self.plugins[*index], libraries)
+        });
+        self.vetted.extend(chosen.into_iter().zip(vetted));
     }
 
     /// Gives every loaded plugin its way to the host's log. To be called once, before any component is opened.
@@ -154,18 +173,23 @@ impl Catalogue {
         Ok(())
     }
 
-    fn look(&mut self, path: &Path) {
-        let copy =
-            file::read(path, self.trust.permissions).and_then(|copy| file::listed(copy, &self.trust.sha256));
-        match copy.and_then(|copy| climb::look_at(copy, &mut self.libraries, &mut |_, _| ())) {
-            // The same library in two places is one plugin.
-            Ok(candidate) => {
-                let twin = self.plugins.iter().any(|known| known.copy.hash() == candidate.copy.hash());
-                if !twin {
-                    self.plugins.push(candidate);
+    fn look_at(&mut self, files: &[PathBuf]) {
+        let trust = &self.trust;
+        let looked = side_by_side::each(files, |path, libraries| {
+            let copy = file::read(path, trust.permissions)?;
+            climb::look_at(file::listed(copy, &trust.sha256)?, libraries, &mut |_, _| ())
+        });
+        for candidate in looked {
+            match candidate {
+                // The same library in two places is one plugin.
+                Ok(candidate) => {
+                    let twin = self.plugins.iter().any(|known| known.copy.hash() == candidate.copy.hash());
+                    if !twin {
+                        self.plugins.push(candidate);
+                    }
                 }
+                Err(refusal) => self.refused.push(refusal),
             }
-            Err(refusal) => self.refused.push(refusal),
         }
     }
 
@@ -214,7 +238,10 @@ impl Catalogue {
     /// Rungs 4 to 8.
     fn climb(&mut self, index: usize) -> Result<Arc<LoadedPlugin>, Refusal> {
         let candidate = &self.plugins[index];
-        let vetted = self.vetting.vet(candidate, &mut self.libraries)?;
+        let vetted = match self.vetted.remove(&index) {
+            Some(vetted) => vetted?,
+            None => self.vetting.vet(candidate, &mut self.libraries)?,
+        };
         tracing::debug!(
             plugin = %candidate.copy.path().display(),
             remembered = vetted.cached,

@@ -4,20 +4,22 @@
 //! so replacing or overwriting the file meanwhile changes nothing. Nothing but a regular file is ever opened: opening
 //! a FIFO would wait for its writer.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod found;
+mod sealed;
 mod trust;
 
 use super::elf;
 use super::refusal::{Climbed, Refusal, Rung};
 use cardcage_core::config::Permissions;
 use found::Found;
-use rustix::fs::{MemfdFlags, OFlags, SealFlags, Stat};
+use rustix::fs::OFlags;
+use sealed::{Copied, NotCopied, Sealed};
 use sha2::{Digest as _, Sha256};
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::fs::Metadata;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -30,9 +32,9 @@ const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct PrivateCopy {
     path: PathBuf,
-    memory: OwnedFd,
-    bytes: Vec<u8>,
-    hash: blake3::Hash,
+    content: Sealed,
+    /// Made where the copy is. The vetting child, which is handed one, does not need it.
+    hash: Option<blake3::Hash>,
 }
 
 impl PrivateCopy {
@@ -43,22 +45,22 @@ impl PrivateCopy {
 
     /// The content, for the rungs that run no code.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.content.bytes()
     }
 
     /// The content's hash.
     pub(crate) fn hash(&self) -> blake3::Hash {
-        self.hash
+        self.hash.unwrap_or_else(|| blake3::hash(self.bytes()))
     }
 
     /// The sealed memory.
     pub(crate) fn memory(&self) -> BorrowedFd<'_> {
-        self.memory.as_fd()
+        self.content.memory()
     }
 
     /// Lets go of the bytes that the ELF and manifest rungs read; the sealed memory stays.
     pub(crate) fn release_bytes(&mut self) {
-        self.bytes = Vec::new();
+        self.content.look_away();
     }
 }
 
@@ -96,21 +98,32 @@ pub(crate) fn read(path: &Path, permissions: Permissions) -> Climbed<PrivateCopy
         .open(&found.real)
         .map_err(|error| unreadable(path, &error))?;
     unchanged(path, &before, &file.metadata())?;
-    let bytes = read_all(path, &file, before.len())?;
+    let Copied { sealed, hash } =
+        Sealed::copy(&file, before.len()).map_err(|why| not_copied(path, before.len(), &why))?;
     // Both the file that was read and the one that has its name now, or what was read may be half of each.
     unchanged(path, &before, &file.metadata())?;
     unchanged(path, &before, &std::fs::symlink_metadata(&found.real))?;
-    let memory = sealed(&bytes).map_err(|error| {
-        Refusal::new(
+    Ok(PrivateCopy { path: path.to_owned(), content: sealed, hash: Some(hash) })
+}
+
+fn not_copied(path: &Path, len: u64, why: &NotCopied) -> Refusal {
+    match why {
+        NotCopied::Unreadable(error) => unreadable(path, error),
+        NotCopied::Longer => {
+            changed(path, &format!("it grew beyond its {len} bytes while it was being read"))
+        }
+        NotCopied::Shorter(read) => {
+            changed(path, &format!("it ended after {read} of its {len} bytes while it was being read"))
+        }
+        NotCopied::NoMemory(error) => Refusal::new(
             Rung::File,
             "no-copy",
             path,
-            format!("a private copy of {} bytes could not be made: {error}", bytes.len()),
+            format!("a private copy of {len} bytes could not be made: {error}"),
             "room in memory for the plugin's bytes",
             "look at the memory limits of this process, and whether the kernel allows memfd_create",
-        )
-    })?;
-    Ok(PrivateCopy { path: path.to_owned(), hash: blake3::hash(&bytes), memory, bytes })
+        ),
+    }
 }
 
 /// The same file, with the same content, as far as its times and its size tell.
@@ -142,23 +155,17 @@ fn unchanged(path: &Path, before: &Metadata, now: &io::Result<Metadata>) -> Clim
 
 /// The copy that a parent process sealed and handed down, for the vetting child. `path` is only for messages.
 pub(crate) fn adopt(memory: OwnedFd, path: &Path) -> Climbed<PrivateCopy> {
-    let mut file = File::from(memory);
-    let sealed = rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(seals_of_a_copy()));
-    if !sealed {
-        return Err(Refusal::new(
+    let content = Sealed::of(memory).map_err(|_| {
+        Refusal::new(
             Rung::File,
             "unsealed",
             path,
             "a descriptor that is not sealed memory",
             "the sealed copy that the daemon makes",
             "run `cardcage plugin check FILE`; the vetting child is not for use by hand",
-        ));
-    }
-    let mut bytes = Vec::new();
-    io::Seek::rewind(&mut file)
-        .and_then(|()| (&file).take(LARGEST_BYTES).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(path, &error))?;
-    let copy = PrivateCopy { path: path.to_owned(), hash: blake3::hash(&bytes), memory: file.into(), bytes };
+        )
+    })?;
+    let copy = PrivateCopy { path: path.to_owned(), content, hash: None };
     // Nothing of it has run yet, and nobody has seen these bytes pass before.
     elf::as_linked(&copy)?;
     Ok(copy)
@@ -202,40 +209,6 @@ fn kind_of(meta: &Metadata) -> &'static str {
     }
 }
 
-fn read_all(path: &Path, file: &File, len: u64) -> Climbed<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
-    // One more than there should be, to see a file that grows.
-    file.take(len + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
-    match bytes.len() as u64 {
-        read if read == len => Ok(bytes),
-        read if read > len => {
-            Err(changed(path, &format!("it grew beyond its {len} bytes while it was being read")))
-        }
-        read => {
-            Err(changed(path, &format!("it ended after {read} of its {len} bytes while it was being read")))
-        }
-    }
-}
-
-fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels from 6.3 on want to be told that it will be mapped executable; older ones don't know the flag.
-    let memory = rustix::fs::memfd_create("cardcage-plugin", flags | MemfdFlags::EXEC)
-        .or_else(|_| rustix::fs::memfd_create("cardcage-plugin", flags))?;
-    let mut file = File::from(memory);
-    file.write_all(bytes)?;
-    rustix::fs::fcntl_add_seals(&file, seals_of_a_copy())?;
-    let Stat { st_size, .. } = rustix::fs::fstat(&file)?;
-    if usize::try_from(st_size) != Ok(bytes.len()) {
-        return Err(io::Error::other("the copy has another length than the file"));
-    }
-    Ok(file.into())
-}
-
-fn seals_of_a_copy() -> SealFlags {
-    SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE
-}
-
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     Refusal::new(
         Rung::File,
@@ -261,6 +234,7 @@ fn changed(path: &Path, found: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     fn file(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
         let path = folder.path().join(name);
@@ -274,11 +248,13 @@ mod tests {
         let path = file(&folder, "x", &[7; 100]);
         for (promised, found) in [(99, "grew beyond its 99 bytes"), (101, "ended after 100 of its 101 bytes")]
         {
-            let refusal = read_all(&path, &File::open(&path).unwrap(), promised).unwrap_err();
+            let why = Sealed::copy(File::open(&path).unwrap(), promised).map(|_| ()).unwrap_err();
+            let refusal = not_copied(&path, promised, &why);
             assert_eq!(&*refusal.code, "ladder.file.changed");
             assert!(refusal.found.contains(found), "{refusal}");
         }
-        assert_eq!(read_all(&path, &File::open(&path).unwrap(), 100).unwrap(), [7; 100]);
+        let whole = Sealed::copy(File::open(&path).unwrap(), 100).map_err(drop).unwrap();
+        assert_eq!(whole.sealed.bytes(), [7; 100]);
     }
 
     #[test]
@@ -298,11 +274,5 @@ mod tests {
         assert!(said(&now()).contains("another file"), "{}", said(&now()));
         std::fs::remove_file(&path).unwrap();
         assert!(said(&now()).contains("went away"), "{}", said(&now()));
-    }
-
-    #[test]
-    fn the_copy_cannot_be_written_to() {
-        let copy = sealed(&[7; 100]).unwrap();
-        assert!(File::from(copy).write_all(b"x").is_err());
     }
 }

@@ -7,8 +7,8 @@
 
 use object::LittleEndian;
 use object::elf::{self, FileHeader64};
-use object::read::ReadCache;
-use object::read::elf::FileHeader as _;
+use object::read::elf::{FileHeader as _, SectionHeader as _};
+use object::read::{ReadCache, StringTable};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -29,12 +29,19 @@ const FOLDERS: [&str; 8] = [
 /// What was found out so far. Kept for one scan: a system update between two scans must be seen.
 #[derive(Debug, Default)]
 pub(crate) struct SystemLibraries {
+    /// Where nothing is to be looked up, because another process just did.
+    believed: bool,
     mapped: Option<Vec<PathBuf>>,
     files: HashMap<String, Option<PathBuf>>,
     versions: HashMap<String, Option<BTreeSet<String>>>,
 }
 
 impl SystemLibraries {
+    /// Those of a process that takes it from its parent that a library's versions are here.
+    pub(crate) fn believed() -> Self {
+        Self { believed: true, ..Self::default() }
+    }
+
     /// If the library is here and lacks the version: the newest version of that family which it has.
     pub(crate) fn lacks(&mut self, library: &str, version: &str) -> Option<String> {
         let offered = self.versions(library)?;
@@ -66,6 +73,9 @@ impl SystemLibraries {
     }
 
     fn versions(&mut self, library: &str) -> Option<&BTreeSet<String>> {
+        if self.believed {
+            return None;
+        }
         if !self.versions.contains_key(library) {
             let versions = self.file(library).and_then(|path| offered_versions(&path));
             self.versions.insert(library.to_owned(), versions);
@@ -118,12 +128,13 @@ fn mapped_libraries() -> Vec<PathBuf> {
 
 fn offered_versions(path: &Path) -> Option<BTreeSet<String>> {
     let file = std::fs::File::open(path).ok()?;
-    // Reads the few sections that matter, and not the two megabytes around them.
+    // Reads the few sections that matter, each in one piece, and not the two megabytes around them.
     let bytes = &ReadCache::new(file);
     let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
     let sections = header.sections(LittleEndian, bytes).ok()?;
     let (mut definitions, link) = sections.gnu_verdef(LittleEndian, bytes).ok()??;
-    let strings = sections.strings(LittleEndian, bytes, link).ok()?;
+    let strings = sections.section(link).ok()?.data(LittleEndian, bytes).ok()?;
+    let strings = StringTable::new(strings, 0, strings.len() as u64);
     let mut offered = BTreeSet::new();
     while let Ok(Some((definition, mut names))) = definitions.next() {
         if definition.vd_flags.get(LittleEndian).contains(elf::VER_FLG_BASE) {

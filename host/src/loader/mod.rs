@@ -19,6 +19,7 @@ mod process_state;
 pub(crate) mod refusal;
 mod segments;
 pub(crate) mod settings;
+mod side_by_side;
 mod truth;
 pub(crate) mod vetting;
 mod vtable;

@@ -9,6 +9,7 @@
 
 mod float_control;
 mod kernel;
+mod told;
 
 use kernel::{AlternateStack, Disposition, SIGNALS};
 use rustix::process::{Resource, Rlimit, Signal};
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsString};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use told::Told;
 
 /// How much of the process nothing else changes meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,14 +85,15 @@ pub(crate) struct ProcessState {
 impl ProcessState {
     /// The state now, as this thread sees it.
     pub(crate) fn now(alone: Alone) -> Self {
-        // Descriptors first: reading them opens one, and the others are read through one that is closed again.
-        let descriptors = if alone == Alone::Yes { descriptors() } else { BTreeSet::new() };
-        let timers = std::fs::read_to_string("/proc/self/timers").unwrap_or_default();
+        let (anew, told) = (Told::anew(), (alone == Alone::Yes).then(kept));
+        let told = told.unwrap_or(&anew);
+        let descriptors = if alone == Alone::Yes { told.descriptors() } else { BTreeSet::new() };
+        let timers = told.timers();
         Self {
             alone,
             float_control: float_control::read(),
             folder: std::env::current_dir().ok(),
-            status: status(alone),
+            status: status(&told.status(), alone),
             descriptors,
             dispositions: kernel::dispositions(),
             alternate_stack: kernel::alternate_stack(),
@@ -311,24 +314,19 @@ fn numbered(what: &str, numbers: &[i32]) -> String {
     format!("{what}{} {}", if numbers.len() == 1 { "" } else { "s" }, list.join(", "))
 }
 
-fn status(alone: Alone) -> BTreeMap<&'static str, String> {
-    let text = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+/// What this thread keeps open to read. Never closed: should a library have closed one of them, closing it again would
+/// end the process.
+fn kept() -> &'static Told {
+    thread_local!(static KEPT: &'static Told = Box::leak(Box::new(Told::kept())));
+    KEPT.with(|kept| *kept)
+}
+
+fn status(text: &str, alone: Alone) -> BTreeMap<&'static str, String> {
     let wanted = STATUS.iter().filter(|(_, _, when)| *when == Alone::No || alone == Alone::Yes);
     let line = |name: &str| {
         text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
     };
     wanted.filter_map(|(name, ..)| Some((*name, line(name)?))).collect()
-}
-
-fn descriptors() -> BTreeSet<i32> {
-    let numbers: Vec<i32> = std::fs::read_dir("/proc/self/fd")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    // Without the one that this was read through, which is closed again.
-    let still_open = |number: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
-    numbers.into_iter().filter(still_open).collect()
 }
 
 /// Tests that change or compare the state of the process take turns: they share one.

@@ -176,7 +176,7 @@ fn climb(
         let _ = messages.say(&Message::Climbing(Step { rung, component: component.to_owned() }));
     };
     let copy = file::adopt(memory, path)?;
-    let candidate = climb::look_at(copy, &mut SystemLibraries::default(), &mut |rung, component| {
+    let candidate = climb::look_at(copy, &mut SystemLibraries::believed(), &mut |rung, component| {
         say(messages, rung, component);
     })?;
     // Never dropped, as the messages' file is not.

@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 const MESSAGES_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// What is kept of the child's standard error, from its beginning: a crash explains itself early.
 const STDERR_MAX_BYTES: usize = 2 * 1024;
+/// What is read of it at a time. Most messages are lines of a hundred bytes; the last one has the schemas.
+const CHUNK_BYTES: usize = 4 * 1024;
 /// How often a plugin is vetted again because the sandbox kept one more of its component types from being probed.
 const AGAIN_MAX: usize = 8;
 
@@ -176,7 +178,7 @@ impl Conversation {
             if left.is_zero() {
                 return Ok(Over::TooLate);
             }
-            let [dead, asked] = self.wait(left)?;
+            let [dead, asked, unasked] = self.wait(left)?;
             // Before a question: what it said by then tells in which step the question comes.
             self.take_messages()?;
             self.take_stderr();
@@ -193,11 +195,16 @@ impl Conversation {
                     kernel::answer(questions, &question, answer);
                 }
             }
+            if unasked {
+                // Nobody is left to ask, and a wait for more would end at once, again and again, until the child is gone.
+                self.questions = None;
+            }
         }
     }
 
-    /// Until something happens: whether it is dead, and whether the kernel has a question.
-    fn wait(&self, left: Duration) -> io::Result<[bool; 2]> {
+    /// Until something happens: whether it is dead, whether the kernel has a question, and whether it will have none any
+    /// more.
+    fn wait(&self, left: Duration) -> io::Result<[bool; 3]> {
         let mut polled = vec![(What::Death, self.handle.as_fd())];
         // A stream that is closed already would end every wait at once; such a one is absent.
         polled.extend(self.messages.as_ref().map(|messages| (What::Words, messages.as_fd())));
@@ -209,18 +216,20 @@ impl Conversation {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let happened = |wanted: What| {
+        let happened = |wanted: What, how: PollFlags| {
             polled
                 .iter()
                 .zip(&events)
-                .any(|((what, _), event)| *what == wanted && event.revents().contains(PollFlags::IN))
+                .any(|((what, _), event)| *what == wanted && event.revents().contains(how))
         };
-        Ok([happened(What::Death), happened(What::Question)])
+        let asked = happened(What::Question, PollFlags::IN);
+        let unasked = !asked && happened(What::Question, PollFlags::HUP);
+        Ok([happened(What::Death, PollFlags::IN), asked, unasked])
     }
 
     /// All that is there, and the descriptor that comes with one of the messages.
     fn take_messages(&mut self) -> io::Result<()> {
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = [0; CHUNK_BYTES];
         while let Some(messages) = &self.messages
             && self.said.len() <= MESSAGES_MAX_BYTES
         {
@@ -252,7 +261,7 @@ impl Conversation {
 
     /// A bounded part, so that a flood does not keep from looking at the clock.
     fn take_stderr(&mut self) {
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = [0; CHUNK_BYTES];
         let Some(stderr) = &mut self.stderr else {
             return;
         };

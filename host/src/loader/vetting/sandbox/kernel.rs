@@ -56,11 +56,22 @@ pub(super) fn install(program: &[sock_filter]) -> io::Result<OwnedFd> {
             &raw const program,
         )
     };
-    match i32::try_from(listener) {
+    let listener = match i32::try_from(listener) {
         // SAFETY: a new descriptor, which nobody else knows.
-        Ok(listener) if listener >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(listener) }),
-        _ => Err(io::Error::last_os_error()),
-    }
+        Ok(listener) if listener >= 0 => unsafe { OwnedFd::from_raw_fd(listener) },
+        _ => return Err(io::Error::last_os_error()),
+    };
+    answer_at_once(&listener);
+    Ok(listener)
+}
+
+/// Whoever asks sleeps until there is an answer, so the other side may run in its place, on the same processor. Kernels
+/// before 6.6 do not know that, and wake one up elsewhere.
+fn answer_at_once(listener: &OwnedFd) {
+    /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`.
+    const SYNC_WAKE_UP: u64 = 1;
+    // SAFETY: the last argument is a number and no pointer.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
 }
 
 /// The next question, if it still stands: a thread that was ended has none.
