@@ -1,16 +1,19 @@
 //! The ladder: what checking one plugin costs, cold and with a verdict that is known, and how soon a pipeline runs.
 
-use super::measure::median;
+use super::measure::{Cost, Running, median};
 use super::report::{Report, Target, note};
 use super::{Bench, remove};
 use crate::Failure;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
 
 /// Without the start of the vetting child.
 const COLD_MS: Target = Target::AtMost(2.0);
 const CACHED_MS: Target = Target::AtMost(0.3);
-/// From the start of the program to its end, with one record; the first record is out before that.
+/// From the start of the program until the first record is out.
 const START_MS: Target = Target::AtMost(30.0);
 /// The vetting of one plugin in all.
 const VETTED_MS: Target = Target::AtMost(5.0);
@@ -39,33 +42,51 @@ pub(super) fn ladder(bench: &Bench, report: &mut Report) -> Result<(), Failure> 
     let plugin = bench.release.join("libcardcage_stage_range.so");
     let twenty = Pipeline::new(bench, "twenty", &twenty_yaml(), &["source_generate", "sink_stdout"])?;
     twenty.add_copies(&plugin)?;
-    let (mut cold, mut child, mut all) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut start, mut first) = (Vec::new(), Vec::new());
-    let (mut with_many, mut with_few) = (Vec::new(), Vec::new());
+    let (mut own, mut child, mut vetted, mut spent, mut idle) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut with_many, mut with_few, mut known, mut unknown) = (vec![], vec![], vec![], vec![]);
     for _ in 0..bench.options.runs * 5 {
         let rungs = rungs(bench, &plugin)?;
-        cold.push(rungs.own_ms);
+        own.push(rungs.own_ms);
         child.push(rungs.child_ms);
-        // Processor time, and the difference of medians: of single runs it drowns in what else the machine does.
+        vetted.push(rungs.own_ms + rungs.child_ms);
+        // Processor time, and differences of medians: of single runs they drown in what else the machine does.
+        spent.push(rungs.cpu_ms);
+        idle.push(cpu_ms(&bench.run(bench.daemon().arg("--version"))?));
         with_many.push(many.check_again_ms(bench)?);
         with_few.push(few.check_again_ms(bench)?);
-        all.push(rungs.own_ms + rungs.child_ms);
-        start.push(twenty.run_ms(bench)?);
+        known.push(twenty.first_record_ms(bench)?);
     }
     for _ in 0..bench.options.runs {
         twenty.forget()?;
-        first.push(twenty.run_ms(bench)?);
+        unknown.push(twenty.first_record_ms(bench)?);
     }
-    let cached = median(with_many).zip(median(with_few));
-    let cached = cached.map(|(many, few)| (many - few) / f64::from(MANY - FEW)).filter(|ms| *ms > 0.0);
-    report.figure("ladder: one plugin, cold, without the child", median(cold), "ms", COLD_MS);
-    report.figure("ladder: start and end of the vetting child", median(child), "ms", Target::None);
+    let more = |with: Vec<f64>, without: Vec<f64>, by: f64| {
+        let each = median(with).zip(median(without)).map(|(with, without)| (with - without) / by);
+        each.filter(|ms| *ms > 0.0)
+    };
+    let cached = more(with_many, with_few, f64::from(MANY - FEW));
+    let mut both = |name: &str, ms: Vec<f64>, target| {
+        report.figure(&format!("ladder: {name}"), median(ms.iter().copied()), "ms", target);
+        report.figure("  the least of the runs", least(ms), "ms", target);
+    };
+    both("one plugin, cold, without the child", own, COLD_MS);
+    both("start and end of the vetting child", child, Target::None);
+    both("one plugin, cold, with the child", vetted, VETTED_MS);
+    both("start to first record, 20 plugins", known, START_MS);
+    both("the same, no verdict known", unknown, Target::None);
+    report.figure("ladder: one plugin, cold, all of it", more(spent, idle, 1.0), "CPU-ms", VETTED_MS);
     report.figure("ladder: one more plugin, verdict known", cached, "CPU-ms", CACHED_MS);
-    report.figure("ladder: one plugin, cold, with the child", median(all), "ms", VETTED_MS);
-    report.figure("ladder: `run` of one record, 20 plugins", median(start), "ms", START_MS);
-    report.figure("ladder: the same, no verdict known", median(first), "ms", Target::None);
-    note("the last two are whole runs, on one core: the first record is out before their end");
+    note("all on one processor: with more of them, plugins are vetted side by side");
     Ok(())
+}
+
+/// What is left of the time when nothing else wants the processor.
+fn least(values: Vec<f64>) -> Option<f64> {
+    values.into_iter().min_by(f64::total_cmp)
+}
+
+fn cpu_ms(cost: &Cost) -> f64 {
+    cost.cpu.as_secs_f64() * 1e3
 }
 
 /// What `plugin check` says of a file.
@@ -74,6 +95,8 @@ struct Rungs {
     own_ms: f64,
     /// The vetting without what ran in it.
     child_ms: f64,
+    /// Processor time of the whole program, and of the child.
+    cpu_ms: f64,
 }
 
 fn rungs(bench: &Bench, plugin: &Path) -> Result<Rungs, Failure> {
@@ -94,7 +117,11 @@ fn rungs(bench: &Bench, plugin: &Path) -> Result<Rungs, Failure> {
         let message = format!("`plugin check` timed {} rungs of 10:\n{}", times.len(), cost.stdout);
         return Err(Failure::Program(message));
     }
-    Ok(Rungs { own_ms: sum(&|rung| !is(4.0)(rung)), child_ms: sum(&is(4.0)) - sum(&|rung| rung > 4.5) })
+    Ok(Rungs {
+        own_ms: sum(&|rung| !is(4.0)(rung)),
+        child_ms: sum(&is(4.0)) - sum(&|rung| rung > 4.5),
+        cpu_ms: cpu_ms(&cost),
+    })
 }
 
 fn leading_number(text: &str) -> Option<f64> {
@@ -115,6 +142,8 @@ impl Pipeline {
         remove(&directory)?;
         let failed = |what: &Path| Failure::io(format!("write {}", what.display()));
         fs::create_dir_all(directory.join("plugins")).map_err(failed(&directory))?;
+        // `check` makes none, and remembers verdicts only where there is one.
+        fs::create_dir(directory.join("state")).map_err(failed(&directory))?;
         for plugin in plugins {
             let file = format!("libcardcage_{plugin}.so");
             let copy = directory.join("plugins").join(&file);
@@ -155,14 +184,28 @@ impl Pipeline {
     fn check_again_ms(&self, bench: &Bench) -> Result<f64, Failure> {
         bench.run(bench.daemon().arg("check").arg(&self.config))?;
         let cost = bench.run(bench.daemon().arg("check").arg(&self.config))?;
-        Ok(cost.cpu.as_secs_f64() * 1e3)
+        Ok(cpu_ms(&cost))
     }
 
-    /// Milliseconds of a run from its start to its end.
-    fn run_ms(&self, bench: &Bench) -> Result<f64, Failure> {
+    /// Milliseconds of a run from its start until its sink has written the first byte.
+    fn first_record_ms(&self, bench: &Bench) -> Result<f64, Failure> {
         remove(&self.output)?;
-        let cost = bench.run(bench.daemon().arg("run").arg(&self.config))?;
-        Ok(cost.wall.as_secs_f64() * 1e3)
+        let mut command = bench.daemon();
+        let command = command.arg("run").arg(&self.config).stdout(Stdio::piped());
+        let started = Instant::now();
+        let mut program = Running::start(bench.core, &bench.stderr(), command)?;
+        let mut first = [0];
+        let read = program.stdout().map(|mut pipe| {
+            let read = pipe.read(&mut first);
+            let elapsed = started.elapsed();
+            // To its end, or the program writes into a pipe that nobody reads.
+            pipe.read_to_end(&mut Vec::new()).and(read).map(|bytes| (bytes, elapsed))
+        });
+        program.wait()?;
+        match read {
+            Some(Ok((1, elapsed))) => Ok(elapsed.as_secs_f64() * 1e3),
+            other => Err(Failure::Program(format!("the run gave no record: {other:?}"))),
+        }
     }
 }
 
