@@ -1,6 +1,6 @@
 //! The ladder: what checking one plugin costs, cold and with a verdict that is known, and how soon a pipeline runs.
 
-use super::measure::{Cost, Running, median};
+use super::measure::{Running, median};
 use super::report::{Report, Target, note};
 use super::{Bench, remove};
 use crate::Failure;
@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Without the start of the vetting child.
 const COLD_MS: Target = Target::AtMost(2.0);
@@ -50,8 +50,8 @@ pub(super) fn ladder(bench: &Bench, report: &mut Report) -> Result<(), Failure> 
         child.push(rungs.child_ms);
         vetted.push(rungs.own_ms + rungs.child_ms);
         // Processor time, and differences of medians: of single runs they drown in what else the machine does.
-        spent.push(rungs.cpu_ms);
-        idle.push(cpu_ms(&bench.run(bench.daemon().arg("--version"))?));
+        spent.push(milliseconds(rungs.cpu));
+        idle.push(milliseconds(bench.run(bench.daemon().arg("--version"))?.cpu));
         with_many.push(many.check_again_ms(bench)?);
         with_few.push(few.check_again_ms(bench)?);
         known.push(twenty.first_record_ms(bench)?);
@@ -85,8 +85,8 @@ fn least(values: Vec<f64>) -> Option<f64> {
     values.into_iter().min_by(f64::total_cmp)
 }
 
-fn cpu_ms(cost: &Cost) -> f64 {
-    cost.cpu.as_secs_f64() * 1e3
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// What `plugin check` says of a file.
@@ -96,7 +96,7 @@ struct Rungs {
     /// The vetting without what ran in it.
     child_ms: f64,
     /// Processor time of the whole program, and of the child.
-    cpu_ms: f64,
+    cpu: Duration,
 }
 
 fn rungs(bench: &Bench, plugin: &Path) -> Result<Rungs, Failure> {
@@ -120,7 +120,7 @@ fn rungs(bench: &Bench, plugin: &Path) -> Result<Rungs, Failure> {
     Ok(Rungs {
         own_ms: sum(&|rung| !is(4.0)(rung)),
         child_ms: sum(&is(4.0)) - sum(&|rung| rung > 4.5),
-        cpu_ms: cpu_ms(&cost),
+        cpu: cost.cpu,
     })
 }
 
@@ -184,7 +184,7 @@ impl Pipeline {
     fn check_again_ms(&self, bench: &Bench) -> Result<f64, Failure> {
         bench.run(bench.daemon().arg("check").arg(&self.config))?;
         let cost = bench.run(bench.daemon().arg("check").arg(&self.config))?;
-        Ok(cpu_ms(&cost))
+        Ok(milliseconds(cost.cpu))
     }
 
     /// Milliseconds of a run from its start until its sink has written the first byte.
@@ -203,7 +203,7 @@ impl Pipeline {
         });
         program.wait()?;
         match read {
-            Some(Ok((1, elapsed))) => Ok(elapsed.as_secs_f64() * 1e3),
+            Some(Ok((1, elapsed))) => Ok(milliseconds(elapsed)),
             other => Err(Failure::Program(format!("the run gave no record: {other:?}"))),
         }
     }
