@@ -100,12 +100,12 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
     Report::head();
     for (name, suite) in SUITES {
         if bench.options.names.is_empty() || bench.options.names.iter().any(|wanted| wanted == name) {
-            suite(&bench, &mut report)?;
+            suite(&bench, &mut report).unwrap_or_else(|failure| report.failed(name, &failure));
         }
     }
+    println!();
     noise::noise(&bench, "after")?;
-    report.end();
-    Ok(())
+    report.end()
 }
 
 impl Options {

@@ -1,6 +1,8 @@
-//! The printed table: one line a figure, with its target where it has one.
+//! The printed table: one line a figure, with its target where it has one. It is Markdown, so that `docs/benchmarks.md`
+//! can hold it as it is.
 
 use super::measure::Cores;
+use crate::Failure;
 use std::fs;
 
 /// What a figure should be.
@@ -19,6 +21,11 @@ pub(super) struct Report {
     met: usize,
     missed: usize,
     skipped: usize,
+    failed: usize,
+}
+
+fn row(name: &str, measured: &str, target: &str, ratio: &str, mark: &str) {
+    println!("| {name:<52} | {measured:>22} | {target:>14} | {ratio:>5} | {mark:<6} |");
 }
 
 impl Report {
@@ -34,31 +41,33 @@ impl Report {
                 "busy: the load average is {busy}, so believe ratios and processor times, not records/s"
             );
         }
-        Self { met: 0, missed: 0, skipped: 0 }
+        Self { met: 0, missed: 0, skipped: 0, failed: 0 }
     }
 
     /// Prints the table's head.
     pub(super) fn head() {
-        println!("\n{:<52} {:>12} {:<14} {:>16} {:>7}", "figure", "measured", "", "target", "ratio");
+        println!();
+        row("figure", "measured", "target", "ratio", "");
+        println!("|---|---:|---:|---:|---|");
     }
 
     /// One figure. The ratio is measured to target. Without a value the runs gave none.
     pub(super) fn figure(&mut self, name: &str, value: Option<f64>, unit: &str, target: Target) {
         let Some(value) = value else {
-            println!("{name:<52} {:>12}", "unclear");
+            row(name, "unclear", "", "", "");
             return;
         };
         let (bound, aim, met) = match target {
             Target::AtMost(aim) => ("<=", aim, value <= aim),
             Target::AtLeast(aim) => (">=", aim, value >= aim),
             Target::None => {
-                println!("{name:<52} {:>12} {unit:<14}", number(value));
+                row(name, &format!("{} {unit}", number(value)), "", "", "");
                 return;
             }
         };
         let mark = if met { "met" } else { "MISSED" };
         let aimed = format!("{bound} {}", number(aim));
-        println!("{name:<52} {:>12} {unit:<14} {aimed:>16} {:>7.2} {mark}", number(value), value / aim);
+        row(name, &format!("{} {unit}", number(value)), &aimed, &format!("{:.2}", value / aim), mark);
         if met {
             self.met += 1;
         } else {
@@ -68,19 +77,31 @@ impl Report {
 
     /// A part that cannot be measured here, and why not.
     pub(super) fn skipped(&mut self, name: &str, why: &str) {
-        println!("{name:<52} {:>12} {why}", "skipped:");
+        row(name, "skipped", "", "", why);
         self.skipped += 1;
     }
 
-    /// Prints how many targets were met.
-    pub(super) fn end(self) {
+    /// A part that went wrong; those behind it are measured all the same.
+    pub(super) fn failed(&mut self, name: &str, failure: &Failure) {
+        row(name, "failed", "", "", "");
+        eprintln!("{name}: {failure}");
+        self.failed += 1;
+    }
+
+    /// Prints how many targets were met. Parts that went wrong are an error; missed targets are none, because a busy
+    /// machine misses them.
+    pub(super) fn end(self) -> Result<(), Failure> {
         println!("\n{} targets met, {} missed, {} parts skipped", self.met, self.missed, self.skipped);
+        match self.failed {
+            0 => Ok(()),
+            failed => Err(Failure::Program(format!("{failed} parts of the bench failed; why is said above"))),
+        }
     }
 }
 
 /// Something about the figures above or below it.
 pub(super) fn note(text: &str) {
-    println!("  {text}");
+    row(text, "", "", "", "");
 }
 
 /// Three to four digits that matter.
