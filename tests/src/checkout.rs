@@ -8,12 +8,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// The plugins that a release build leaves behind.
-pub const PLUGINS: [&str; 9] = [
+pub const PLUGINS: [&str; 11] = [
     "source_file",
     "source_generate",
     "source_host",
     "stage_convert",
+    "stage_deadband",
     "stage_range",
+    "stage_rename",
     "stage_sample",
     "sink_blackhole",
     "sink_file",

@@ -2,7 +2,7 @@
 
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::units::{self, Dimension, Unit};
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,9 +10,10 @@ use std::fmt;
 #[settings]
 #[derive(Clone, Debug)]
 pub struct ConvertSettings {
-    /// The unit that readings of its dimension are converted to (`degF`), or several by dimension
-    /// (`{temperature: degF, pressure: kPa}`). Readings of other dimensions pass as they are.
-    #[schemars(extend("examples" = ["degC", {"temperature": "degF", "pressure": "kPa"}]))]
+    /// The unit that readings of its dimension are converted to (`degF`), or several: by dimension
+    /// (`{temperature: degF, pressure: kPa}`), or as a list (`[degF, W/(m2.K)]`), which also takes compound units that
+    /// measure nothing with a name. Readings of other dimensions pass as they are.
+    #[schemars(extend("examples" = ["degC", {"temperature": "degF", "pressure": "kPa"}, ["degC", "W/(m2.K)"]]))]
     pub(crate) to: To,
     /// What to do with a reading whose unit is not known, or that has none.
     #[serde(default)]
@@ -32,12 +33,14 @@ pub(crate) enum OnUnknown {
     Flag,
 }
 
-/// One unit, or one for each dimension.
+/// One unit, several, or one for each dimension.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
 pub(crate) enum To {
     /// A unit's code or name.
     Unit(String),
+    /// Several codes or names, each of another dimension.
+    Units(Vec<String>),
     /// Dimension names with a unit each.
     ByDimension(#[schemars(with = "BTreeMap<String, String>")] Vec<(String, String)>),
 }
@@ -73,6 +76,9 @@ impl ConvertSettings {
         let mut problems = Vec::new();
         let wanted: Vec<(String, Option<&str>, &str)> = match &self.to {
             To::Unit(code) => vec![("to".to_owned(), None, code)],
+            To::Units(codes) => {
+                codes.iter().enumerate().map(|(at, code)| (format!("to.{at}"), None, code.as_str())).collect()
+            }
             To::ByDimension(pairs) => pairs
                 .iter()
                 .map(|(name, code)| (format!("to.{name}"), Some(name.as_str()), code.as_str()))
@@ -95,7 +101,7 @@ impl ConvertSettings {
                 Err(message) => problems.push(Fault::new(&setting, message, false)),
                 Ok(new) => match targets.iter().find(|t| t.unit.dimension() == new.unit.dimension()) {
                     Some(other) => {
-                        let dimension = new.unit.dimension().name();
+                        let dimension = new.unit.dimension();
                         let message = format!(
                             "`{code}` is a second unit for {dimension}, after `{}`; keep one",
                             other.code
@@ -121,7 +127,7 @@ fn target(dimension: Option<Dimension>, code: &str) -> Result<Target, String> {
     })?;
     match dimension {
         Some(wanted) if wanted != unit.dimension() => {
-            Err(format!("`{code}` measures {}, not {}", unit.dimension().name(), wanted.name()))
+            Err(format!("`{code}` measures {}, not {wanted}", unit.dimension()))
         }
         _ => Ok(Target { code: code.trim().to_owned(), unit }),
     }
@@ -150,11 +156,21 @@ impl<'de> Deserialize<'de> for To {
             type Value = To;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a unit such as `degF`, or units by dimension such as `{temperature: degF, pressure: kPa}`")
+                f.write_str(
+                    "a unit such as `degF`, units by dimension such as `{temperature: degF, pressure: kPa}`, or a list of units",
+                )
             }
 
             fn visit_str<E: serde::de::Error>(self, code: &str) -> Result<To, E> {
                 Ok(To::Unit(code.to_owned()))
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<To, S::Error> {
+                let mut codes = Vec::new();
+                while let Some(code) = list.next_element()? {
+                    codes.push(code);
+                }
+                Ok(To::Units(codes))
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<To, M::Error> {

@@ -194,3 +194,79 @@ fn a_full_dictionary_is_refused_when_opening() {
     let error = StageHarness::<Convert>::open_on(host, json!({ "to": "degF" })).err();
     assert!(error.is_some_and(|failure| failure.message.contains("limits.units")));
 }
+
+#[test]
+fn compounds_are_converted_and_temperatures_in_them_are_differences() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let settings = json!({ "to": ["W/(m2.K)", "K/m", "MJ/m3", "L/min"] });
+    let mut stage = StageHarness::<Convert>::open_on(host, settings)?;
+    let input = [
+        reading(host, 5.0, "kW/m2/K"),
+        reading(host, 1.0, "degF/m"),
+        reading(host, 10.0, "kWh/m3"),
+        reading(host, 6.0, "m3/h"),
+        reading(host, 7.0, "kPa"),
+        reading(host, 300.0, "K"),
+    ];
+    let out = stage.process(&input)?;
+    assert_eq!(
+        shown(host, &out.main),
+        [
+            (5000.0, "W/(m2.K)"),
+            (5.0 / 9.0, "K/m"),
+            (36.0, "MJ/m3"),
+            (100.0, "L/min"),
+            (7.0, "kPa"),
+            (300.0, "K")
+        ],
+    );
+    Ok(())
+}
+
+/// A torque is no energy, reactive energy no energy, and an energy in a volume no pressure.
+#[test]
+fn what_shares_its_powers_with_the_target_is_left_alone() -> Result<(), Failure> {
+    let host = TestHost::new();
+    let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": ["J", "kPa", "Hz"] }))?;
+    let input = ["N.m", "kvarh", "kWh/m3", "Bq", "rpm", "%/h"].map(|unit| reading(host, 1.0, unit));
+    assert_eq!(stage.process(&input)?.main, input);
+    Ok(())
+}
+
+#[test]
+fn a_list_is_checked_place_by_place() -> Result<(), Failure> {
+    assert_eq!(
+        only_problem(json!({ "to": ["K", "bra"] }))?,
+        "to.1: `bra` is not a known unit; did you mean `bar`?"
+    );
+    assert_eq!(
+        only_problem(json!({ "to": ["K", "W/m2.K"] }))?,
+        "to.1: `W/m2.K` is not a known unit; did you mean `W/(m2.K)`?"
+    );
+    assert_eq!(
+        only_problem(json!({ "to": ["W/(m2.K)", "kW/m2/K"] }))?,
+        "to.1: `kW/m2/K` is a second unit for kg/(s3.K), after `W/(m2.K)`; keep one"
+    );
+    assert!(only_problem(json!({ "to": [] }))?.contains("no unit is given"));
+    Ok(())
+}
+
+/// What people expect to read, to the last digit: no factor that was rounded beforehand.
+#[test]
+fn round_values_stay_round() -> Result<(), Failure> {
+    for (value, from, to, expected) in [
+        (20.0, "degC", "degF", 68.0),
+        (98.6, "degF", "degC", 37.0),
+        (21.5, "degC", "degF", 70.7),
+        (101_325.0, "Pa", "kPa", 101.325),
+        (1.0, "mg/dL", "g/L", 0.01),
+        (72.0, "km/h", "m/s", 20.0),
+        (0.1, "kWh", "MJ", 0.36),
+    ] {
+        let host = TestHost::new();
+        let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": to }))?;
+        let out = stage.process(&[reading(host, value, from)])?;
+        assert_eq!(shown(host, &out.main), [(expected, to)], "{value} {from}");
+    }
+    Ok(())
+}
