@@ -153,8 +153,11 @@ impl Last {
             Band::Absolute(width) => width,
             Band::Share(share) => self.value.abs() * share,
         };
-        // False for NaN, before and now: it always passes, and so does the first number behind it.
-        let near = record.value == self.value || (record.value - self.value).abs() <= width;
+        let (value, before) = (record.value, self.value);
+        // False for NaN, before and now: it always passes, and so does the first number behind it. Equal infinities have no
+        // difference.
+        let near =
+            (value - before).abs() <= width || (value.is_infinite() && value.total_cmp(&before).is_eq());
         let same = match self.known {
             Known::All => self.unit == record.unit && self.quality == record.quality,
             Known::ValueAndTime => true,

@@ -33,7 +33,7 @@ fn the_plugin_keeps_its_contract() {
 fn what_moved_by_more_than_the_band_passes_and_is_the_new_middle() -> Result<(), Failure> {
     let given = [10.0, 10.5, 10.6, 11.0, 11.1, 10.7, 10.0];
     assert_eq!(passed(json!({ "absolute": 0.5 }), &given)?, [10.0, 10.6, 10.0]);
-    assert_eq!(passed(json!({ "absolute": 0 }), &[1.0, 1.0, 1.0000001, 1.0])?, [1.0, 1.0000001, 1.0]);
+    assert_eq!(passed(json!({ "absolute": 0 }), &[1.0, 1.0, 1.000_000_1, 1.0])?, [1.0, 1.000_000_1, 1.0]);
     Ok(())
 }
 

@@ -14,19 +14,21 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// False for NaN, whatever the bounds.
     #[inline]
     pub(crate) fn hold(self, value: f64) -> bool {
-        self.open | ((value >= self.min) & (value <= self.max))
+        self.open || self.include(value)
+    }
+
+    /// False for NaN, whatever the bounds.
+    #[inline]
+    fn include(self, value: f64) -> bool {
+        value >= self.min && value <= self.max
     }
 
     /// Without a branch for each record.
     #[inline]
     pub(crate) fn hold_all(self, records: &[Record]) -> bool {
-        self.open
-            || records
-                .iter()
-                .fold(true, |all, record| all & (record.value >= self.min) & (record.value <= self.max))
+        self.open || records.iter().fold(true, |all, record| all & self.include(record.value))
     }
 }
 

@@ -121,21 +121,17 @@ impl RangeSettings {
 impl Limit {
     fn understood(&self, key: &str, faults: &mut Vec<Fault>) -> Option<Limited> {
         let setting = format!("limits.{key}");
-        let of =
-            match Dimension::from_name(key).map(Of::Dimension).or_else(|| units::parse(key).map(Of::Unit)) {
-                Some(of) => of,
-                None => {
-                    let near =
-                        units::nearest_dimension(key).map(str::to_owned).or_else(|| units::nearest(key));
-                    let hint = near.map_or_else(
-                        || "; write `temperature` or `degC`, for example".to_owned(),
-                        |near| format!("; did you mean `{near}`?"),
-                    );
-                    let message = format!("`{key}` is neither a dimension nor a unit{hint}");
-                    faults.push(Fault { at_key: true, ..fault(setting, message) });
-                    return None;
-                }
-            };
+        let known = Dimension::from_name(key).map(Of::Dimension).or_else(|| units::parse(key).map(Of::Unit));
+        let Some(of) = known else {
+            let near = units::nearest_dimension(key).map(str::to_owned).or_else(|| units::nearest(key));
+            let hint = near.map_or_else(
+                || "; write `temperature` or `degC`, for example".to_owned(),
+                |near| format!("; did you mean `{near}`?"),
+            );
+            let message = format!("`{key}` is neither a dimension nor a unit{hint}");
+            faults.push(Fault { at_key: true, ..fault(setting, message) });
+            return None;
+        };
         if self.min.is_none() && self.max.is_none() {
             faults.push(fault(setting, "neither `min` nor `max` is given"));
             return None;
