@@ -202,7 +202,7 @@ fn without_effect(config: &Config) -> Diagnostics {
 
 /// A refusal of the ladder as one problem among others.
 fn refused(code: Code, refusal: &Refusal) -> Diagnostic {
-    let Refusal { rung, code: why, file, found, expected, help } = refusal;
+    let Refusal { rung, code: why, file, found, expected, help, further: _ } = refusal;
     Diagnostic::error(code, format!("a plugin's file was refused at {rung} [{why}]"))
         .note(format!("file: {}", file.display()))
         .note(format!("found: {found}"))

@@ -18,4 +18,5 @@ pub mod ledger;
 pub mod naming;
 pub mod plan;
 pub mod plugin_file;
+pub mod verdict;
 pub mod yaml;

@@ -23,6 +23,7 @@ pub use origin::as_linked;
 pub use symbols::{HEADER_SYMBOL, Symbol};
 
 use dynamic::Dynamic;
+use fault::Faults;
 use headers::Headers;
 
 /// The machine that the file is to be loaded on.
@@ -53,19 +54,29 @@ pub struct Image {
 }
 
 /// Rung 2: could the dynamic linker map this file on this machine, link it and start it without harm.
-pub fn examine(bytes: &[u8], system: &mut dyn System) -> Result<Image, Fault> {
-    let headers = Headers::read(bytes, system)?;
-    let notes = notes::manifests(&headers)?;
-    if notes.is_empty() {
+///
+/// # Errors
+/// Everything that is wrong with it and can be told beside the rest, in the order in which it was found; at least one.
+pub fn examine(bytes: &[u8], system: &mut dyn System) -> Result<Image, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let image = look(bytes, system, &mut faults);
+    faults.or(image)
+}
+
+fn look(bytes: &[u8], system: &mut dyn System, faults: &mut Faults) -> Option<Image> {
+    let headers = Headers::read(bytes, system, faults)?;
+    let notes = faults.keep(notes::manifests(&headers)).filter(|notes| !notes.is_empty());
+    let Some(notes) = notes else {
         // An ordinary library, and no plugin at all: that is what rung 3 says, rather than what else is amiss with it.
-        return Ok(Image { segments: headers.segments(), ..Image::default() });
-    }
-    let dynamic = Dynamic::read(&headers)?;
-    let needed = dynamic.needed()?;
-    versions::check(&dynamic, system)?;
-    let exported = symbols::exported(&dynamic)?;
-    relocations::check(&dynamic, system.machine())?;
-    Ok(Image {
+        return Some(Image { segments: headers.segments(), ..Image::default() });
+    };
+    let dynamic = Dynamic::read(&headers, faults)?;
+    let needed = dynamic.needed(faults);
+    faults.keep(versions::check(&dynamic, system));
+    let exported = faults.keep(symbols::exported(&dynamic));
+    faults.keep(relocations::check(&dynamic, system.machine()));
+    let exported = exported?;
+    Some(Image {
         segments: headers.segments(),
         needed,
         notes,

@@ -153,7 +153,7 @@ impl Catalogue {
             .collect();
         let chosen: Vec<usize> = chosen.into_iter().collect();
         let vetted = side_by_side::each(&chosen, |index, libraries| {
-            self.vetting.vet(&self.plugins[*index], libraries)
+            self.vetting.vet(&self.plugins[*index], libraries).map_err(Refusal::from)
         });
         self.vetted.extend(chosen.into_iter().zip(vetted));
     }

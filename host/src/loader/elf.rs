@@ -14,7 +14,7 @@ pub(crate) use cardcage_core::plugin_file::{HEADER_SYMBOL, Image, Segment, Symbo
 
 /// Rung 2.
 pub(crate) fn examine(path: &Path, bytes: &[u8], libraries: &mut SystemLibraries) -> Climbed<Image> {
-    plugin_file::examine(bytes, &mut ThisMachine { libraries }).map_err(|fault| refusal(path, fault))
+    plugin_file::examine(bytes, &mut ThisMachine { libraries }).map_err(|faults| refusal(path, faults))
 }
 
 /// Rung 2, its costly part: the bytes are those that the linker wrote. A verdict that is remembered was about the same
@@ -22,9 +22,11 @@ pub(crate) fn examine(path: &Path, bytes: &[u8], libraries: &mut SystemLibraries
 pub(crate) fn as_linked(copy: &PrivateCopy) -> Climbed<()> {
     let mut libraries = SystemLibraries::default();
     plugin_file::as_linked(copy.bytes(), &ThisMachine { libraries: &mut libraries })
-        .map_err(|fault| refusal(copy.path(), fault))
+        .map_err(|faults| refusal(copy.path(), faults))
 }
 
-fn refusal(path: &Path, fault: Fault) -> Refusal {
-    Refusal::new(Rung::Elf, fault.what, path, fault.found, fault.expected, fault.help)
+fn refusal(path: &Path, faults: Vec<Fault>) -> Refusal {
+    let one =
+        |fault: Fault| Refusal::new(Rung::Elf, fault.what, path, fault.found, fault.expected, fault.help);
+    Refusal::first_of(faults.into_iter().map(one).collect())
 }

@@ -21,6 +21,7 @@ mod threads;
 use super::guard;
 use super::refusal::{Climbed, Refusal, Rung};
 use super::settings;
+use cardcage_core::verdict::Probed;
 use cardcage_plugin_api::describe::Description;
 use cardcage_plugin_api::manifest::{Capability, Kind, Probe};
 use cardcage_plugin_api::record::Record;
@@ -30,7 +31,6 @@ use cardcage_runtime::{
 };
 use help::Lack;
 use places::Touched;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
@@ -44,22 +44,6 @@ const PROBE_SENSORS: u32 = 10_000;
 const PROBE_UNITS: u32 = 1_000;
 /// Bytes of a plugin's own words in a refusal; more is no more help.
 const WORDS_MAX_BYTES: usize = 400;
-
-/// What became of a probe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Probed {
-    /// This many calls went well.
-    Passed {
-        /// Calls of data functions.
-        calls: u32,
-    },
-    /// The manifest says not to, or the outside world denied it something, for this reason.
-    NotProbed {
-        /// The plugin's own words, or the system's.
-        reason: String,
-    },
-}
 
 /// An environment in which a component can be opened for a probe; `folder` is where it may keep state.
 pub(crate) fn environment(folder: &Path) -> Arc<Environment> {

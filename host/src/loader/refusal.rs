@@ -1,82 +1,11 @@
-//! The rungs of the ladder, and the one way in which any of them says no.
+//! The one way in which any of them says no.
 
 #![forbid(unsafe_code)]
 
+pub(crate) use cardcage_core::verdict::Rung;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
-
-/// A rung of the ladder, in climbing order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Rung {
-    /// 1: a regular file of sane size and trusted owner, copied once.
-    File,
-    /// 2: a shared object that this machine can map.
-    Elf,
-    /// 3: the note, before any code runs.
-    Manifest,
-    /// 4: rungs 5 to 10 in a short-lived child first.
-    Vetting,
-    /// 5: the dynamic linker takes it, and the process stays as it was.
-    Open,
-    /// 6: the types of the ABI are laid out as the host's.
-    Layout,
-    /// 7: the function tables are complete and point into the library.
-    Vtable,
-    /// 8: what it declares is what it has.
-    Truth,
-    /// 9: it keeps the contract on made-up batches.
-    Probe,
-    /// 10: the settings fit its schema, and it can describe itself under them.
-    Settings,
-    /// 11: what `describe` says agrees along every edge (in `cardcage-core`).
-    Wiring,
-}
-
-impl Rung {
-    /// The rungs that look at one plugin, in climbing order.
-    pub(crate) const OF_A_PLUGIN: [Self; 10] = [
-        Self::File,
-        Self::Elf,
-        Self::Manifest,
-        Self::Vetting,
-        Self::Open,
-        Self::Layout,
-        Self::Vtable,
-        Self::Truth,
-        Self::Probe,
-        Self::Settings,
-    ];
-
-    /// Its place on the ladder, from 1.
-    pub(crate) fn number(self) -> u8 {
-        self as u8 + 1
-    }
-
-    /// Its name, as in codes and listings.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Elf => "elf",
-            Self::Manifest => "manifest",
-            Self::Vetting => "vetting",
-            Self::Open => "open",
-            Self::Layout => "layout",
-            Self::Vtable => "vtable",
-            Self::Truth => "truth",
-            Self::Probe => "probe",
-            Self::Settings => "settings",
-            Self::Wiring => "wiring",
-        }
-    }
-}
-
-impl fmt::Display for Rung {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rung {} ({})", self.number(), self.name())
-    }
-}
 
 /// Why a plugin file was not taken.
 ///
@@ -96,6 +25,9 @@ pub(crate) struct Refusal {
     pub(crate) expected: Box<str>,
     /// What to do about it.
     pub(crate) help: Box<str>,
+    /// What else is wrong with the same file, where that could be told; without further ones of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) further: Vec<Self>,
 }
 
 impl Refusal {
@@ -115,7 +47,15 @@ impl Refusal {
             found: found.into(),
             expected: expected.into(),
             help: help.into(),
+            further: Vec::new(),
         }
+    }
+
+    /// Several at once: the first, and the further ones with it. There must be one.
+    pub(crate) fn first_of(mut all: Vec<Self>) -> Self {
+        let mut first = all.remove(0);
+        first.further.extend(all);
+        first
     }
 }
 
@@ -165,12 +105,5 @@ mod tests {
         );
         let json = serde_json::to_string(&refusal).unwrap();
         assert_eq!(refusal, serde_json::from_str::<Refusal>(&json).unwrap());
-    }
-
-    #[test]
-    fn rungs_are_numbered_as_on_the_ladder() {
-        let numbers: Vec<u8> = Rung::OF_A_PLUGIN.iter().map(|rung| rung.number()).collect();
-        assert_eq!(numbers, (1..=10).collect::<Vec<u8>>());
-        assert_eq!(Rung::Wiring.number(), 11);
     }
 }

@@ -11,9 +11,9 @@ mod schema;
 
 use super::refusal::{Climbed, Refusal, Rung};
 use cardcage_core::config::Substituted;
+use cardcage_core::verdict::Sample;
 use cardcage_plugin_api::describe::Description;
 use cardcage_runtime::ComponentTypeHandle;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,16 +29,6 @@ pub(crate) struct Settled {
     /// The settings, with substituted texts where the schema wants strings.
     pub(crate) settings: Value,
     /// What the component will do.
-    pub(crate) description: Description,
-}
-
-/// What a component type does under settings that are as good as any.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Sample {
-    /// The settings.
-    pub(crate) settings: Value,
-    /// What it does under them.
     pub(crate) description: Description,
 }
 

@@ -15,9 +15,8 @@ pub(crate) mod sandbox;
 
 use super::climb::Candidate;
 use super::libraries::SystemLibraries;
-use super::refusal::Climbed;
-use report::Verdict;
-use sandbox::Sandbox;
+use super::refusal::{Refusal, Rung};
+use cardcage_core::verdict::{Sandbox, Verdict};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,11 +33,14 @@ pub(crate) struct Vetting {
     pub(crate) cache: Option<PathBuf>,
     /// The longest a child may take.
     pub(crate) deadline: Duration,
+    /// Whether the child goes on with the next component type after it refused one: for somebody who wants to know all,
+    /// and not for a daemon that wants to know soon.
+    pub(crate) thorough: bool,
 }
 
 impl Default for Vetting {
     fn default() -> Self {
-        Self { cache: None, deadline: DEADLINE_DEFAULT }
+        Self { cache: None, deadline: DEADLINE_DEFAULT, thorough: false }
     }
 }
 
@@ -51,20 +53,49 @@ pub(crate) struct Vetted {
     pub(crate) cached: bool,
 }
 
+/// What a child told before it refused a plugin, or came to its end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// What it was confined by, if it came that far.
+    pub(crate) sandbox: Option<Sandbox>,
+    /// The rungs that it began, in order, with how long each took in microseconds. The last one has no time: it was
+    /// refused there, or ended.
+    pub(crate) rungs: Vec<(Rung, Option<u64>)>,
+}
+
+/// A plugin that was vetted and not taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Unfit {
+    /// Why.
+    pub(crate) refusal: Refusal,
+    /// How far the child came.
+    pub(crate) told: Told,
+}
+
+impl From<Box<Unfit>> for Refusal {
+    fn from(unfit: Box<Unfit>) -> Self {
+        unfit.refusal
+    }
+}
+
 impl Vetting {
     /// Rung 4.
-    pub(crate) fn vet(&self, candidate: &Candidate, libraries: &mut SystemLibraries) -> Climbed<Vetted> {
+    pub(crate) fn vet(
+        &self,
+        candidate: &Candidate,
+        libraries: &mut SystemLibraries,
+    ) -> Result<Vetted, Box<Unfit>> {
         let cache = self.cache.as_ref().map(|folder| cache::Entry::of(folder, candidate, libraries));
         let remembered = cache.as_ref().and_then(cache::Entry::read);
         if let Some(verdict) = remembered.filter(|verdict| verdict.is_of(&candidate.manifest)) {
             return Ok(Vetted { verdict, cached: true });
         }
-        let verdict = parent::run(candidate, self.deadline)?;
+        let verdict = parent::run(candidate, self)?;
         if let Some(lacks) = verdict.sandbox.lacks() {
             tracing::debug!(plugin = %candidate.copy.path().display(), "{lacks}");
         }
         // What could not be enforced this once may be the next time; the key speaks of what the kernel offers.
-        let whole = verdict.sandbox == Sandbox::offered();
+        let whole = verdict.sandbox == sandbox::offered();
         if let Some(entry) = cache.filter(|_| whole) {
             entry.write(&verdict);
         }

@@ -1,6 +1,7 @@
 //! The dynamic section: what the linker is told to do, and where its tables are.
 
 use super::Fault;
+use super::fault::Faults;
 use super::headers::{For, Headers, program};
 use object::elf::{self, Dyn64, DynamicTag};
 use object::read::ReadRef as _;
@@ -23,7 +24,16 @@ pub(super) struct Dynamic<'a> {
 }
 
 impl<'a> Dynamic<'a> {
-    pub(super) fn read(headers: &'a Headers<'a>) -> Result<Self, Fault> {
+    /// `None` where nothing further can be looked at.
+    pub(super) fn read(headers: &'a Headers<'a>, faults: &mut Faults) -> Option<Self> {
+        let mut dynamic = faults.keep(Self::section(headers))?;
+        dynamic.strings = faults.keep(dynamic.string_table())?;
+        dynamic.unwanted(faults);
+        faults.keep(dynamic.starts());
+        Some(dynamic)
+    }
+
+    fn section(headers: &'a Headers<'a>) -> Result<Self, Fault> {
         let Some((address, _, section)) = headers.contents(elf::PT_DYNAMIC).next() else {
             return Err(Fault::unfit("no-library", "no dynamic section", "a shared library"));
         };
@@ -31,11 +41,7 @@ impl<'a> Dynamic<'a> {
         if !headers.maps(address, section.len() as u64, For::Writing) {
             return Err(Fault::damaged("a dynamic section in a part that is not writable"));
         }
-        let mut dynamic = Self { headers, entries: entries(section)?, strings: &[] };
-        dynamic.strings = dynamic.string_table()?;
-        dynamic.unwanted()?;
-        dynamic.starts()?;
-        Ok(dynamic)
+        Ok(Self { headers, entries: entries(section)?, strings: &[] })
     }
 
     /// The value of an entry.
@@ -79,15 +85,16 @@ impl<'a> Dynamic<'a> {
     }
 
     /// The libraries it needs.
-    pub(super) fn needed(&self) -> Result<Vec<String>, Fault> {
+    pub(super) fn needed(&self, faults: &mut Faults) -> Vec<String> {
         let needed = self.entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
         if needed.clone().count() > MOST_LIBRARIES {
-            return Err(Fault::damaged(format!("more than {MOST_LIBRARIES} needed libraries")));
+            faults.note(Fault::damaged(format!("more than {MOST_LIBRARIES} needed libraries")));
+            return Vec::new();
         }
-        let names = needed.map(|(_, at)| {
-            let name = self.name(*at)?;
+        let names = needed.filter_map(|(_, at)| {
+            let named = self.name(*at);
             // With a slash it is a path, and the linker would not look in the system's folders.
-            if name.contains('/') { Err(path(&name)) } else { Ok(name) }
+            faults.keep(named.and_then(|name| if name.contains('/') { Err(path(&name)) } else { Ok(name) }))
         });
         names.collect()
     }
@@ -100,7 +107,32 @@ impl<'a> Dynamic<'a> {
 
     /// What the linker would do beyond mapping: patch code, look for libraries where the file says, start a program,
     /// put other libraries in between.
-    fn unwanted(&self) -> Result<(), Fault> {
+    fn unwanted(&self, faults: &mut Faults) {
+        faults.keep(self.flags());
+        faults.keep(self.flags_1());
+        for (tag, name) in [(elf::DT_RPATH, "RPATH"), (elf::DT_RUNPATH, "RUNPATH")] {
+            faults.keep(self.run_path(tag, name));
+        }
+        for tag in [elf::DT_AUXILIARY, elf::DT_FILTER, elf::DT_PREINIT_ARRAY, elf::DT_REL] {
+            if self.value(tag).is_some() {
+                faults.note(Fault::unfit(
+                    "dynamic-entry",
+                    format!("the entry {} in the dynamic section", tag_name(tag)),
+                    "what plugins on this machine have: no filters, no REL relocations, nothing that runs before all \
+                     others",
+                ));
+            }
+        }
+        if self.value(elf::DT_VERDEF).is_some() {
+            faults.note(Fault::unfit(
+                "dynamic-entry",
+                "a library that defines versions of its symbols",
+                "a plugin: what it exports has no versions",
+            ));
+        }
+    }
+
+    fn flags(&self) -> Result<(), Fault> {
         let flags = elf::DynamicFlags(self.value(elf::DT_FLAGS).unwrap_or(0));
         if self.value(elf::DT_TEXTREL).is_some() || flags.contains(elf::DF_TEXTREL) {
             return Err(Fault::new(
@@ -113,6 +145,10 @@ impl<'a> Dynamic<'a> {
         if flags.contains(elf::DF_STATIC_TLS) {
             return Err(static_tls("it asks for a place in the static thread-local block"));
         }
+        Ok(())
+    }
+
+    fn flags_1(&self) -> Result<(), Fault> {
         let flags = elf::DynamicFlags1(self.value(elf::DT_FLAGS_1).unwrap_or(0));
         if flags.contains(elf::DF_1_PIE) {
             return Err(program("a program that can lie at any address (PIE)"));
@@ -124,26 +160,20 @@ impl<'a> Dynamic<'a> {
                 "a library that a running process can open",
             ));
         }
-        for (tag, name) in [(elf::DT_RPATH, "RPATH"), (elf::DT_RUNPATH, "RUNPATH")] {
-            if let Some(at) = self.value(tag) {
-                let folders = self.name(at)?;
-                return Err(Fault::new(
-                    "run-path",
-                    format!("{name} `{folders}`: folders to load other libraries from"),
-                    "libraries from the system's folders only",
-                    "link without `-rpath` (look into RUSTFLAGS, .cargo/config.toml and build.rs)",
-                ));
-            }
-        }
-        let others = [elf::DT_AUXILIARY, elf::DT_FILTER, elf::DT_PREINIT_ARRAY, elf::DT_REL];
-        match others.into_iter().find(|tag| self.value(*tag).is_some()) {
-            Some(tag) => Err(Fault::unfit(
-                "dynamic-entry",
-                format!("the entry {} in the dynamic section", tag_name(tag)),
-                "what plugins on this machine have: no filters, no REL relocations, nothing that runs before all others",
-            )),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    fn run_path(&self, tag: DynamicTag, name: &str) -> Result<(), Fault> {
+        let Some(at) = self.value(tag) else {
+            return Ok(());
+        };
+        let folders = self.name(at)?;
+        Err(Fault::new(
+            "run-path",
+            format!("{name} `{folders}`: folders to load other libraries from"),
+            "libraries from the system's folders only",
+            "link without `-rpath` (look into RUSTFLAGS, .cargo/config.toml and build.rs)",
+        ))
     }
 
     /// What runs at opening and closing must be code.

@@ -15,6 +15,42 @@ pub struct Fault {
     pub help: String,
 }
 
+/// What was found so far: a check that failed does not keep the others from being made where they don't rest on it.
+///
+/// The first fault of each code is kept: a second relocation of the same kind tells nobody more.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// What a check gave, if it found no fault.
+    pub(super) fn keep<T>(&mut self, checked: Result<T, Fault>) -> Option<T> {
+        match checked {
+            Ok(found) => Some(found),
+            Err(fault) => {
+                self.note(fault);
+                None
+            }
+        }
+    }
+
+    /// Adds a fault, unless it tells nothing new.
+    pub(super) fn note(&mut self, fault: Fault) {
+        let known = self.0.iter().any(|other| other.what == fault.what);
+        // What no linker makes, in a file that is odd in ways that a linker does make: the second explains the first.
+        let explained = fault.what == DAMAGED && !self.0.is_empty();
+        if !known && !explained {
+            self.0.push(fault);
+        }
+    }
+
+    /// What was made of it, if nothing was amiss.
+    pub(super) fn or<T>(self, made: Option<T>) -> Result<T, Vec<Fault>> {
+        made.filter(|_| self.0.is_empty()).ok_or(self.0)
+    }
+}
+
+const DAMAGED: &str = "damaged";
+
 /// What a file holds must not steer the terminal on which it is shown.
 fn printable(text: String) -> String {
     if text.chars().any(char::is_control) {
@@ -36,7 +72,7 @@ impl Fault {
     /// What no linker makes: bytes were changed, or are missing.
     pub(super) fn damaged(found: impl Into<String>) -> Self {
         Self::new(
-            "damaged",
+            DAMAGED,
             found,
             "tables that lie inside the file and agree with each other",
             "copy or build the file again: no linker makes this, so its bytes were changed or lost",

@@ -1,5 +1,6 @@
 //! The ELF header and the program headers: what gets mapped where.
 
+use super::fault::Faults;
 use super::{Fault, System};
 use object::elf::{self, FileHeader64, ProgramHeader64, ProgramType};
 use object::read::ReadRef as _;
@@ -61,28 +62,16 @@ pub(super) enum For {
 }
 
 impl<'a> Headers<'a> {
-    pub(super) fn read(bytes: &'a [u8], system: &dyn System) -> Result<Self, Fault> {
-        let header = of_this_machine(bytes, system)?;
-        let (at, count) = (header.e_phoff.get(LE), header.e_phnum.get(LE));
-        if u64::from(header.e_phentsize.get(LE)) != HEADER_BYTES || count == 0 || count > MOST_SEGMENTS {
-            let size = header.e_phentsize.get(LE);
-            return Err(Fault::damaged(format!(
-                "{count} program headers of {size} bytes; there are 1 to {MOST_SEGMENTS} of {HEADER_BYTES} bytes"
-            )));
-        }
-        let len = bytes.len() as u64;
-        let end = at.saturating_add(u64::from(count) * HEADER_BYTES);
-        if end > len {
-            return Err(Fault::truncated("the program headers", end, len));
-        }
-        let headers = bytes
-            .read_slice_at::<ProgramHeader<'_>>(at, usize::from(count))
-            .map_err(|()| Fault::damaged(format!("program headers at byte {at}, which is not aligned")))?;
-        section_headers(header, len)?;
-        let found = Self { bytes, loads: loads(headers, len)?, entries: headers };
-        found.stack()?;
-        found.others(at)?;
-        Ok(found)
+    /// `None` where nothing further can be looked at.
+    pub(super) fn read(bytes: &'a [u8], system: &dyn System, faults: &mut Faults) -> Option<Self> {
+        let header = faults.keep(of_this_machine(bytes, system))?;
+        let entries = faults.keep(program_headers(bytes, header))?;
+        faults.keep(section_headers(header, bytes.len() as u64));
+        let loads = faults.keep(loads(entries, bytes.len() as u64))?;
+        let found = Self { bytes, loads, entries };
+        faults.keep(found.stack());
+        found.others(header.e_phoff.get(LE), faults);
+        Some(found)
     }
 
     /// What gets mapped, for the later rungs.
@@ -150,39 +139,37 @@ impl<'a> Headers<'a> {
     }
 
     /// The headers that name parts of what is mapped: the linker follows their addresses.
-    fn others(&self, table: u64) -> Result<(), Fault> {
+    fn others(&self, table: u64, faults: &mut Faults) {
+        const KNOWN: [ProgramType; 7] = [
+            elf::PT_DYNAMIC,
+            elf::PT_TLS,
+            elf::PT_GNU_RELRO,
+            elf::PT_PHDR,
+            elf::PT_NOTE,
+            elf::PT_GNU_EH_FRAME,
+            elf::PT_GNU_PROPERTY,
+        ];
         for kind in [elf::PT_DYNAMIC, elf::PT_TLS, elf::PT_GNU_RELRO, elf::PT_PHDR] {
             if self.of_type(kind).count() > 1 {
-                return Err(Fault::damaged(format!("{} more than once", name(kind))));
+                faults.note(Fault::damaged(format!("{} more than once", name(kind))));
             }
         }
         if self.has(elf::PT_INTERP) {
-            return Err(program("a program: it names the interpreter that starts it"));
+            faults.note(program("a program: it names the interpreter that starts it"));
         }
-        for header in self.entries {
-            let kind = header.p_type.get(LE);
-            let known = [
-                elf::PT_DYNAMIC,
-                elf::PT_TLS,
-                elf::PT_GNU_RELRO,
-                elf::PT_PHDR,
-                elf::PT_NOTE,
-                elf::PT_GNU_EH_FRAME,
-                elf::PT_GNU_PROPERTY,
-            ];
-            if known.contains(&kind) {
-                self.inside(header, kind)?;
-            }
+        for header in self.entries.iter().filter(|header| KNOWN.contains(&header.p_type.get(LE))) {
+            faults.keep(self.inside(header, header.p_type.get(LE)));
         }
         if let Some(phdr) = self.of_type(elf::PT_PHDR).next()
             && phdr.p_offset.get(LE) != table
         {
-            return Err(Fault::damaged(
-                "PT_PHDR is not where the file's header says the program headers are",
-            ));
+            faults
+                .note(Fault::damaged("PT_PHDR is not where the file's header says the program headers are"));
         }
-        self.relro()?;
-        self.of_type(elf::PT_TLS).try_for_each(thread_local)
+        faults.keep(self.relro());
+        for header in self.of_type(elf::PT_TLS) {
+            faults.keep(thread_local(header));
+        }
     }
 
     /// A part that is named by address and by place in the file: both must be the same bytes, and be there.
@@ -270,6 +257,28 @@ fn of_this_machine<'a>(
         return Err(Fault::unfit("no-library", format!("an ELF file that is {}", kind_name(kind)), wanted));
     }
     Ok(header)
+}
+
+/// The table, if it lies inside the file.
+fn program_headers<'a>(
+    bytes: &'a [u8],
+    header: &FileHeader64<LittleEndian>,
+) -> Result<&'a [ProgramHeader<'a>], Fault> {
+    let (at, count) = (header.e_phoff.get(LE), header.e_phnum.get(LE));
+    if u64::from(header.e_phentsize.get(LE)) != HEADER_BYTES || count == 0 || count > MOST_SEGMENTS {
+        let size = header.e_phentsize.get(LE);
+        return Err(Fault::damaged(format!(
+            "{count} program headers of {size} bytes; there are 1 to {MOST_SEGMENTS} of {HEADER_BYTES} bytes"
+        )));
+    }
+    let len = bytes.len() as u64;
+    let end = at.saturating_add(u64::from(count) * HEADER_BYTES);
+    if end > len {
+        return Err(Fault::truncated("the program headers", end, len));
+    }
+    bytes
+        .read_slice_at::<ProgramHeader<'_>>(at, usize::from(count))
+        .map_err(|()| Fault::damaged(format!("program headers at byte {at}, which is not aligned")))
 }
 
 fn machine_name(machine: elf::Machine) -> String {

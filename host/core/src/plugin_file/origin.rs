@@ -5,6 +5,7 @@
 //! way that can be done again: BLAKE3 over the whole file with zeroes in the id's place. So there damage is found
 //! wherever it is. It finds accidents and no forgers, who would write the id anew.
 
+use super::fault::Faults;
 use super::headers::Headers;
 use super::{Fault, System, notes};
 
@@ -22,17 +23,23 @@ const BUILD_ID: u32 = 3;
 
 /// Refuses a file that has a build id which can be checked, and other bytes than when that was made. A file without one
 /// passes.
-pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<(), Fault> {
+///
+/// # Errors
+/// What is wrong with it, in the order in which it was found; at least one.
+pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<(), Vec<Fault>> {
     if !linker(bytes).is_some_and(|version| KNOWN_LLD.contains(&version)) {
         return Ok(());
     }
-    let headers = Headers::read(bytes, system)?;
+    let mut faults = Faults::default();
+    let headers = Headers::read(bytes, system, &mut faults);
+    let headers = faults.or(headers)?;
     let mut ids = Vec::new();
     notes::all(&headers, &mut |note, notes| {
         if note.owner == OWNER && note.kind == BUILD_ID && note.content.len() == ID_BYTES {
             ids.push(&notes[note.content]);
         }
-    })?;
+    })
+    .map_err(|fault| vec![fault])?;
     let [id] = ids[..] else {
         return Ok(());
     };
@@ -41,13 +48,13 @@ pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<(), Fault> {
     if made_again(bytes, at) == id {
         return Ok(());
     }
-    Err(Fault::new(
+    Err(vec![Fault::new(
         "altered",
         "other bytes than the linker wrote: the file does not match its build id",
         "the file as it was linked",
         "copy or build it again; to strip it, set `strip = true` in the profile, and the linker does. If you changed it \
          on purpose, take the old id out: `objcopy --remove-section .note.gnu.build-id FILE`",
-    ))
+    )])
 }
 
 /// The major version of the LLD that says it linked this.

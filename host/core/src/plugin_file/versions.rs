@@ -11,13 +11,6 @@ const MOST_ENTRIES: u64 = 256;
 
 /// The linker would refuse these too, but only by the first one and without saying what is here. Damage it would follow.
 pub(super) fn check(dynamic: &Dynamic<'_>, system: &mut dyn System) -> Result<(), Fault> {
-    if dynamic.value(elf::DT_VERDEF).is_some() {
-        return Err(Fault::unfit(
-            "dynamic-entry",
-            "a library that defines versions of its symbols",
-            "a plugin: what it exports has no versions",
-        ));
-    }
     let count = dynamic.value(elf::DT_VERNEEDNUM).unwrap_or(0);
     let Some(table) = dynamic.open_table(elf::DT_VERNEED)? else {
         return Ok(());

@@ -11,5 +11,6 @@ mod pipeline;
 mod plan;
 mod problems;
 mod readings;
+mod verdict;
 mod wiring;
 mod yaml;

@@ -5,7 +5,7 @@
 use super::table;
 use crate::commands::plugin::offer::{Offer, OfferedType};
 use crate::commands::plugin::settings_table::{Row, Word, plain};
-use crate::loader::settings::Sample;
+use cardcage_core::verdict::Sample;
 use cardcage_plugin_api::manifest::{ComponentManifest, Kind, MetricDeclaration};
 use std::fmt::Write as _;
 

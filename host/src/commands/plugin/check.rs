@@ -5,10 +5,9 @@
 use super::{Answer, Format, text};
 use crate::loader::climb::{self, Candidate, Stopwatch};
 use crate::loader::libraries::SystemLibraries;
-use crate::loader::probe::Probed;
 use crate::loader::refusal::{Refusal, Rung};
-use crate::loader::vetting::Vetting;
-use crate::loader::vetting::report::Verdict;
+use crate::loader::vetting::{Told, Unfit, Vetting};
+use cardcage_core::verdict::{Probed, Sandbox, Verdict};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -78,7 +77,7 @@ impl Paint {
         let colour = match outcome {
             Outcome::Passed => GREEN,
             Outcome::NotProbed => YELLOW,
-            Outcome::Refused => RED,
+            Outcome::Refused | Outcome::EndedHere => RED,
             Outcome::NotReached | Outcome::NotHere => GREY,
         };
         if self.on { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
@@ -90,6 +89,8 @@ struct Report {
     file: String,
     accepted: bool,
     plugin: Option<Named>,
+    /// What the vetting child was confined by, if one came so far.
+    sandbox: Option<Sandbox>,
     rungs: Vec<RungReport>,
     refusal: Option<Refusal>,
 }
@@ -116,6 +117,8 @@ enum Outcome {
     Passed,
     NotProbed,
     Refused,
+    /// The vetting child came to its end in it.
+    EndedHere,
     NotReached,
     /// Needs a pipeline.
     NotHere,
@@ -125,62 +128,136 @@ fn climb(file: &Path, deadline: Duration) -> Report {
     let mut libraries = SystemLibraries::default();
     let mut stopwatch = Stopwatch::default();
     let looked = climb::look(file, &mut libraries, &mut |rung, _| stopwatch.begin(rung));
-    let (candidate, vetted) = match looked {
+    let mut climbed = Climbed::default();
+    match looked {
         Ok(candidate) => {
             stopwatch.begin(Rung::Vetting);
-            let vetting = Vetting { cache: None, deadline };
-            let vetted = vetting.vet(&candidate, &mut libraries);
-            (Some(candidate), vetted.map(|vetted| Some(vetted.verdict)))
+            let vetting = Vetting { cache: None, deadline, thorough: true };
+            match vetting.vet(&candidate, &mut libraries) {
+                Ok(vetted) => climbed.passed(vetted.verdict),
+                Err(unfit) => climbed.refused(*unfit),
+            }
+            climbed.candidate = Some(candidate);
         }
-        Err(refusal) => (None, Err(refusal)),
-    };
+        Err(refusal) => climbed.refusal = Some(refusal),
+    }
     stopwatch.stop();
-    let (verdict, refusal) = match vetted {
-        Ok(verdict) => (verdict, None),
-        Err(refusal) => (None, Some(refusal)),
-    };
+    let here = stopwatch.laps().iter();
+    let here = here.map(|(rung, time)| (*rung, Some(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))));
+    climbed.told.rungs.splice(0..0, here);
     Report {
         file: file.display().to_string(),
-        accepted: refusal.is_none(),
-        plugin: candidate.as_ref().map(|candidate| Named {
+        accepted: climbed.refusal.is_none(),
+        plugin: climbed.candidate.as_ref().map(|candidate| Named {
             name: candidate.manifest.name.clone(),
             version: candidate.manifest.version.clone(),
         }),
-        rungs: rungs(candidate.as_ref(), verdict.as_ref(), refusal.as_ref(), &stopwatch),
-        refusal,
+        rungs: Rung::OF_A_PLUGIN.into_iter().chain([Rung::Wiring]).map(|rung| climbed.report(rung)).collect(),
+        sandbox: climbed.told.sandbox,
+        refusal: climbed.refusal,
     }
 }
 
-fn rungs(
-    candidate: Option<&Candidate>,
-    verdict: Option<&Verdict>,
-    refusal: Option<&Refusal>,
-    stopwatch: &Stopwatch,
-) -> Vec<RungReport> {
-    let micros = |rung| {
-        let here = stopwatch.laps().iter().find(|(lap, _)| *lap == rung);
-        let there = verdict.and_then(|verdict| verdict.rungs.iter().find(|(lap, _)| *lap == rung));
-        here.map(|(_, time)| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
-            .or(there.map(|(_, micros)| *micros))
-    };
-    let unprobed = verdict.map_or_else(Vec::new, unprobed);
-    let report = |rung: Rung| {
-        let result = match refusal {
-            Some(refusal) if refusal.rung == rung => Outcome::Refused,
-            Some(refusal) if refusal.rung < rung => Outcome::NotReached,
-            _ if rung == Rung::Wiring => Outcome::NotHere,
-            _ if rung == Rung::Probe && !unprobed.is_empty() => Outcome::NotProbed,
-            _ => Outcome::Passed,
+/// How far a file came, and how.
+#[derive(Default)]
+struct Climbed {
+    candidate: Option<Candidate>,
+    verdict: Option<Verdict>,
+    refusal: Option<Refusal>,
+    /// With the rungs that were climbed here before the child began.
+    told: Told,
+}
+
+impl Climbed {
+    fn passed(&mut self, verdict: Verdict) {
+        self.told.sandbox = Some(verdict.sandbox.clone());
+        self.told.rungs = verdict.rungs.iter().map(|(rung, micros)| (*rung, Some(*micros))).collect();
+        self.verdict = Some(verdict);
+    }
+
+    fn refused(&mut self, unfit: Unfit) {
+        self.told = unfit.told;
+        // Rungs 2 and 3 are climbed in the child again; how long that takes is part of rung 4.
+        self.told.rungs.retain(|(rung, _)| *rung > Rung::Vetting);
+        self.refusal = Some(unfit.refusal);
+    }
+
+    fn report(&self, rung: Rung) -> RungReport {
+        let unprobed = self.verdict.as_ref().map_or_else(Vec::new, unprobed);
+        let result = match self.result(rung) {
+            Outcome::Passed if rung == Rung::Probe && !unprobed.is_empty() => Outcome::NotProbed,
+            result => result,
         };
+        let micros = self.told.rungs.iter().find(|(known, _)| *known == rung).and_then(|(_, micros)| *micros);
         RungReport {
             rung: rung.number(),
             name: rung.name(),
             result,
-            micros: micros(rung),
-            note: note(rung, result, candidate, verdict, &unprobed),
+            micros: micros.filter(|_| !matches!(result, Outcome::NotReached | Outcome::EndedHere)),
+            note: self.note(rung, result, &unprobed),
         }
-    };
-    Rung::OF_A_PLUGIN.into_iter().chain([Rung::Wiring]).map(report).collect()
+    }
+
+    fn result(&self, rung: Rung) -> Outcome {
+        let Some(refusal) = &self.refusal else {
+            return if rung == Rung::Wiring { Outcome::NotHere } else { Outcome::Passed };
+        };
+        let refused = |refusal: &Refusal| refusal.rung == rung;
+        if refused(refusal) || refusal.further.iter().any(refused) {
+            return Outcome::Refused;
+        }
+        if rung < refusal.rung {
+            return Outcome::Passed;
+        }
+        // A child that came to its end is refused at rung 4, and had climbed some of the others by then.
+        let last = self.told.rungs.last().map(|(last, _)| *last);
+        match last.filter(|last| *last > Rung::Vetting && refusal.rung == Rung::Vetting) {
+            Some(last) if rung < last => Outcome::Passed,
+            Some(last) if rung == last => Outcome::EndedHere,
+            _ => Outcome::NotReached,
+        }
+    }
+
+    fn note(&self, rung: Rung, result: Outcome, unprobed: &[String]) -> String {
+        match (rung, result) {
+            (Rung::Vetting, Outcome::Passed | Outcome::Refused) => {
+                let how = "rungs 5 to 10, in a child process";
+                let lacks = self.told.sandbox.as_ref().and_then(Sandbox::lacks);
+                lacks.map_or_else(|| how.to_owned(), |lacks| format!("{how}; {lacks}"))
+            }
+            (_, Outcome::Refused | Outcome::EndedHere | Outcome::NotReached) => String::new(),
+            (Rung::File, _) => self.of_candidate(|candidate| format!("blake3 {}", candidate.copy.hash())),
+            (Rung::Manifest, _) => self.of_candidate(contents),
+            (Rung::Probe, _) => {
+                let calls = self.verdict.as_ref().map_or(0, calls);
+                let mut parts = if calls > 0 { vec![format!("{calls} calls")] } else { Vec::new() };
+                parts.extend(unprobed.iter().cloned());
+                parts.join("; ")
+            }
+            (Rung::Wiring, _) => "needs a pipeline: `cardcage check`".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    fn of_candidate(&self, say: impl Fn(&Candidate) -> String) -> String {
+        self.candidate.as_ref().map_or_else(String::new, say)
+    }
+}
+
+/// What the manifest offers.
+fn contents(candidate: &Candidate) -> String {
+    let manifest = &candidate.manifest;
+    let types = manifest.components.iter().map(|component| format!("{} {}", component.kind, component.name));
+    format!("{} {}: {}", manifest.name, manifest.version, types.collect::<Vec<_>>().join(", "))
+}
+
+/// How many calls the probes made.
+fn calls(verdict: &Verdict) -> u32 {
+    let calls = verdict.components.iter().map(|component| match component.probe {
+        Probed::Passed { calls } => calls,
+        Probed::NotProbed { .. } => 0,
+    });
+    calls.sum()
 }
 
 /// `NAME: reason` for each type that asks not to be probed.
@@ -195,45 +272,6 @@ fn unprobed(verdict: &Verdict) -> Vec<String> {
         .collect()
 }
 
-fn note(
-    rung: Rung,
-    result: Outcome,
-    candidate: Option<&Candidate>,
-    verdict: Option<&Verdict>,
-    unprobed: &[String],
-) -> String {
-    match (rung, result) {
-        (_, Outcome::Refused | Outcome::NotReached) => String::new(),
-        (Rung::File, _) => {
-            candidate.map_or_else(String::new, |candidate| format!("blake3 {}", candidate.copy.hash()))
-        }
-        (Rung::Manifest, _) => candidate.map_or_else(String::new, |candidate| {
-            let manifest = &candidate.manifest;
-            let types: Vec<String> = manifest
-                .components
-                .iter()
-                .map(|component| format!("{} {}", component.kind, component.name))
-                .collect();
-            format!("{} {}: {}", manifest.name, manifest.version, types.join(", "))
-        }),
-        (Rung::Vetting, _) => "rungs 5 to 10, in a child process".to_owned(),
-        (Rung::Probe, _) => {
-            let calls: u32 = verdict.map_or(0, |verdict| {
-                let calls = verdict.components.iter().map(|component| match component.probe {
-                    Probed::Passed { calls } => calls,
-                    Probed::NotProbed { .. } => 0,
-                });
-                calls.sum()
-            });
-            let mut parts = if calls > 0 { vec![format!("{calls} calls")] } else { Vec::new() };
-            parts.extend(unprobed.iter().cloned());
-            parts.join("; ")
-        }
-        (Rung::Wiring, _) => "needs a pipeline: `cardcage check`".to_owned(),
-        _ => String::new(),
-    }
-}
-
 fn render(report: &Report, paint: Paint) -> String {
     let mut text = format!("{}\n", report.file);
     for rung in &report.rungs {
@@ -241,6 +279,7 @@ fn render(report: &Report, paint: Paint) -> String {
             Outcome::Passed => "ok",
             Outcome::NotProbed => "not probed",
             Outcome::Refused => "REFUSED",
+            Outcome::EndedHere => "ended here",
             Outcome::NotReached => "not reached",
             Outcome::NotHere => "not here",
         };
@@ -251,13 +290,26 @@ fn render(report: &Report, paint: Paint) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let _ = match (&report.refusal, &report.plugin) {
-        (Some(refusal), _) => {
-            let said =
-                refusal.to_string().replace("refused at", &paint.paint(Outcome::Refused, "refused at"));
-            writeln!(text, "\n{said}\n  more:     cardcage explain {}", refusal.code)
-        }
+        (Some(refusal), _) => writeln!(text, "\n{}", refusals(refusal, paint)),
         (None, Some(plugin)) => writeln!(text, "{} {} is fit to be loaded", plugin.name, plugin.version),
         (None, None) => Ok(()),
     };
+    text
+}
+
+/// The first refusal, and what else was found.
+fn refusals(refusal: &Refusal, paint: Paint) -> String {
+    let one = |refusal: &Refusal| {
+        let said = refusal.to_string().replace("refused at", &paint.paint(Outcome::Refused, "refused at"));
+        format!("{said}\n  more:     cardcage explain {}", refusal.code)
+    };
+    let mut text = one(refusal);
+    if !refusal.further.is_empty() {
+        text.push_str("\n\nand further, which may follow from the first:");
+    }
+    for further in &refusal.further {
+        text.push_str("\n\n");
+        text.push_str(&one(further));
+    }
     text
 }

@@ -7,8 +7,8 @@ use super::settings_table::{self, Row};
 use crate::loader::climb;
 use crate::loader::libraries::SystemLibraries;
 use crate::loader::refusal::Refusal;
-use crate::loader::settings::Sample;
 use crate::loader::vetting::Vetting;
+use cardcage_core::verdict::Sample;
 use cardcage_plugin_api::manifest::Manifest;
 use serde::Serialize;
 use serde_json::Value;
@@ -44,7 +44,7 @@ pub(crate) fn look(file: PathBuf, libraries: &mut SystemLibraries) -> Offer {
     let vetted = looked
         .as_ref()
         .map_err(Clone::clone)
-        .and_then(|candidate| Vetting::default().vet(candidate, libraries));
+        .and_then(|candidate| Ok(Vetting::default().vet(candidate, libraries)?));
     let (types, refusal) = match vetted {
         Ok(vetted) => {
             let types = vetted.verdict.components.into_iter().map(|component| OfferedType {

@@ -1,32 +1,27 @@
 //! Verdicts of earlier runs: only those that passed, and only for the very same everything.
 //!
 //! A verdict holds for the plugin's bytes, this program, the system libraries, the CPU and the way of vetting; all of
-//! them are in the key. Whether a file is trusted is never remembered. An entry says which key it is for, and has a hash
-//! over both: one that is damaged, cut off, written by another program or copied from another place is no entry. The hash
-//! keeps from accidents. Whoever can write to the folder can make up verdicts, as he could replace the program: the state
-//! directory belongs to the daemon's user.
+//! them are in the key. Whether a file is trusted is never remembered. What an entry looks like, and when one is whole, is
+//! in `cardcage_core::verdict`. Whoever can write to the folder can make up verdicts, as he could replace the program: the
+//! state directory belongs to the daemon's user.
 
 #![forbid(unsafe_code)]
 
-use super::report::Verdict;
-use super::sandbox::Sandbox;
+use super::sandbox;
 use crate::loader::climb::Candidate;
 use crate::loader::libraries::SystemLibraries;
 use crate::loader::machine;
+use cardcage_core::verdict::{self, ENTRY_MAX_BYTES, MAGIC, Verdict};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What each entry begins with; the number is the format's version.
-const MAGIC: &str = "cardcage-verdict 2";
 /// Entries kept: several versions of many plugins; each has a few KiB.
 const ENTRIES_MAX: usize = 512;
 /// What drafts of entries begin with. One that a killed daemon left behind goes when room is made.
 const DRAFT: &str = "draft-";
-/// The largest entry read.
-const ENTRY_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 /// One plugin's place in the cache.
 #[derive(Debug)]
@@ -45,7 +40,7 @@ impl Entry {
             this_program(),
             libraries.identity(&candidate.image.needed),
             machine::features(),
-            Sandbox::offered().level(),
+            sandbox::level(&sandbox::offered()),
             MAGIC.to_owned(),
         ];
         for part in parts {
@@ -65,8 +60,8 @@ impl Entry {
             return None;
         }
         let mut bytes = Vec::new();
-        file.take(ENTRY_MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
-        parse(&self.key, &bytes)
+        file.take(ENTRY_MAX_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
+        verdict::remembered(&self.key, &bytes)
     }
 
     /// Keeps a verdict. A cache that cannot be written costs time and nothing else, so that is only logged.
@@ -77,13 +72,13 @@ impl Entry {
     }
 
     fn try_write(&self, verdict: &Verdict) -> io::Result<()> {
-        let body = serde_json::to_string(verdict)?;
+        let entry = verdict::entry(&self.key, verdict)?;
         std::fs::create_dir_all(&self.folder)?;
         self.make_room()?;
         // Its hash finds a torn entry, so it needs no fsync; the rename keeps readers, of this daemon and of others, from
         // a half-written one.
         let mut draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(&self.folder)?;
-        write!(draft, "{}\n{body}", heading(&self.key, &body))?;
+        draft.write_all(&entry)?;
         draft.persist(self.file())?;
         Ok(())
     }
@@ -112,22 +107,6 @@ impl Entry {
     }
 }
 
-/// The verdict in an entry for this key, from bytes that may be anything.
-pub(super) fn parse(key: &str, bytes: &[u8]) -> Option<Verdict> {
-    if bytes.len() as u64 > ENTRY_MAX_BYTES {
-        return None;
-    }
-    let (first, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-    (first == heading(key, body)).then(|| serde_json::from_str(body).ok()).flatten()
-}
-
-fn heading(key: &str, body: &str) -> String {
-    let mut hash = blake3::Hasher::new();
-    // All keys are equally long, so where one ends and the body begins is no question.
-    hash.update(key.as_bytes()).update(body.as_bytes());
-    format!("{MAGIC} {key} {}", hash.finalize().to_hex())
-}
-
 /// What tells one build of this program from another: the file it runs from.
 fn this_program() -> String {
     let Ok(meta) = std::fs::metadata("/proc/self/exe") else {
@@ -139,6 +118,7 @@ fn this_program() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cardcage_core::verdict::Sandbox;
 
     fn entry() -> (tempfile::TempDir, Entry) {
         let folder = tempfile::tempdir().unwrap();

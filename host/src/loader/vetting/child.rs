@@ -7,15 +7,15 @@
 
 #![forbid(unsafe_code)]
 
-use super::report::{ComponentVerdict, Message, Secret, Step, Verdict};
+use super::report::{Message, Secret, Step};
+use super::sandbox;
 use super::sandbox::reach::Reach;
-use super::sandbox::{self, Sandbox};
 use crate::loader::climb::{self, Stopwatch};
 use crate::loader::libraries::SystemLibraries;
-use crate::loader::probe::Probed;
 use crate::loader::process_state::{Alone, ProcessState};
 use crate::loader::refusal::{Climbed, Refusal, Rung};
 use crate::loader::{file, probe, settings};
+use cardcage_core::verdict::{ComponentVerdict, Probed, Sandbox, Verdict};
 use cardcage_plugin_api::abi::Outcome;
 use cardcage_plugin_api::manifest::Probe;
 use cardcage_runtime::{ComponentTypeHandle, HostHandle};
@@ -28,7 +28,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bounds of the child: far above what a probe needs, far below what would hurt the machine.
 const LIMITS: [(Resource, u64); 5] = [
@@ -42,6 +42,9 @@ const LIMITS: [(Resource, u64); 5] = [
 /// The exit code of a child that could not say what it had to say: its descriptor is gone.
 pub(super) const SILENCED: u8 = 150;
 
+/// The exit code of a child that could not make itself ready; it has said nothing by then.
+pub(super) const UNREADY: u8 = 151;
+
 /// What the parent wants, as its arguments say it.
 struct Order {
     deadline: Duration,
@@ -52,13 +55,15 @@ struct Order {
     secret: Secret,
     /// Component types that the sandbox kept from being probed: by their place in the manifest.
     skipped: Vec<usize>,
+    /// Whether to go on with the next component type after one was refused.
+    thorough: bool,
 }
 
 impl Order {
-    /// `__vet DEADLINE_SECONDS FOLDER FILE SECRET SKIPPED,...`.
+    /// `__vet DEADLINE_SECONDS FOLDER FILE SECRET SKIPPED,... THOROUGH`.
     fn of(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let arguments: Vec<OsString> = arguments.collect();
-        let [deadline, folder, file, secret, skipped] = arguments.as_slice() else {
+        let [deadline, folder, file, secret, skipped, thorough] = arguments.as_slice() else {
             return None;
         };
         let skipped = skipped.to_str()?.split(',').filter(|place| !place.is_empty());
@@ -68,6 +73,7 @@ impl Order {
             file: file.into(),
             secret: Secret::parse(secret.to_str()?)?,
             skipped: skipped.map(|place| place.parse().ok()).collect::<Option<_>>()?,
+            thorough: thorough.to_str()?.parse().ok()?,
         })
     }
 }
@@ -77,35 +83,40 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(order) = Order::of(arguments) else {
         return ExitCode::from(crate::exit::USAGE);
     };
-    match vet(&order) {
+    let Ok((memory, messages)) = prepare(order.deadline) else {
+        return ExitCode::from(UNREADY);
+    };
+    match vet(&order, memory, messages) {
         Ok(()) => ExitCode::from(order.secret.exit_code()),
         Err(_) => ExitCode::from(SILENCED),
     }
 }
 
-fn vet(order: &Order) -> io::Result<()> {
-    let (memory, messages) = private_streams()?;
-    limit(order.deadline)?;
+fn prepare(deadline: Duration) -> io::Result<(OwnedFd, File)> {
+    let streams = private_streams()?;
+    limit(deadline)?;
+    Ok(streams)
+}
+
+fn vet(order: &Order, memory: OwnedFd, messages: File) -> io::Result<()> {
     let mut messages = Messages { to: ManuallyDrop::new(messages), secret: order.secret };
     let mut stopwatch = Stopwatch::default();
     let ended = climb(order, memory, &mut messages, &mut stopwatch);
-    messages.say(&match ended {
-        Ok((sandbox, components)) => {
+    match ended {
+        Ok(Some((sandbox, components))) => {
             stopwatch.stop();
-            let micros = |time: &Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-            Message::Passed(Verdict {
-                sandbox,
-                components,
-                rungs: stopwatch
-                    .laps()
-                    .iter()
-                    .filter(|(rung, _)| *rung > Rung::Vetting)
-                    .map(|(rung, time)| (*rung, micros(time)))
-                    .collect(),
-            })
+            let rungs = stopwatch.laps().iter().filter(|(rung, _)| *rung > Rung::Vetting);
+            let rungs = rungs.map(|(rung, time)| (*rung, micros(*time))).collect();
+            messages.say(&Message::Passed(Verdict { sandbox, components, rungs }))
         }
-        Err(refusal) => Message::Refused(refusal),
-    })
+        // Each was said when it was found.
+        Ok(None) => Ok(()),
+        Err(refusal) => messages.say(&Message::Refused(refusal)),
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Standard input (the sealed copy) and standard output (the messages) under numbers that the plugin does not expect;
@@ -167,13 +178,15 @@ fn climb(
     memory: OwnedFd,
     messages: &mut Messages,
     stopwatch: &mut Stopwatch,
-) -> Climbed<(Sandbox, Vec<ComponentVerdict>)> {
+) -> Climbed<Option<(Sandbox, Vec<ComponentVerdict>)>> {
     let path = order.file.as_path();
+    let began = Instant::now();
     // A parent that is gone hears nothing, and the child dies with it; a descriptor that is gone is found out by the
     // last message.
     let mut say = |messages: &mut Messages, rung: Rung, component: &str| {
         stopwatch.begin(rung);
-        let _ = messages.say(&Message::Climbing(Step { rung, component: component.to_owned() }));
+        let step = Step { rung, component: component.to_owned(), since_us: micros(began.elapsed()) };
+        let _ = messages.say(&Message::Climbing(step));
     };
     let copy = file::adopt(memory, path)?;
     let candidate = climb::look_at(copy, &mut SystemLibraries::believed(), &mut |rung, component| {
@@ -185,7 +198,7 @@ fn climb(
     let sandbox = confine(&Reach::of(&candidate, &order.folder), messages);
     let library = climb::load(&candidate, Alone::Yes, &mut |rung, component| say(messages, rung, component))?;
     say(messages, Rung::Probe, "");
-    let before = ProcessState::now(Alone::Yes);
+    let mut before = ProcessState::now(Alone::Yes);
     let environment = probe::environment(&order.folder);
     let host = HostHandle::for_library(&environment, &candidate.manifest.name);
     let attached = library.attach.call(&host);
@@ -193,20 +206,33 @@ fn climb(
         return Err(not_attached(path, attached));
     }
     let mut components = Vec::with_capacity(library.types.len());
+    let mut refused = false;
     for (place, handle) in library.types.iter().enumerate() {
-        let name = handle.manifest().name.clone();
-        say(messages, Rung::Probe, &name);
-        let probe = if order.skipped.contains(&place) {
-            Probed::NotProbed { reason: String::new() }
+        let name = &handle.manifest().name;
+        say(messages, Rung::Probe, name);
+        let probed = if order.skipped.contains(&place) {
+            Ok(Probed::NotProbed { reason: String::new() })
         } else {
-            probe::run(path, handle, &environment)?
+            probe::run(path, handle, &environment)
         };
-        say(messages, Rung::Settings, &name);
-        let (schema, sample) = settings::schema_of(path, handle, probe_settings(handle))?;
-        unchanged(path, &name, &before)?;
-        components.push(ComponentVerdict { kind: handle.kind(), name, schema, sample, probe });
+        let found = probed.and_then(|probe| {
+            say(messages, Rung::Settings, name);
+            let (schema, sample) = settings::schema_of(path, handle, probe_settings(handle))?;
+            unchanged(path, name, &before)?;
+            Ok(ComponentVerdict { kind: handle.kind(), name: name.clone(), schema, sample, probe })
+        });
+        match found {
+            Ok(verdict) => components.push(verdict),
+            // Where it cannot be said, there is no going on.
+            Err(refusal) if order.thorough && messages.say(&Message::Refused(refusal.clone())).is_ok() => {
+                refused = true;
+                // What this type changed is not to be blamed on the next one.
+                before = ProcessState::now(Alone::Yes);
+            }
+            Err(refusal) => return Err(refusal),
+        }
     }
-    Ok((sandbox, components))
+    Ok((!refused).then_some((sandbox, components)))
 }
 
 /// No code of the plugin has run so far.

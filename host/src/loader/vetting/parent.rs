@@ -4,14 +4,14 @@
 
 mod judge;
 
-use super::SUBCOMMAND;
-use super::report::{Message, Secret, Verdict};
+use super::report::{Message, Secret};
 use super::sandbox::kernel;
 use super::sandbox::reach::Reach;
 use super::sandbox::supervisor::Supervisor;
+use super::{SUBCOMMAND, Told, Unfit, Vetting};
 use crate::loader::climb::Candidate;
-use crate::loader::probe::Probed;
-use crate::loader::refusal::{Climbed, Refusal, Rung};
+use crate::loader::refusal::{Refusal, Rung};
+use cardcage_core::verdict::{Probed, Verdict};
 use judge::{Fate, Judged};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -39,13 +39,17 @@ const AGAIN_MAX: usize = 8;
 ///
 /// A component type whose probe fails after the sandbox denied it something is not probed: the child is run again
 /// without that probe, so that everything else is still tried.
-pub(super) fn run(candidate: &Candidate, deadline: Duration) -> Climbed<Verdict> {
+pub(super) fn run(candidate: &Candidate, how: &Vetting) -> Result<Verdict, Box<Unfit>> {
     let path = candidate.copy.path();
+    let unfit = |refusal, told| Err(Box::new(Unfit { refusal, told }));
     let mut denied: Vec<(usize, String)> = Vec::new();
     loop {
-        let heard =
-            Conversation::hold(candidate, deadline, &denied).map_err(|error| no_child(path, &error))?;
-        match judge::judge(path, &heard, deadline) {
+        let heard = match Conversation::hold(candidate, how, &denied) {
+            Ok(heard) => heard,
+            Err(error) => return unfit(no_child(path, &error), Told::default()),
+        };
+        let (judged, told) = judge::judge(path, &heard, how.deadline);
+        match judged {
             Judged::Passed(mut verdict) if verdict.is_of(&candidate.manifest) => {
                 for (place, what) in denied {
                     verdict.components[place].probe =
@@ -53,15 +57,15 @@ pub(super) fn run(candidate: &Candidate, deadline: Duration) -> Climbed<Verdict>
                 }
                 return Ok(verdict);
             }
-            Judged::Passed(_) => return Err(judge::other_types(path)),
+            Judged::Passed(_) => return unfit(judge::other_types(path), told),
             Judged::Refused { refusal, denied: Some(found) } => {
                 let known = denied.iter().any(|(place, _)| *place == found.0);
                 if known || denied.len() == AGAIN_MAX || found.0 >= candidate.manifest.components.len() {
-                    return Err(refusal);
+                    return unfit(refusal, told);
                 }
                 denied.push(found);
             }
-            Judged::Refused { refusal, denied: None } => return Err(refusal),
+            Judged::Refused { refusal, denied: None } => return unfit(refusal, told),
         }
     }
 }
@@ -104,7 +108,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn hold(candidate: &Candidate, deadline: Duration, skipped: &[(usize, String)]) -> io::Result<Heard> {
+    fn hold(candidate: &Candidate, how: &Vetting, skipped: &[(usize, String)]) -> io::Result<Heard> {
         let secret = Secret::new();
         // Removed when this returns. Without one only those components fail that keep state.
         let scratch = tempfile::Builder::new().prefix("cardcage-vetting-").tempdir();
@@ -116,11 +120,12 @@ impl Conversation {
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(SUBCOMMAND)
-            .arg(deadline.as_secs().max(1).to_string())
+            .arg(how.deadline.as_secs().max(1).to_string())
             .arg(&folder)
             .arg(candidate.copy.path())
             .arg(secret.to_string())
             .arg(skipped.join(","))
+            .arg(how.thorough.to_string())
             .env_clear()
             .current_dir("/")
             .stdin(candidate.copy.memory().try_clone_to_owned()?)
@@ -130,7 +135,7 @@ impl Conversation {
         if let Some(folders) = std::env::var_os("LD_LIBRARY_PATH") {
             command.env("LD_LIBRARY_PATH", folders);
         }
-        let until = Instant::now() + deadline;
+        let until = Instant::now() + how.deadline;
         let mut child = command.spawn()?;
         // It has our copy of its end of the socket.
         drop(command);

@@ -2,13 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::sandbox::Sandbox;
-use crate::loader::probe::Probed;
-use crate::loader::refusal::{Refusal, Rung};
-use crate::loader::settings::Sample;
-use cardcage_plugin_api::manifest::{Kind, Manifest};
+use crate::loader::refusal::Refusal;
+use cardcage_core::verdict::{Rung, Sandbox, Verdict};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
@@ -66,7 +62,7 @@ pub(crate) enum Message {
     Confined(Sandbox),
     /// This rung begins; should the child die now, it died there.
     Climbing(Step),
-    /// A rung refused; nothing follows.
+    /// A rung refused. Only of further component types can more follow.
     Refused(Refusal),
     /// All rungs passed; nothing follows.
     Passed(Verdict),
@@ -80,40 +76,6 @@ pub(crate) struct Step {
     pub(crate) rung: Rung,
     /// The component type, or empty.
     pub(crate) component: String,
-}
-
-/// What the child found in a plugin that passed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Verdict {
-    /// What the child was confined by.
-    pub(crate) sandbox: Sandbox,
-    /// In the manifest's order.
-    pub(crate) components: Vec<ComponentVerdict>,
-    /// How long each rung took in the child, in microseconds.
-    pub(crate) rungs: Vec<(Rung, u64)>,
-}
-
-impl Verdict {
-    /// Whether it is about the component types of this manifest, one for one.
-    pub(crate) fn is_of(&self, manifest: &Manifest) -> bool {
-        let found = self.components.iter().map(|one| (one.kind, &one.name));
-        found.eq(manifest.components.iter().map(|one| (one.kind, &one.name)))
-    }
-}
-
-/// What the child found in a component type.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ComponentVerdict {
-    /// Source, stage or sink.
-    pub(crate) kind: Kind,
-    /// Its name.
-    pub(crate) name: String,
-    /// The JSON Schema of its settings.
-    pub(crate) schema: Value,
-    /// What it does under some settings, if there are any that it is known to take.
-    pub(crate) sample: Option<Sample>,
-    /// What became of its probe.
-    pub(crate) probe: Probed,
+    /// When it was begun, in microseconds since the child began to climb.
+    pub(crate) since_us: u64,
 }

@@ -12,46 +12,24 @@ mod landlock;
 pub(super) mod reach;
 pub(super) mod supervisor;
 
+pub(super) use cardcage_core::verdict::Sandbox;
 use reach::Reach;
-use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 
-/// What a child is confined by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Sandbox {
-    /// Files and ports: the version of Landlock's interface, if all of what was asked of that version is enforced.
-    pub(crate) landlock: Option<u8>,
-    /// System calls, through the parent.
-    pub(crate) seccomp: bool,
+/// What this kernel offers.
+pub(crate) fn offered() -> Sandbox {
+    // Written once at boot, so reading it is all that is needed; absent before Linux 4.14.
+    let actions = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
+    Sandbox {
+        landlock: landlock::offered(),
+        seccomp: actions.split_whitespace().any(|action| action == "user_notif"),
+    }
 }
 
-impl Sandbox {
-    /// What this kernel offers.
-    pub(crate) fn offered() -> Self {
-        // Written once at boot, so reading it is all that is needed; absent before Linux 4.14.
-        let actions = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
-        Self {
-            landlock: landlock::offered(),
-            seccomp: actions.split_whitespace().any(|action| action == "user_notif"),
-        }
-    }
-
-    /// For the key of the verdict cache.
-    pub(super) fn level(&self) -> String {
-        let landlock = self.landlock.map_or("none".to_owned(), |version| version.to_string());
-        format!("limits, no-new-privs, landlock {landlock}, seccomp {}, rules {RULES_VERSION}", self.seccomp)
-    }
-
-    /// What is missing, in words; `None` if nothing is.
-    pub(crate) fn lacks(&self) -> Option<&'static str> {
-        match (self.landlock, self.seccomp) {
-            (Some(_), true) => None,
-            (None, true) => Some("vetted without Landlock: this kernel has none, or does not let it be used"),
-            (Some(_), false) => Some("vetted without seccomp: this kernel does not let the parent be asked"),
-            (None, false) => Some("vetted without Landlock and seccomp: this kernel has neither"),
-        }
-    }
+/// For the key of the verdict cache.
+pub(super) fn level(sandbox: &Sandbox) -> String {
+    let landlock = sandbox.landlock.map_or("none".to_owned(), |version| version.to_string());
+    format!("limits, no-new-privs, landlock {landlock}, seccomp {}, rules {RULES_VERSION}", sandbox.seccomp)
 }
 
 /// Raised when the rules get stricter, so that verdicts under the old ones are not used.

@@ -2,11 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Heard, Message, Verdict};
+use super::{Heard, Message};
 use crate::loader::process_state::signal_name;
 use crate::loader::refusal::{Refusal, Rung};
-use crate::loader::vetting::child::SILENCED;
+use crate::loader::vetting::Told;
+use crate::loader::vetting::child::{SILENCED, UNREADY};
 use crate::loader::vetting::report::Step;
+use cardcage_core::verdict::Verdict;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -42,62 +44,44 @@ pub(super) enum Judged {
 /// What was said, in order.
 #[derive(Debug, Default)]
 struct Words {
-    /// The last rung that was begun, and how much had been said before.
-    at: Option<(Step, usize)>,
+    /// The last rung that was begun.
+    at: Option<Begun>,
     /// From where to where the library was being opened.
     opening: Option<(usize, usize)>,
     /// How many component types' probes were begun.
     probes: usize,
     passed: Option<Verdict>,
-    refused: Option<Refusal>,
+    refused: Vec<Said>,
+    told: Told,
     /// Bytes that are none of the child's messages.
     foreign: usize,
 }
 
-/// Judges.
-pub(super) fn judge(path: &Path, heard: &Heard, deadline: Duration) -> Judged {
+/// A rung that was begun.
+#[derive(Clone, Debug)]
+struct Begun {
+    step: Step,
+    /// How much had been said before.
+    from: usize,
+    /// Of the probes that were begun, which one it is in or after.
+    probe: usize,
+}
+
+/// A refusal, and when it came.
+#[derive(Debug)]
+struct Said {
+    refusal: Refusal,
+    /// In this step.
+    at: Option<Begun>,
+    /// When so much had been said.
+    to: usize,
+}
+
+/// Judges; also gives how far the child came.
+pub(super) fn judge(path: &Path, heard: &Heard, deadline: Duration) -> (Judged, Told) {
     let mut words = understand(heard);
-    if words.foreign > 0 {
-        let found = format!(
-            "it wrote {} bytes {} to a descriptor that it did not open",
-            words.foreign,
-            words.place()
-        );
-        return refused(no(
-            path,
-            "scribbled",
-            found,
-            "a plugin that writes to its own files only",
-            "look for writes to fixed descriptor numbers, or to one that was closed before",
-        ));
-    }
-    if let Some(refusal) = words.refused.take() {
-        return words.blamed(refusal, heard);
-    }
-    let place = words.place();
-    let refusal = match heard.fate {
-        Fate::Ended(status) => {
-            // What ends the process after the verdict, a destructor say, would end the daemon's as well.
-            if status.code() == Some(heard.secret.exit_code().into())
-                && let Some(verdict) = words.passed
-            {
-                return match words.opening.and_then(|(from, to)| heard.supervisor.denied_call(from, to)) {
-                    Some(what) => refused(reached_out(path, &what)),
-                    None => Judged::Passed(verdict),
-                };
-            }
-            died(path, status, &place, heard)
-        }
-        Fate::Overdue { stopped } => overdue(path, stopped, &place, deadline),
-        Fate::Babbling => no(
-            path,
-            "answer",
-            format!("the vetting child said more than {} MiB {place}", super::MESSAGES_MAX_BYTES >> 20),
-            "schemas and samples that fit",
-            "look at the sizes of the schemas that `cardcage plugin inspect` shows",
-        ),
-    };
-    words.blamed(refusal, heard)
+    let told = std::mem::take(&mut words.told);
+    (words.judged(path, heard, deadline), told)
 }
 
 /// A verdict on other component types than the manifest has.
@@ -111,23 +95,37 @@ pub(super) fn other_types(path: &Path) -> Refusal {
     )
 }
 
+fn unready(path: &Path) -> Refusal {
+    no(
+        path,
+        "no-child",
+        "the vetting child could not make itself ready".to_owned(),
+        "a child that may open 256 files and lower its own limits",
+        "look at the limit on open files (LimitNOFILE= in the unit, `ulimit -n`)",
+    )
+}
+
+fn unanswered(path: &Path) -> Refusal {
+    no(
+        path,
+        "answer",
+        "the vetting child came to its end without a verdict".to_owned(),
+        "a verdict on each component type",
+        "report this as a bug",
+    )
+}
+
 fn understand(heard: &Heard) -> Words {
     let mut words = Words::default();
     let mut at = 0;
     for line in heard.messages.split_inclusive(|byte| *byte == b'\n') {
         let whole = line.strip_suffix(b"\n");
         match whole.and_then(|line| heard.secret.read(line)) {
-            Some(Message::Confined(_)) => {}
-            Some(Message::Climbing(step)) => {
-                match (step.rung, &mut words.opening) {
-                    (Rung::Open, opening) => *opening = Some((at, usize::MAX)),
-                    (_, Some((_, end))) => *end = (*end).min(at),
-                    (_, None) => {}
-                }
-                words.probes += usize::from(step.rung == Rung::Probe && !step.component.is_empty());
-                words.at = Some((step, at));
+            Some(Message::Confined(sandbox)) => words.told.sandbox = Some(sandbox),
+            Some(Message::Climbing(step)) => words.begin(step, at),
+            Some(Message::Refused(refusal)) => {
+                words.refused.push(Said { refusal, at: words.at.clone(), to: at });
             }
-            Some(Message::Refused(refusal)) => words.refused = Some(refusal),
             Some(Message::Passed(verdict)) => words.passed = Some(verdict),
             // Cut off by the child's death, unless it does not even begin as ours do.
             None if whole.is_none() && begins(line, heard) => {}
@@ -145,28 +143,129 @@ fn begins(line: &[u8], heard: &Heard) -> bool {
 }
 
 impl Words {
-    fn place(&self) -> String {
-        match (&self.at, &self.passed) {
-            (_, Some(_)) => "after all rungs, while it was unloaded".to_owned(),
-            (Some((Step { rung, component }, _)), None) if component.is_empty() => format!("at {rung}"),
-            (Some((Step { rung, component }, _)), None) => format!("at {rung}, component type `{component}`"),
-            (None, None) => "before its first rung".to_owned(),
+    fn begin(&mut self, step: Step, from: usize) {
+        match (step.rung, &mut self.opening) {
+            (Rung::Open, opening) => *opening = Some((from, usize::MAX)),
+            (_, Some((_, end))) => *end = (*end).min(from),
+            (_, None) => {}
+        }
+        self.probes += usize::from(step.rung == Rung::Probe && !step.component.is_empty());
+        self.time(&step);
+        self.at = Some(Begun { step, from, probe: self.probes });
+    }
+
+    /// The rung before took until now.
+    fn time(&mut self, next: &Step) {
+        let rungs = &mut self.told.rungs;
+        if let Some(Begun { step: last, .. }) = &self.at
+            && let Some((_, spent)) = rungs.iter_mut().find(|(rung, _)| *rung == last.rung)
+        {
+            let took = next.since_us.saturating_sub(last.since_us);
+            *spent = Some(spent.unwrap_or(0).saturating_add(took));
+        }
+        // A rung that is begun again for the next component type goes to the end: it is the one that goes on.
+        let before = rungs.iter().position(|(rung, _)| *rung == next.rung).map(|known| rungs.remove(known));
+        rungs.push(before.unwrap_or((next.rung, None)));
+    }
+
+    fn judged(mut self, path: &Path, heard: &Heard, deadline: Duration) -> Judged {
+        if self.foreign > 0 {
+            return refused(self.scribbled(path));
+        }
+        let end = self.end(path, heard, deadline);
+        // What becomes of a child after a refusal is that refusal's own consequence, unless another type was begun.
+        let another = |said: &Said| match (&said.at, &self.at) {
+            (Some(then), Some(now)) => then.probe != now.probe,
+            _ => false,
+        };
+        if let Some(refusal) = end
+            && self.refused.last().is_none_or(another)
+        {
+            self.refused.push(Said { refusal, at: self.at.clone(), to: usize::MAX });
+        }
+        if self.refused.is_empty() {
+            let opened = self.opening.and_then(|(from, to)| heard.supervisor.denied_call(from, to));
+            return match (self.passed, opened) {
+                (_, Some(what)) => refused(reached_out(path, &what)),
+                (Some(verdict), None) => Judged::Passed(verdict),
+                // It came to its end, so it either refused or passed.
+                (None, None) => refused(unanswered(path)),
+            };
+        }
+        let mut refusals = Vec::with_capacity(self.refused.len());
+        for said in self.refused {
+            match said.blamed(heard) {
+                Judged::Refused { refusal, denied: None } => refusals.push(refusal),
+                denied => return denied,
+            }
+        }
+        refused(Refusal::first_of(refusals))
+    }
+
+    /// What the way in which it ended means, if that was not its proper end.
+    fn end(&self, path: &Path, heard: &Heard, deadline: Duration) -> Option<Refusal> {
+        let place = self.place();
+        match heard.fate {
+            Fate::Ended(status) => {
+                // What ends the process after the verdict, a destructor say, would end the daemon's as well.
+                let own_end = status.code() == Some(heard.secret.exit_code().into());
+                let answered = self.passed.is_some() || !self.refused.is_empty();
+                if own_end && answered {
+                    return None;
+                }
+                // Nothing of the plugin has run before the first rung is begun.
+                if self.at.is_none() && status.code() == Some(UNREADY.into()) {
+                    return Some(unready(path));
+                }
+                Some(died(path, status, &place, heard))
+            }
+            Fate::Overdue { stopped } => Some(overdue(path, stopped, &place, deadline)),
+            Fate::Babbling => Some(no(
+                path,
+                "answer",
+                format!("the vetting child said more than {} MiB {place}", super::MESSAGES_MAX_BYTES >> 20),
+                "schemas and samples that fit",
+                "look at the sizes of the schemas that `cardcage plugin inspect` shows",
+            )),
         }
     }
 
-    /// What the sandbox denied in the last step.
-    fn denied(&self, heard: &Heard) -> Option<String> {
-        self.at.as_ref().and_then(|(_, since)| heard.supervisor.denied_since(*since))
+    fn scribbled(&self, path: &Path) -> Refusal {
+        let found =
+            format!("it wrote {} bytes {} to a descriptor that it did not open", self.foreign, self.place());
+        no(
+            path,
+            "scribbled",
+            found,
+            "a plugin that writes to its own files only",
+            "look for writes to fixed descriptor numbers, or to one that was closed before",
+        )
     }
 
+    fn place(&self) -> String {
+        let step = self.at.as_ref().map(|begun| &begun.step);
+        match (step, &self.passed) {
+            (_, Some(_)) => "after all rungs, while it was unloaded".to_owned(),
+            (Some(Step { rung, component, .. }), None) if component.is_empty() => format!("at {rung}"),
+            (Some(Step { rung, component, .. }), None) => format!("at {rung}, component type `{component}`"),
+            (None, None) => "before its first rung".to_owned(),
+        }
+    }
+}
+
+impl Said {
     /// A refusal, and whether the sandbox is to blame: it denied something in the very step that was refused.
-    fn blamed(self, mut refusal: Refusal, heard: &Heard) -> Judged {
-        let (Some(what), Some((Step { rung, component }, _))) = (self.denied(heard), self.at) else {
+    fn blamed(self, heard: &Heard) -> Judged {
+        let mut refusal = self.refusal;
+        let Some(Begun { step: Step { rung, component, .. }, from, probe }) = self.at else {
+            return refused(refusal);
+        };
+        let Some(what) = heard.supervisor.denied(from, self.to) else {
             return refused(refusal);
         };
         let ours = refusal.code.as_ref() == "ladder.probe.process-changed";
         if rung == Rung::Probe && !component.is_empty() && !ours {
-            return Judged::Refused { refusal, denied: Some((self.probes - 1, what)) };
+            return Judged::Refused { refusal, denied: Some((probe - 1, what)) };
         }
         let (first, rest) = refusal.found.split_once('\n').unwrap_or((&refusal.found, ""));
         let found = format!("{first}\nbefore that, the sandbox denied {what}\n{rest}");

@@ -206,10 +206,12 @@ impl Supervisor {
         }
     }
 
-    /// The first thing that was denied since the child had said `since` bytes.
-    pub(in crate::loader::vetting) fn denied_since(&self, since: usize) -> Option<String> {
-        let call = self.denied.iter().find(|(at, _)| *at >= since).map(|(at, what)| (*at, what.clone()));
-        let file = self.opened.iter().filter(|opened| opened.at >= since).find_map(|opened| {
+    /// The first thing that was denied while the child had said between so many and so many bytes.
+    pub(in crate::loader::vetting) fn denied(&self, from: usize, to: usize) -> Option<String> {
+        let call = self.denied.iter().find(|(at, _)| is_between(*at, from, to));
+        let call = call.map(|(at, what)| (*at, what.clone()));
+        let files = self.opened.iter().filter(|opened| is_between(opened.at, from, to));
+        let file = files.into_iter().find_map(|opened| {
             let how = if opened.write { "writing" } else { "reading" };
             let what = format!("{how} {}: the plugin does not declare that", opened.path.display());
             self.reach.denies(&opened.path, opened.write, self.child).then_some((opened.at, what))
@@ -219,8 +221,7 @@ impl Supervisor {
 
     /// The first call (and no file) that was denied while the child had said between so many and so many bytes.
     pub(in crate::loader::vetting) fn denied_call(&self, from: usize, to: usize) -> Option<String> {
-        // What is denied after a message was sent counts for that message's step: the position is behind it.
-        self.denied.iter().find(|(at, _)| *at > from && *at <= to).map(|(_, what)| what.clone())
+        self.denied.iter().find(|(at, _)| is_between(*at, from, to)).map(|(_, what)| what.clone())
     }
 
     fn process(&mut self, at: usize) -> Answer {
@@ -268,6 +269,11 @@ impl Supervisor {
         }
         Answer::Continue
     }
+}
+
+/// What is denied after a message was sent counts for that message's step: the position is behind it.
+fn is_between(at: usize, from: usize, to: usize) -> bool {
+    at > from && at <= to
 }
 
 fn has(value: u64, flags: i32) -> bool {
