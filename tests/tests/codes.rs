@@ -179,7 +179,12 @@ fn no_code_is_without_a_case_somewhere() {
 }
 
 /// Refusals that no machine on which tests run provokes, each with its reason.
-const WITHOUT_A_CASE: &[&str] = &[];
+const WITHOUT_A_CASE: &[&str] = &[
+    // One descriptor must be left for the file, and none for its memory's second one, though reading took two.
+    "ladder.open.descriptors",
+    // A child that says other types than the manifest, or more than 8 MiB: a bug of this program, or a vast schema.
+    "ladder.vetting.answer",
+];
 
 /// The suites of the ladder and the loader's own tests, in which each refusal is asked for by its code.
 fn said_of_the_ladder() -> String {

@@ -82,6 +82,12 @@ impl Changed {
         self
     }
 
+    /// As if it had been linked where the C library is one of the far future.
+    fn of_a_newer_system(self) -> Self {
+        let version = self.places("GLIBC_2.")[0];
+        self.set(version, b"GLIBC_9.")
+    }
+
     /// Where a text is, each time.
     fn places(&self, text: &str) -> Vec<usize> {
         (0..self.bytes.len() - text.len())
@@ -181,6 +187,12 @@ fn damaged_and_foreign_files_are_refused_before_anything_runs() {
         (Changed::new().headers(PT_LOAD, |header| header[4] |= 0b11), "ladder.elf.writable-code"),
         (Changed::new().headers(PT_GNU_STACK, |header| header[4] |= 1), "ladder.elf.executable-stack"),
         (Changed::new().headers(PT_GNU_STACK, |header| header[0] = 0), "ladder.elf.executable-stack"),
+        // Aligned to a byte: the linker maps whole pages.
+        (
+            Changed::new().headers(PT_LOAD, |header| header[48..56].copy_from_slice(&1_u64.to_le_bytes())),
+            "ladder.elf.segments",
+        ),
+        (Changed::new().of_a_newer_system(), "ladder.elf.symbol-version"),
     ];
     for (changed, code) in cases {
         refused(&changed.write(), code);

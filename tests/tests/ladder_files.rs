@@ -184,6 +184,11 @@ fn a_manifest_is_there_once_and_means_this_host() {
             "ladder.manifest.panic-strategy",
         ),
         (
+            "another architecture",
+            with("arch", json!({"build": {"panic": "unwind", "arch": "vax", "api": "0.1.0"}})),
+            "ladder.manifest.architecture",
+        ),
+        (
             "a feature that no CPU has",
             with(
                 "feature",
