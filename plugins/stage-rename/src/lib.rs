@@ -27,10 +27,11 @@ pub struct RenameSettings {
     #[serde(default)]
     #[schemars(extend("examples" = ["^plant/(\\w+)/"]))]
     pattern: Option<String>,
-    /// What each part that `pattern` matches becomes; `${1}` stands for its first group, `${name}` for a named one, `$$` for
-    /// a dollar.
+    /// What each part that `pattern` matches becomes; `$1` stands for its first group, `$name` for a named one, `$$` for a
+    /// dollar. Where a letter, a digit or `_` follows, the group is put in braces; in `pipeline.yaml`, which has `${VAR}` of
+    /// its own, that is written `$${1}`.
     #[serde(default)]
-    #[schemars(extend("examples" = ["hall.${1}."]))]
+    #[schemars(extend("examples" = ["hall.$1."]))]
     replace: Option<String>,
     /// Tags that each matched sensor gets; one that it has already is replaced.
     #[serde(default)]
@@ -119,7 +120,9 @@ export_plugin! {
     name: "rename",
     description: "renames sensors, by a list or by a pattern, and changes their tags",
     components: [stage Rename { drops, deterministic, writes: [sensor] }],
-    probe: { pattern: "^probe-(\\d+)$", replace: "sensor.${1}", tags: { site: "a" } },
+    // Names that the probe's dictionary has already: new ones would take ids that its records have made up, and these would
+    // then be other sensors the second time.
+    probe: { sensors: { "probe-1": "probe-2", "probe-8": "probe-10" } },
 }
 
 #[cfg(test)]

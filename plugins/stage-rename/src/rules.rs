@@ -157,7 +157,8 @@ fn unknown_group(pattern: &Regex, replace: &str) -> Option<String> {
     if digits > 0 && digits < unknown.len() && known(&unknown[..digits]) {
         let (number, rest) = unknown.split_at(digits);
         return Some(format!(
-            "`${unknown}` names a group `{unknown}`; for group {number} write `${{{number}}}{rest}`"
+            "`${unknown}` names a group `{unknown}`; for group {number} write `${{{number}}}{rest}` \
+             (in pipeline.yaml `$${{{number}}}{rest}`)"
         ));
     }
     Some(format!(

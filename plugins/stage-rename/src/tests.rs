@@ -175,7 +175,7 @@ fn settings_that_change_nothing_or_cannot_work_are_problems() -> Result<(), Fail
     assert!(only_problem(json!({ "pattern": r"(\w{999}){999}", "replace": "" }))?.contains("1048576 bytes"));
     assert_eq!(
         only_problem(json!({ "pattern": "(a)", "replace": "$1_x" }))?,
-        "replace: `$1_x` names a group `1_x`; for group 1 write `${1}_x`"
+        "replace: `$1_x` names a group `1_x`; for group 1 write `${1}_x` (in pipeline.yaml `$${1}_x`)"
     );
     assert_eq!(
         only_problem(json!({ "pattern": "(a)", "replace": "$2" }))?,
