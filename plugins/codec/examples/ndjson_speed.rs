@@ -4,7 +4,7 @@
 #![expect(clippy::cast_precision_loss, reason = "numbers of lines and nanoseconds, shown with one decimal")]
 
 use cardcage_codec::ndjson::{Reader, Step, Writer};
-use cardcage_codec::{Dictionary, ReadSettings};
+use cardcage_codec::{Dictionary, ReadSettings, WriteSettings};
 use cardcage_plugin_api::{DictionaryFull, Record, SensorId, UnitId};
 use std::cell::RefCell;
 
@@ -48,7 +48,7 @@ fn main() {
         let found = memchr::memchr_iter(b'\n', std::hint::black_box(&text)).count();
         scan_ns = scan_ns.min((cpu_ns() - start) as f64 / found as f64);
         let mut reader = Reader::new(ReadSettings::default());
-        let mut writer = Writer::new();
+        let mut writer = Writer::new(&WriteSettings::default());
         let mut out = Vec::with_capacity(1 << 20);
         let (mut parse, mut print) = (0, 0);
         let (mut at, mut count) = (0, 0);

@@ -5,6 +5,7 @@
 
 use crate::dictionary::Dictionary;
 use crate::json::{self, Token, TokenKind};
+use crate::pairs;
 use crate::reject::Reason;
 use cardcage_plugin_api::{SensorId, UnitId};
 use std::collections::HashMap;
@@ -30,9 +31,47 @@ const NO_SENSOR: u32 = u32::MAX;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
+/// How names, tags and units stand in the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// The contents of JSON strings; tags are an object.
+    Json,
+    /// As they are; tags are `key=value` pairs with `;` between them, and a backslash takes the meaning from what
+    /// follows it.
+    Plain,
+}
+
+impl Spelling {
+    /// Appends what a text means to `into`; `None` if it is no text of this spelling.
+    fn decode(self, text: &[u8], into: &mut String) -> Option<()> {
+        match self {
+            Self::Json => json::unescape(text, into),
+            Self::Plain => {
+                into.push_str(std::str::from_utf8(text).ok()?);
+                Some(())
+            }
+        }
+    }
+
+    fn tags(self, text: &[u8]) -> Result<Vec<(String, String)>, Reason> {
+        match self {
+            Self::Json => parse_tags(text),
+            Self::Plain => pairs::parse(text, TAGS_MAX).ok_or(Reason::BadTags),
+        }
+    }
+
+    /// Why a text that cannot be decoded is rejected.
+    const fn fault(self) -> Reason {
+        match self {
+            Self::Json => Reason::BadJson,
+            Self::Plain => Reason::BadCsv,
+        }
+    }
+}
+
 /// Remembers the ids of raw texts.
-#[derive(Default)]
 pub(crate) struct Interned {
+    spelling: Spelling,
     sensors: Vec<Known>,
     /// Numbers in `sensors` by text.
     by_text: Map<Arc<[u8]>, u32>,
@@ -54,6 +93,19 @@ struct Known {
 }
 
 impl Interned {
+    pub(crate) fn new(spelling: Spelling) -> Self {
+        Self {
+            spelling,
+            sensors: Vec::new(),
+            by_text: Map::default(),
+            slots: Vec::new(),
+            bytes: 0,
+            units: Map::default(),
+            unit_texts: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
     /// The ids of a sensor, its tags (an object, with its braces) and its unit, all as they stand in the data.
     /// The empty unit is [`UnitId::NONE`].
     #[inline]
@@ -120,11 +172,11 @@ impl Interned {
             return Err(Reason::TooLong);
         }
         let mut sensor_name = String::new();
-        json::unescape(name, &mut sensor_name).ok_or(Reason::BadJson)?;
+        self.spelling.decode(name, &mut sensor_name).ok_or(self.spelling.fault())?;
         if sensor_name.is_empty() {
             return Err(Reason::NoSensor);
         }
-        let sensor_tags = tags.map_or(Ok(Vec::new()), parse_tags)?;
+        let sensor_tags = tags.map_or(Ok(Vec::new()), |tags| self.spelling.tags(tags))?;
         let borrowed: Vec<(&str, &str)> =
             sensor_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let id = dictionary.sensor_id(&sensor_name, &borrowed).map_err(|_| Reason::SensorLimit)?;
@@ -159,7 +211,7 @@ impl Interned {
             return Ok(*number);
         }
         let mut code = String::new();
-        json::unescape(text, &mut code).ok_or(Reason::BadJson)?;
+        self.spelling.decode(text, &mut code).ok_or(self.spelling.fault())?;
         let id = dictionary.unit_id(&code).map_err(|_| Reason::UnitLimit)?;
         // One unit can be written in many ways; past the bound no more are taken, as if the dictionary were full.
         if self.unit_texts.len() >= UNIT_TEXTS_MAX || text.len() > SENSOR_TEXT_MAX_BYTES {
@@ -174,7 +226,7 @@ impl Interned {
 
 /// A slot below `slots`, which is 0 or a power of two: from the text's ends and its length, where names differ.
 #[inline]
-fn slot_of(text: &[u8], slots: usize) -> usize {
+pub(crate) fn slot_of(text: &[u8], slots: usize) -> usize {
     let mixed =
         match (text.first_chunk::<8>(), text.last_chunk::<8>(), text[text.len() / 2..].first_chunk::<8>()) {
             (Some(first), Some(last), middle) => {
@@ -194,7 +246,7 @@ fn slot_of(text: &[u8], slots: usize) -> usize {
 
 /// Whether two short texts are the same, without a call.
 #[inline]
-fn equal(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     let len = a.len();
     if len != b.len() {
         return false;
@@ -208,11 +260,12 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
     end_a == end_b && words_a.iter().zip(words_b).all(|(a, b)| a == b)
 }
 
-/// A name and its tags as one key. A name as written never ends before a quote, so no other pair gives the same key.
+/// A name and its tags as one key. The name's length in front keeps any other pair from giving the same key.
+#[inline]
 fn join(key: &mut Vec<u8>, name: &[u8], tags: &[u8]) {
     key.clear();
+    key.extend_from_slice(&name.len().to_le_bytes());
     key.extend_from_slice(name);
-    key.push(b'"');
     key.extend_from_slice(tags);
 }
 

@@ -10,18 +10,23 @@
 //! - [`Writer`] turns records into lines.
 #![forbid(unsafe_code)]
 
+mod assemble;
+mod csv;
 mod dictionary;
 mod format;
 mod intern;
 mod json;
+mod line_protocol;
 pub mod lines;
 pub mod ndjson;
 mod number;
+mod pairs;
 mod quality;
 mod reader;
 mod reject;
 pub mod rejects;
 mod settings;
+mod swar;
 mod timestamp;
 mod writer;
 
@@ -34,5 +39,5 @@ pub use settings::{
     CsvSettings, Defaults, FieldNames, InputSettings, OutputSettings, ReadSettings, SettingsError,
     WriteSettings, default_max_line, default_timezone,
 };
-pub use timestamp::{TimestampForm, UnknownTimestampForm};
+pub use timestamp::{Pattern, TimestampForm, UnknownTimestampForm, UnknownZone, Zone};
 pub use writer::Writer;

@@ -73,6 +73,11 @@ impl Window {
         self.skipping
     }
 
+    /// Goes on inside of a line that is too long, in a stream that was left there.
+    pub fn resume_skipping(&mut self) {
+        self.skipping = true;
+    }
+
     /// One read behind what is unread, which is moved to the front; a call that was interrupted is made again. Call
     /// [`Window::skip_long_line`] afterwards, which bounds what is held.
     pub fn refill(&mut self, from: &mut impl Read) -> io::Result<Filled> {

@@ -56,6 +56,27 @@ pub(crate) fn scan(text: &[u8]) -> Option<Scanned> {
     Some(Scanned { len: at, value })
 }
 
+/// The number that is all of `text`, also as spreadsheets and people write it: `+1`, `.5`, `1.`, `007`. Infinite if it is
+/// too large for an `f64`; what is no finite number to begin with is none.
+pub(crate) fn lenient(text: &[u8]) -> Option<f64> {
+    if let Some(scanned) = scan(text).filter(|scanned| scanned.len == text.len()) {
+        return Some(scanned.value);
+    }
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let is_decimal = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
+    // Two signs in a row would pass the library, had it taken one of them.
+    if !text.iter().all(is_decimal) || text.starts_with(b"+") {
+        return None;
+    }
+    fast_float2::parse(text).ok()
+}
+
+/// Appends the shortest text that reads back as this value, which is finite.
+#[inline]
+pub(crate) fn write_finite(value: f64, into: &mut Vec<u8>) {
+    into.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+}
+
 /// The bytes of the number at the start of `text`; `None` if there is none.
 #[inline]
 pub(crate) fn scan_len(text: &[u8]) -> Option<usize> {

@@ -2,9 +2,9 @@
 
 use crate::dictionary::Dictionary;
 use crate::format::Format;
-use crate::ndjson;
 use crate::reject::Rejected;
 use crate::settings::ReadSettings;
+use crate::{csv, line_protocol, ndjson};
 use cardcage_plugin_api::{Batch, Host, Record};
 
 /// Turns lines into records.
@@ -19,6 +19,8 @@ pub struct Reader {
 
 enum Form {
     Ndjson(Box<ndjson::Reader>),
+    Csv(Box<csv::Reader>),
+    LineProtocol(Box<line_protocol::Reader>),
 }
 
 /// What holds for one call.
@@ -49,10 +51,9 @@ impl Reader {
     /// A reader at the first byte of a file.
     pub fn new(format: Format, settings: &ReadSettings) -> Self {
         let form = match format {
-            // The others are refused when settings are described.
-            Format::Ndjson | Format::Csv | Format::LineProtocol => {
-                Form::Ndjson(Box::new(ndjson::Reader::new(settings.clone())))
-            }
+            Format::Ndjson => Form::Ndjson(Box::new(ndjson::Reader::new(settings.clone()))),
+            Format::LineProtocol => Form::LineProtocol(Box::new(line_protocol::Reader::new(settings))),
+            Format::Csv => Form::Csv(Box::new(csv::Reader::new(settings))),
         };
         Self { form, header: None }
     }
@@ -60,12 +61,18 @@ impl Reader {
     /// Goes to another file: to its first byte (`None`), or into its middle with what [`Reader::header`] said there.
     pub fn begin(&mut self, header: Option<&[u8]>) {
         self.header = header.map(Into::into);
+        if let Form::Csv(reader) = &mut self.form {
+            reader.begin(header);
+        }
     }
 
     /// What is needed to go on in the middle of this file: the line of CSV that names the columns, empty if the format
     /// has none. `None` before it was read: then only the file's start will do.
     pub fn header(&self) -> Option<&[u8]> {
-        self.header.as_deref()
+        match &self.form {
+            Form::Csv(reader) if self.header.is_some() => reader.header(),
+            _ => self.header.as_deref(),
+        }
     }
 
     /// Reads the lines at the start of `text` into `room` until either is used up. `end`: nothing follows, so the last
@@ -112,6 +119,8 @@ impl Reader {
         let Self { form, header } = self;
         let taken = match form {
             Form::Ndjson(reader) => reader.read(text, end, room, round.now_ns, dictionary, rejected),
+            Form::Csv(reader) => reader.read(text, end, room, round.now_ns, dictionary, rejected),
+            Form::LineProtocol(reader) => reader.read(text, end, room, round, dictionary, rejected),
         };
         if header.is_none() && taken.bytes > 0 {
             *header = Some(Box::default());
@@ -136,4 +145,10 @@ impl Reader {
         });
         taken
     }
+}
+
+/// The bytes of the line at the start of `text`, line end included; `None` if its end is not there. `end`: nothing
+/// follows the text.
+pub(crate) fn first_line(text: &[u8], end: bool) -> Option<usize> {
+    memchr::memchr(b'\n', text).map(|at| at + 1).or(end.then_some(text.len()))
 }

@@ -1,5 +1,6 @@
 //! Why input became no record.
 
+use crate::assemble::Part;
 use crate::format::Format;
 use std::fmt;
 use thiserror::Error;
@@ -102,10 +103,23 @@ impl Reason {
             Self::BadJson | Self::BadSensor | Self::BadUnit => &[Format::Ndjson],
             Self::BadCsv | Self::ColumnCount => &[Format::Csv],
             Self::BadLine | Self::TooManyFields | Self::TextField => &[Format::LineProtocol],
-            Self::NoSensor | Self::MissingValue | Self::BadTags => &[Format::Ndjson, Format::Csv],
+            Self::NoSensor | Self::MissingValue => &[Format::Ndjson, Format::Csv],
             _ => &Format::ALL,
         };
         own.contains(&format)
+    }
+
+    /// The part of a record that it is about; none if it is about the line.
+    pub(crate) const fn part(self) -> Option<Part> {
+        match self {
+            Self::NoSensor | Self::BadSensor | Self::SensorLimit => Some(Part::Sensor),
+            Self::MissingValue | Self::BadNumber => Some(Part::Value),
+            Self::BadTimestamp | Self::TimestampRange | Self::LeapSecond => Some(Part::Timestamp),
+            Self::BadUnit | Self::UnitLimit => Some(Part::Unit),
+            Self::BadQuality => Some(Part::Quality),
+            Self::BadTags => Some(Part::Tags),
+            _ => None,
+        }
     }
 
     const fn sentence(self) -> &'static str {
@@ -200,13 +214,17 @@ impl fmt::Display for Rejected<'_> {
             return Ok(());
         };
         let mut found = Vec::new();
-        let mut count = 0;
+        let (mut count, mut is_there) = (0, false);
         keys.each(self.raw, &mut |key| {
             count += 1;
+            is_there |= key == missing;
             if found.len() < KEYS_SHOWN_MAX {
                 found.push(format!("`{}`", shown(key)));
             }
         });
+        if is_there {
+            return write!(f, ": `{}` is empty", shown(missing));
+        }
         write!(f, "; `{}` is missing, found: ", shown(missing))?;
         match (found.as_slice(), count - found.len()) {
             ([], _) => write!(f, "no keys"),

@@ -86,7 +86,8 @@ impl Rejections {
                 rejected.rejection.offset,
             );
         }
-        if let Some(kept) = &mut self.kept {
+        // A line of several readings comes once for each, and as text with the first.
+        if let Some(kept) = self.kept.as_mut().filter(|_| !rejected.raw.is_empty()) {
             kept.add(rejected.raw);
         }
     }

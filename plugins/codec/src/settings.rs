@@ -7,7 +7,7 @@ mod output;
 pub use input::{InputSettings, SettingsError, default_max_line, default_timezone};
 pub use output::OutputSettings;
 
-use crate::timestamp::TimestampForm;
+use crate::timestamp::{TimestampForm, Zone};
 use cardcage_plugin_api::schemars::{self, JsonSchema};
 use serde::Deserialize;
 
@@ -92,6 +92,8 @@ pub struct ReadSettings {
     pub defaults: Defaults,
     /// How timestamps are written.
     pub timestamp: TimestampForm,
+    /// The zone of timestamps that name none.
+    pub zone: Zone,
     /// What only CSV has.
     pub csv: CsvSettings,
     /// The most bytes of a line, its line end included.
@@ -104,6 +106,7 @@ impl Default for ReadSettings {
             fields: FieldNames::default(),
             defaults: Defaults::default(),
             timestamp: TimestampForm::default(),
+            zone: Zone::default(),
             csv: CsvSettings::default(),
             max_line: MAX_LINE_BYTES_DEFAULT,
         }
@@ -139,6 +142,8 @@ pub struct WriteSettings {
     pub fields: FieldNames,
     /// How timestamps are written; `auto` is nanoseconds.
     pub timestamp: TimestampForm,
+    /// The zone in which RFC 3339 and patterns are written.
+    pub zone: Zone,
     /// The columns of CSV from left to right, each the name of a field; absent: all of them.
     pub columns: Option<Vec<String>>,
     /// What stands between two values of CSV.
@@ -150,6 +155,7 @@ impl Default for WriteSettings {
         Self {
             fields: FieldNames::default(),
             timestamp: TimestampForm::Nanoseconds,
+            zone: Zone::default(),
             columns: None,
             delimiter: b',',
         }

@@ -2,7 +2,9 @@
 //! panics; what is written reads back.
 
 use cardcage_codec::ndjson::{Reader, Step, Writer};
-use cardcage_codec::{Defaults, Dictionary, FieldNames, ReadSettings, Reason, Rejection, TimestampForm};
+use cardcage_codec::{
+    Defaults, Dictionary, FieldNames, ReadSettings, Reason, Rejection, TimestampForm, WriteSettings,
+};
 use cardcage_plugin_api::{DictionaryFull, Quality, Record, SensorId, Status, UnitId};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -213,7 +215,7 @@ fn what_json_cannot_say_is_written_as_null() {
     let mut text = Vec::new();
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let record = Record { value, sensor, ..Record::default() };
-        assert_eq!(Writer::new().lines(&[record], &names, &mut text), 0);
+        assert_eq!(Writer::new(&WriteSettings::default()).lines(&[record], &names, &mut text), 0);
     }
     assert_eq!(text, b"{\"timestamp\":0,\"sensor\":\"s\",\"value\":null}\n".repeat(3));
 }
@@ -222,7 +224,7 @@ fn what_json_cannot_say_is_written_as_null() {
 fn a_sensor_that_nobody_knows_is_left_out_and_counted() {
     let mut text = Vec::new();
     let unknown = Record { sensor: SensorId(7), ..Record::default() };
-    assert_eq!(Writer::new().lines(&[unknown], &Names::default(), &mut text), 1);
+    assert_eq!(Writer::new(&WriteSettings::default()).lines(&[unknown], &Names::default(), &mut text), 1);
     assert!(text.is_empty());
 }
 
@@ -376,7 +378,7 @@ proptest! {
             records.push(Record { quality: Quality::GOOD, ..*records.last().unwrap() });
         }
         let mut text = Vec::new();
-        prop_assert_eq!(Writer::new().lines(&records, &names, &mut text), 0);
+        prop_assert_eq!(Writer::new(&WriteSettings::default()).lines(&records, &names, &mut text), 0);
         let (mut reader, mut at, mut back) = (reader(), 0, Vec::new());
         while at < text.len() {
             let Step::Record(record, len) = reader.step(&text[at..], &names, NOW_NS) else {

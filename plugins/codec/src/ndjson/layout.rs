@@ -4,41 +4,10 @@
 //! general parser would give, or nothing; then the general parser decides. What lets it skip checks safely: the text
 //! of a sensor, a unit or tags is looked up raw and checked when it is new (see `intern`), everything else is checked here.
 
+use crate::assemble::{Part, Parts, Stamp};
 use crate::json::{Token, TokenKind};
 use crate::number;
-
-/// A part of a record, as a line holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Sensor,
-    Timestamp,
-    Value,
-    Unit,
-    Quality,
-    Tags,
-}
-
-/// The parts of a record as they stand in a line: the contents of strings, tags with their braces.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Parts<'a> {
-    pub(super) timestamp: Stamp<'a>,
-    pub(super) value: Option<f64>,
-    pub(super) sensor: Option<&'a [u8]>,
-    pub(super) tags: Option<&'a [u8]>,
-    pub(super) unit: Option<&'a [u8]>,
-    pub(super) quality: Option<&'a [u8]>,
-}
-
-/// A timestamp as it stands in a line.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Stamp<'a> {
-    #[default]
-    Absent,
-    /// An integer that is not negative.
-    Integer(u64),
-    Number(&'a [u8]),
-    Text(&'a [u8]),
-}
+use crate::swar::find;
 
 /// More values than this in a line are not learned: their comparison would cost as much as parsing.
 const SLOTS_MAX: usize = 32;
@@ -187,22 +156,6 @@ fn slot(part: Option<Part>, kind: TokenKind) -> Option<Option<Slot>> {
         (None, TokenKind::Number) => Some(Slot::OtherNumber),
         _ => return None,
     })
-}
-
-/// The offset of the next `byte`, eight bytes at a time: names are short, so a call to a general search costs more.
-#[inline]
-fn find(text: &[u8], mut at: usize, byte: u8) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let wanted = ONES * u64::from(byte);
-    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let differing = u64::from_le_bytes(chunk) ^ wanted;
-        let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
-        if zeros != 0 {
-            return Some(at + zeros.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    text.get(at..)?.iter().position(|b| *b == byte).map(|found| at + found)
 }
 
 /// The offset of the quote behind text without escapes, control characters and non-ASCII bytes.

@@ -1,14 +1,14 @@
 //! Lines to records.
 
-use super::layout::{Layout, Part, Parts, Stamp};
+use super::layout::Layout;
+use crate::assemble::{Assembler, Part, Parts, Stamp};
 use crate::dictionary::Dictionary;
-use crate::intern::Interned;
+use crate::intern::Spelling;
 use crate::json::{self, NotJson, Token, TokenKind};
-use crate::quality::parse_quality;
 use crate::reader::Taken;
 use crate::reject::{About, Keys, Reason, Rejected, Rejection};
 use crate::settings::{FieldNames, ReadSettings};
-use cardcage_plugin_api::{Quality, Record};
+use cardcage_plugin_api::Record;
 use std::ops::Range;
 
 /// Layouts kept at a time: lines with and without tags, with and without a quality, from two programs.
@@ -17,15 +17,12 @@ const LAYOUTS_MAX: usize = 4;
 /// Reads lines of JSON objects into records.
 pub struct Reader {
     settings: ReadSettings,
-    /// The defaults as they would stand in a line.
-    default_sensor: Option<Box<[u8]>>,
-    default_unit: Box<[u8]>,
+    assembler: Assembler,
     layouts: Vec<Layout>,
     /// The layout that fitted last, tried first.
     likely: usize,
     /// The layout that is replaced next.
     oldest: usize,
-    interned: Interned,
     values: Vec<(Option<Part>, Token)>,
     text: String,
 }
@@ -46,19 +43,17 @@ pub enum Step {
 impl Reader {
     /// A reader; `settings.fields` is free of problems.
     pub fn new(settings: ReadSettings) -> Self {
-        let escaped = |text: &String| {
+        let escaped = |text: &str| {
             let mut contents = Vec::new();
             json::write_escaped(text, &mut contents);
             contents.into_boxed_slice()
         };
         Self {
-            default_sensor: settings.defaults.sensor.as_ref().map(escaped),
-            default_unit: settings.defaults.unit.as_ref().map(escaped).unwrap_or_default(),
+            assembler: Assembler::new(&settings, Spelling::Json, escaped),
             settings,
             layouts: Vec::with_capacity(LAYOUTS_MAX),
             likely: 0,
             oldest: 0,
-            interned: Interned::default(),
             values: Vec::new(),
             text: String::new(),
         }
@@ -173,13 +168,8 @@ impl Reader {
         };
         self.text.clear();
         let parts = tokens.parts(&mut self.text)?;
-        let assembler = Assembler {
-            settings: &self.settings,
-            default_sensor: self.default_sensor.as_deref(),
-            default_unit: &self.default_unit,
-        };
-        assembler
-            .record(&parts, &mut self.interned, dictionary, now_ns)
+        self.assembler
+            .record(&parts, dictionary, now_ns)
             .map(Some)
             .map_err(|reason| Rejection::new(reason, tokens.offset_of(reason)))
     }
@@ -203,12 +193,7 @@ impl Reader {
         now_ns: i64,
     ) -> Option<(Record, usize)> {
         let (parts, len) = self.layouts.get(layout)?.parts(text)?;
-        let assembler = Assembler {
-            settings: &self.settings,
-            default_sensor: self.default_sensor.as_deref(),
-            default_unit: &self.default_unit,
-        };
-        let record = assembler.record(&parts, &mut self.interned, dictionary, now_ns).ok()?;
+        let record = self.assembler.record(&parts, dictionary, now_ns).ok()?;
         Some((record, len))
     }
 
@@ -268,47 +253,6 @@ fn part_of(settings: &ReadSettings, key: &[u8], scratch: &mut String) -> Option<
     .into_iter()
     .find(|(name, _)| name.as_bytes() == key)
     .map(|(_, part)| part)
-}
-
-/// What turns the parts of a line into a record, whichever way they were found.
-struct Assembler<'a> {
-    settings: &'a ReadSettings,
-    default_sensor: Option<&'a [u8]>,
-    default_unit: &'a [u8],
-}
-
-impl Assembler<'_> {
-    #[inline]
-    fn record<D: Dictionary>(
-        &self,
-        parts: &Parts<'_>,
-        interned: &mut Interned,
-        dictionary: &D,
-        now_ns: i64,
-    ) -> Result<Record, Reason> {
-        let value = parts.value.ok_or(Reason::MissingValue)?;
-        if value.is_infinite() {
-            return Err(Reason::BadNumber);
-        }
-        let form = self.settings.timestamp;
-        let mut quality = match parts.quality {
-            None => Quality::GOOD,
-            Some(text) => parse_quality(text).ok_or(Reason::BadQuality)?,
-        };
-        let timestamp_ns = match parts.timestamp {
-            Stamp::Integer(integer) => form.integer_to_ns(integer).ok_or(Reason::BadTimestamp)?,
-            Stamp::Number(text) => form.number_to_ns(text).ok_or(Reason::BadTimestamp)?,
-            Stamp::Text(text) => form.text_to_ns(text).ok_or(Reason::BadTimestamp)?,
-            Stamp::Absent => {
-                quality = quality.with(Quality::TIME_SUBSTITUTED);
-                now_ns
-            }
-        };
-        let name = parts.sensor.or(self.default_sensor).ok_or(Reason::NoSensor)?;
-        let unit = parts.unit.unwrap_or(self.default_unit);
-        let (sensor, unit) = interned.ids(dictionary, name, parts.tags, unit)?;
-        Ok(Record { timestamp_ns, value, sensor, unit, quality })
-    }
 }
 
 /// The values that the general parser found for the parts of a record.
@@ -396,15 +340,16 @@ impl<'a> Tokens<'a> {
 
     /// Where in the line the trouble is: at the value in question, else at the start.
     fn offset_of(&self, reason: Reason) -> usize {
-        let token = match reason {
-            Reason::NoSensor | Reason::BadSensor | Reason::SensorLimit | Reason::TooLong => self.sensor,
-            Reason::MissingValue | Reason::BadNumber => self.value,
-            Reason::BadTimestamp | Reason::TimestampRange | Reason::LeapSecond => self.timestamp,
-            Reason::BadUnit | Reason::UnitLimit => self.unit,
-            Reason::BadQuality => self.quality,
-            Reason::BadTags => self.tags,
-            // Of the whole line, or of other formats.
-            _ => None,
+        let token = match reason.part() {
+            Some(Part::Sensor) => self.sensor,
+            Some(Part::Value) => self.value,
+            Some(Part::Timestamp) => self.timestamp,
+            Some(Part::Unit) => self.unit,
+            Some(Part::Quality) => self.quality,
+            Some(Part::Tags) => self.tags,
+            // Too long is what names the sensor.
+            None if reason == Reason::TooLong => self.sensor,
+            None => None,
         };
         token.map_or(0, |token| token.span.start)
     }

@@ -2,14 +2,18 @@
 
 use crate::dictionary::Dictionary;
 use crate::json::write_escaped;
+use crate::number::write_finite;
 use crate::quality::quality_text;
+use crate::settings::{FieldNames, WriteSettings};
+use crate::timestamp::TimestampPrinter;
 use cardcage_plugin_api::{Quality, Record, SensorId, UnitId};
 
 /// Writes records as lines of JSON objects. The text of a sensor is rendered once and then copied.
 pub struct Writer {
     sensors: Vec<Option<Box<SensorText>>>,
     units: Vec<Option<Box<[u8]>>>,
-    start: LineStart,
+    start: TimestampPrinter,
+    keys: Keys,
 }
 
 /// What a sensor's lines have in common.
@@ -25,8 +29,12 @@ struct SensorText {
 
 impl Writer {
     /// A writer that has rendered nothing yet.
-    pub fn new() -> Self {
-        Self { sensors: Vec::new(), units: Vec::new(), start: LineStart::default() }
+    pub fn new(settings: &WriteSettings) -> Self {
+        let keys = Keys::new(&settings.fields);
+        let start = [b"{", &keys.timestamp[..]].concat();
+        let escape = |text: &str, into: &mut Vec<u8>| write_escaped(text, into);
+        let start = TimestampPrinter::new(&settings.timestamp, &settings.zone, &start, b"", b"\"", escape);
+        Self { sensors: Vec::new(), units: Vec::new(), start, keys }
     }
 
     /// Appends a line for each record. Returns how many had a sensor or unit that the dictionary does not know; they
@@ -45,10 +53,11 @@ impl Writer {
     fn line<D: Dictionary>(&mut self, record: &Record, dictionary: &D, into: &mut Vec<u8>) -> Option<()> {
         let sensor = match self.sensors.get(record.sensor.0 as usize) {
             Some(Some(text)) => text,
-            _ => render_sensor(&mut self.sensors, &mut self.units, record, dictionary)?,
+            _ => render_sensor(&mut self.sensors, &mut self.units, &self.keys, record, dictionary)?,
         };
         let plain = record.quality == Quality::GOOD && record.unit == sensor.unit;
-        let unit = if plain { None } else { Some(unit_text(&mut self.units, record.unit, dictionary)?) };
+        let unit =
+            if plain { None } else { Some(unit_text(&mut self.units, &self.keys, record.unit, dictionary)?) };
         self.start.write(record.timestamp_ns, into);
         into.extend_from_slice(&sensor.name);
         write_value(record.value, into);
@@ -56,7 +65,7 @@ impl Writer {
             None => into.extend_from_slice(&sensor.good_end),
             Some(unit) => {
                 into.extend_from_slice(unit);
-                write_quality(record.quality, into);
+                write_quality(&self.keys, record.quality, into);
                 into.extend_from_slice(&sensor.tags);
             }
         }
@@ -64,79 +73,50 @@ impl Writer {
     }
 }
 
-impl Default for Writer {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The keys as they stand in a line, with the colon: `"sensor":`.
+struct Keys {
+    timestamp: Box<[u8]>,
+    sensor: Box<[u8]>,
+    value: Box<[u8]>,
+    unit: Box<[u8]>,
+    quality: Box<[u8]>,
+    tags: Box<[u8]>,
 }
 
-/// `{"timestamp":` and the timestamp. Readings come in order, mostly, so the second is printed once for many of them.
-#[derive(Default)]
-struct LineStart {
-    second: i64,
-    /// The line's start with `second`'s digits and room for those of the nanoseconds; empty before the first.
-    text: Vec<u8>,
-}
-
-const NS_PER_SECOND: i64 = 1_000_000_000;
-
-impl LineStart {
-    #[inline]
-    fn write(&mut self, timestamp_ns: i64, into: &mut Vec<u8>) {
-        let second = timestamp_ns / NS_PER_SECOND;
-        if second != self.second || self.text.is_empty() {
-            self.print(timestamp_ns, second);
-        }
-        // Below a second there are no digits in front, and before 1970 the sign would be the second's: both are rare.
-        if second >= 1 {
-            let nanoseconds = (timestamp_ns % NS_PER_SECOND).unsigned_abs();
-            if let Some(place) = self.text.last_chunk_mut::<9>() {
-                let [first, rest @ ..] = place;
-                #[expect(clippy::cast_possible_truncation, reason = "one digit")]
-                let digit = (nanoseconds / 100_000_000) as u8;
-                *first = b'0' + digit;
-                *rest = eight_digits(nanoseconds % 100_000_000);
-            }
-            into.extend_from_slice(&self.text);
-        } else {
-            self.print(timestamp_ns, second);
-            into.extend_from_slice(&self.text);
+impl Keys {
+    fn new(names: &FieldNames) -> Self {
+        let key = |name: &str| {
+            let mut text = b"\"".to_vec();
+            write_escaped(name, &mut text);
+            text.extend_from_slice(b"\":");
+            text.into_boxed_slice()
+        };
+        Self {
+            timestamp: key(&names.timestamp),
+            sensor: key(&names.sensor),
+            value: key(&names.value),
+            unit: key(&names.unit),
+            quality: key(&names.quality),
+            tags: key(&names.tags),
         }
     }
-
-    #[cold]
-    fn print(&mut self, timestamp_ns: i64, second: i64) {
-        self.second = second;
-        self.text.clear();
-        self.text.extend_from_slice(b"{\"timestamp\":");
-        self.text.extend_from_slice(itoa::Buffer::new().format(timestamp_ns).as_bytes());
-    }
-}
-
-/// The eight digits of a number below 10^8, computed side by side: split into fours, pairs and single digits.
-#[inline]
-fn eight_digits(number: u64) -> [u8; 8] {
-    let fours = (number / 10_000) | ((number % 10_000) << 32);
-    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
-    let pairs = hundreds | ((fours - hundreds * 100) << 16);
-    let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
-    let digits = tens | ((pairs - tens * 10) << 8);
-    (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
 #[inline]
 fn write_value(value: f64, into: &mut Vec<u8>) {
     if value.is_finite() {
-        into.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        write_finite(value, into);
     } else {
         into.extend_from_slice(b"null");
     }
 }
 
 #[cold]
-fn write_quality(quality: Quality, into: &mut Vec<u8>) {
+fn write_quality(keys: &Keys, quality: Quality, into: &mut Vec<u8>) {
     if quality != Quality::GOOD {
-        into.extend_from_slice(b",\"quality\":\"");
+        into.push(b',');
+        into.extend_from_slice(&keys.quality);
+        into.push(b'"');
         into.extend_from_slice(quality_text(quality).as_bytes());
         into.push(b'"');
     }
@@ -145,6 +125,7 @@ fn write_quality(quality: Quality, into: &mut Vec<u8>) {
 /// `,"unit":"Cel"`, or nothing for no unit.
 fn unit_text<'a, D: Dictionary>(
     units: &'a mut Vec<Option<Box<[u8]>>>,
+    keys: &Keys,
     unit: UnitId,
     dictionary: &D,
 ) -> Option<&'a [u8]> {
@@ -153,7 +134,9 @@ fn unit_text<'a, D: Dictionary>(
         let text = dictionary.with_unit(unit, |code| {
             let mut text = Vec::new();
             if !code.is_empty() {
-                text.extend_from_slice(b",\"unit\":\"");
+                text.push(b',');
+                text.extend_from_slice(&keys.unit);
+                text.push(b'"');
                 write_escaped(code, &mut text);
                 text.push(b'"');
             }
@@ -172,15 +155,17 @@ fn unit_text<'a, D: Dictionary>(
 fn render_sensor<'a, D: Dictionary>(
     sensors: &'a mut Vec<Option<Box<SensorText>>>,
     units: &mut Vec<Option<Box<[u8]>>>,
+    keys: &Keys,
     record: &Record,
     dictionary: &D,
 ) -> Option<&'a SensorText> {
-    let unit = unit_text(units, record.unit, dictionary)?;
+    let unit = unit_text(units, keys, record.unit, dictionary)?;
     let (name, tags) = dictionary.with_sensor(record.sensor, |name, tags| {
-        let mut start = b",\"sensor\":\"".to_vec();
+        let mut start = [b",", &keys.sensor[..], b"\""].concat();
         write_escaped(name, &mut start);
-        start.extend_from_slice(b"\",\"value\":");
-        (start, tags_text(tags))
+        start.extend_from_slice(b"\",");
+        start.extend_from_slice(&keys.value);
+        (start, tags_text(keys, tags))
     })?;
     let text = SensorText {
         name: name.into_boxed_slice(),
@@ -197,10 +182,16 @@ fn render_sensor<'a, D: Dictionary>(
     Some(sensors[index].insert(Box::new(text)))
 }
 
-fn tags_text(tags: &[(&str, &str)]) -> Vec<u8> {
+fn tags_text(keys: &Keys, tags: &[(&str, &str)]) -> Vec<u8> {
     let mut text = Vec::new();
     for (key, value) in tags {
-        text.extend_from_slice(if text.is_empty() { b",\"tags\":{\"" } else { b",\"" });
+        if text.is_empty() {
+            text.push(b',');
+            text.extend_from_slice(&keys.tags);
+            text.extend_from_slice(b"{\"");
+        } else {
+            text.extend_from_slice(b",\"");
+        }
         write_escaped(key, &mut text);
         text.extend_from_slice(b"\":\"");
         write_escaped(value, &mut text);
@@ -211,29 +202,4 @@ fn tags_text(tags: &[(&str, &str)]) -> Vec<u8> {
     }
     text.extend_from_slice(b"}\n");
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn timestamps_are_printed_as_the_standard_library_does(
-            times in proptest::collection::vec(prop_oneof![any::<i64>(), -5_000_000_000_i64..5_000_000_000, 1_700_000_000_000_000_000_i64..1_700_000_002_000_000_000], 1..50),
-        ) {
-            let mut start = LineStart::default();
-            for time in times {
-                let mut text = Vec::new();
-                start.write(time, &mut text);
-                prop_assert_eq!(String::from_utf8(text).unwrap(), format!("{{\"timestamp\":{time}"));
-            }
-        }
-
-        #[test]
-        fn eight_digits_are_all_there(number in 0_u64..100_000_000) {
-            prop_assert_eq!(eight_digits(number).to_vec(), format!("{number:08}").into_bytes());
-        }
-    }
 }

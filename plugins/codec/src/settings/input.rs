@@ -3,7 +3,7 @@
 use super::{CsvSettings, Defaults, FieldNames, MAX_LINE_BYTES_DEFAULT, ReadSettings};
 use crate::format::{Format, delimiter_of_path};
 use crate::reject::Reason;
-use crate::timestamp::{TimestampForm, UnknownTimestampForm};
+use crate::timestamp::{TimestampForm, UnknownTimestampForm, UnknownZone, Zone};
 use cardcage_plugin_api::{ByteSize, Description};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -17,9 +17,12 @@ pub enum SettingsError {
     /// Neither `format` nor a file's ending tells the format.
     #[error("the format is not told; set `format` to ndjson, csv or line_protocol")]
     NoFormat,
-    /// `timestamp` or `timezone`.
+    /// `timestamp`.
     #[error(transparent)]
     Timestamp(#[from] UnknownTimestampForm),
+    /// `timezone`.
+    #[error(transparent)]
+    Zone(#[from] UnknownZone),
     /// A setting that describing them would have named as a problem.
     #[error("`{setting}`: {message}")]
     Unfit {
@@ -112,7 +115,8 @@ impl InputSettings {
         let settings = ReadSettings {
             fields: self.fields.clone(),
             defaults: self.defaults.clone(),
-            timestamp: TimestampForm::new(self.timestamp_in(format), &self.timezone)?,
+            timestamp: self.timestamp_in(format).parse()?,
+            zone: Zone::named(&self.timezone)?,
             csv: CsvSettings {
                 columns: self.columns.clone(),
                 delimiter: match &self.delimiter {
@@ -139,17 +143,21 @@ impl InputSettings {
     fn faults(&self, formats: &[Format]) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut fault = |setting: &str, message: String| faults.push((setting.to_owned(), message));
-        if let Some(format) = formats.iter().find(|format| **format != Format::Ndjson) {
-            fault("format", format!("`{}` is not read yet; use `ndjson`", format.name()));
-        }
         if let Some((part, message)) = self.fields.problem() {
             fault(&format!("fields.{part}"), message);
         }
         if self.defaults.sensor.as_deref() == Some("") {
             fault("defaults.sensor", "a sensor's name cannot be empty".to_owned());
         }
-        if let Err(error) = TimestampForm::new(self.timestamp_in(Format::Ndjson), &self.timezone) {
-            fault(error.setting(), error.to_string());
+        for (setting, message) in time_faults(self.timestamp.as_deref(), &self.timezone) {
+            fault(setting, message);
+        }
+        let is_text = |name: &String| !matches!(name.as_str(), "auto" | "s" | "ms" | "us" | "ns");
+        if formats.contains(&Format::LineProtocol) && self.timestamp.as_ref().is_some_and(is_text) {
+            fault("timestamp", "line protocol has integers only; use ns, us, ms, s or auto".to_owned());
+        }
+        if let Some((setting, message)) = self.marks_fault() {
+            fault(setting, message);
         }
         if !LINE_MAX_BYTES.contains(&self.max_line.0) {
             fault("max_line", format!("{} is not between 64B and 64MiB", self.max_line));
@@ -166,6 +174,49 @@ impl InputSettings {
             }
         }
         faults
+    }
+
+    /// What is wrong with the marks of CSV and its columns.
+    fn marks_fault(&self) -> Option<(&'static str, String)> {
+        let marks = [
+            ("delimiter", self.delimiter.as_deref().unwrap_or(",")),
+            ("quote", self.quote.as_deref().unwrap_or("\"")),
+            ("comment", self.comment.as_deref().unwrap_or("#")),
+        ];
+        for (index, (setting, mark)) in marks.iter().enumerate() {
+            if let Some(message) = mark_fault(mark) {
+                return Some((setting, message));
+            }
+            let is_given = *setting != "comment" || self.comment.is_some();
+            if let Some((other, _)) = marks[..index].iter().find(|(_, earlier)| earlier == mark && is_given) {
+                return Some((setting, format!("`{mark}` is the {other} already; take another character")));
+            }
+        }
+        match self.columns.as_deref() {
+            Some([]) => Some(("columns", "no column is named".to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong with `timestamp` and `timezone`. Reads no file: describing must not.
+pub(super) fn time_faults(timestamp: Option<&str>, timezone: &str) -> Vec<(&'static str, String)> {
+    let form = timestamp.unwrap_or("auto").parse::<TimestampForm>().err();
+    let zone = Zone::built_in(timezone).err();
+    let faults = [("timestamp", form.map(|e| e.to_string())), ("timezone", zone.map(|e| e.to_string()))];
+    faults.into_iter().filter_map(|(setting, message)| Some((setting, message?))).collect()
+}
+
+/// Why a character cannot separate or quote: it stands in numbers and names, or ends lines.
+pub(super) fn mark_fault(mark: &str) -> Option<String> {
+    match single(mark) {
+        None => Some(format!("`{}` is not one ASCII character", mark.escape_debug())),
+        Some(byte)
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'\n' | b'\r' | b'.' | b'-' | b'+' | b'_') =>
+        {
+            Some(format!("`{}` stands in values; take a character that does not", mark.escape_debug()))
+        }
+        Some(_) => None,
     }
 }
 

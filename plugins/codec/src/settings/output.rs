@@ -1,9 +1,9 @@
 //! The settings of everything that writes lines.
 
-use super::input::{SettingsError, default_timezone, single};
+use super::input::{SettingsError, default_timezone, mark_fault, single, time_faults};
 use super::{FieldNames, WriteSettings};
 use crate::format::{Format, delimiter_of_path};
-use crate::timestamp::TimestampForm;
+use crate::timestamp::Zone;
 use cardcage_plugin_api::Description;
 use std::path::Path;
 
@@ -56,7 +56,8 @@ impl OutputSettings {
         }
         Ok(WriteSettings {
             fields: self.fields.clone(),
-            timestamp: TimestampForm::new(self.timestamp.as_deref().unwrap_or("ns"), &self.timezone)?,
+            timestamp: self.timestamp.as_deref().unwrap_or("ns").parse()?,
+            zone: Zone::named(&self.timezone)?,
             columns: self.columns.clone(),
             delimiter: match &self.delimiter {
                 Some(text) => single(text).unwrap_or(b','),
@@ -68,14 +69,23 @@ impl OutputSettings {
     fn faults(&self, format: Option<Format>) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut fault = |setting: &str, message: String| faults.push((setting.to_owned(), message));
-        if let Some(format) = format.filter(|format| *format != Format::Ndjson) {
-            fault("format", format!("`{}` is not written yet; use `ndjson`", format.name()));
-        }
         if let Some((part, message)) = self.fields.problem() {
             fault(&format!("fields.{part}"), message);
         }
-        if let Err(error) = TimestampForm::new(self.timestamp.as_deref().unwrap_or("ns"), &self.timezone) {
-            fault(error.setting(), error.to_string());
+        for (setting, message) in time_faults(self.timestamp.as_deref(), &self.timezone) {
+            fault(setting, message);
+        }
+        let is_text = |name: &String| !matches!(name.as_str(), "auto" | "s" | "ms" | "us" | "ns");
+        if format == Some(Format::LineProtocol) && self.timestamp.as_ref().is_some_and(is_text) {
+            fault("timestamp", "line protocol has integers only; use ns, us, ms or s".to_owned());
+        }
+        if let Some(message) = self.delimiter.as_deref().and_then(mark_fault) {
+            fault("delimiter", message);
+        } else if self.delimiter.as_deref() == Some("\"") {
+            fault("delimiter", "`\"` is the quote already; take another character".to_owned());
+        }
+        if let Some(message) = self.columns.as_deref().and_then(|names| columns_fault(names, &self.fields)) {
+            fault("columns", message);
         }
         if let Some(format) = format.filter(|format| *format != Format::Csv) {
             let given = [("columns", self.columns.is_some()), ("delimiter", self.delimiter.is_some())];
@@ -85,6 +95,23 @@ impl OutputSettings {
         }
         faults
     }
+}
+
+/// What is wrong with a list of columns: one that no part of a reading has, or that comes twice.
+fn columns_fault(columns: &[String], fields: &FieldNames) -> Option<String> {
+    let known = fields.parts().map(|(_, name)| name);
+    if columns.is_empty() {
+        return Some("no column is named".to_owned());
+    }
+    columns.iter().enumerate().find_map(|(index, column)| {
+        if !known.contains(&column.as_str()) {
+            Some(format!("`{column}` is no part of a reading; there are {}", known.join(", ")))
+        } else if columns[..index].contains(column) {
+            Some(format!("`{column}` is named twice"))
+        } else {
+            None
+        }
+    })
 }
 
 /// Defines a plugin's settings: its own fields, `format` among them, then those of every writer of lines, and a method
