@@ -14,12 +14,16 @@ pub(crate) struct Wave {
     unit: UnitId,
     /// How many sensors take turns. Never 0.
     sensors: usize,
-    /// The turns written out, as often as makes [`TURNS_MIN`] of them.
+    /// The turns written out, about [`TURNS`] of them, or once if there are more sensors.
     turns: Vec<SensorId>,
+    /// The same as records that lack time and value; empty if there are more sensors than [`TURNS`].
+    ready: Vec<Record>,
 }
 
-/// So many sensor ids in a row can be copied without a look at whose turn it is: about 4 KiB of them.
-const TURNS_MIN: usize = 1024;
+/// So many sensors in a row can be copied without a look at whose turn it is: about 4 KiB of ids. As records they take
+/// 24 KiB, which still leaves the first-level cache room; more are not written out as records, since reading them would
+/// then take longer than what it saves.
+const TURNS: usize = 1024;
 
 /// Which reading of which sensor.
 #[derive(Clone, Copy)]
@@ -32,6 +36,10 @@ struct At {
 
 impl Wave {
     pub(crate) fn new(settings: &GenerateSettings, sensors: &[SensorId], unit: UnitId) -> Self {
+        let turns = sensors.repeat((TURNS / sensors.len().max(1)).max(1));
+        let ready = if sensors.len() <= TURNS { turns.as_slice() } else { &[] };
+        let ready =
+            ready.iter().map(|sensor| Record { sensor: *sensor, unit, ..Record::default() }).collect();
         Self {
             waveform: settings.waveform,
             amplitude: settings.amplitude,
@@ -40,7 +48,8 @@ impl Wave {
             seed: settings.seed,
             unit,
             sensors: sensors.len(),
-            turns: sensors.repeat(TURNS_MIN.div_ceil(sensors.len().max(1))),
+            turns,
+            ready,
         }
     }
 
@@ -82,23 +91,22 @@ impl Wave {
         value: impl Fn(f64) -> f64,
     ) {
         let first_number = float(first);
-        // Counted in 32 bits (a batch has no more records), since those become floats in one instruction.
-        let mut index = 0_u32;
-        let mut turn = usize::try_from(first % self.turns.len() as u64).unwrap_or(0);
-        let mut room = room.iter_mut();
-        while room.len() > 0 {
-            let run = room.len().min(self.turns.len() - turn);
-            for (sensor, record) in self.turns[turn..turn + run].iter().zip(room.by_ref()) {
-                *record = Record {
-                    timestamp_ns: stamp(index),
-                    value: value(first_number + f64::from(index)),
-                    sensor: *sensor,
-                    unit: self.unit,
-                    ..Record::default()
-                };
-                index += 1;
-            }
-            turn = 0;
+        let value = |index| value(first_number + f64::from(index));
+        if self.ready.is_empty() {
+            in_turn(&self.turns, room, first, |index, sensor| Record {
+                timestamp_ns: stamp(index),
+                value: value(index),
+                sensor: *sensor,
+                unit: self.unit,
+                ..Record::default()
+            });
+        } else {
+            // Copied whole, sensor, unit and quality are one store instead of three.
+            in_turn(&self.ready, room, first, |index, ready| Record {
+                timestamp_ns: stamp(index),
+                value: value(index),
+                ..*ready
+            });
         }
     }
 
@@ -127,6 +135,23 @@ impl Wave {
     fn phase(&self, at: At) -> f64 {
         let spread = float(at.place as u64) / float(self.sensors as u64);
         fraction(at.turn / self.period + spread)
+    }
+}
+
+/// Writes what `record` makes of each place in `room` and of whose turn it is there, number `first` being the first.
+#[inline]
+fn in_turn<T>(turns: &[T], room: &mut [Record], first: u64, record: impl Fn(u32, &T) -> Record) {
+    let mut turn = usize::try_from(first % turns.len().max(1) as u64).unwrap_or(0);
+    // Counted in 32 bits (a batch has no more records), since those become floats in one instruction.
+    let mut index = 0_u32;
+    let mut rest = room;
+    while !rest.is_empty() {
+        let (now, behind) = rest.split_at_mut(rest.len().min(turns.len() - turn));
+        for (place, whose) in now.iter_mut().zip(&turns[turn..]) {
+            *place = record(index, whose);
+            index += 1;
+        }
+        (rest, turn) = (behind, 0);
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn files(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     report.figure("files: daemon to hand-fused", ratio(&on_one), "x", RATIO);
     report.figure("files: daemon, one core", speed(&on_one), "records/s", PER_SECOND_ON_ONE);
     let by_cpu = median(on_one.iter().map(|took| bench.records_f64() / took.cpu_s));
-    report.figure("files: daemon, one core", by_cpu, "records/CPU-s", Target::None);
+    report.figure("files: daemon, by processor time", by_cpu, "records/CPU-s", Target::None);
     report.figure("files: daemon, one core, most memory", memory(&on_one), "MiB", RSS_MIB);
     match two {
         Two::Impossible(why) => report.skipped("files: on two cores", &why),

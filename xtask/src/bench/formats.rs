@@ -83,7 +83,12 @@ fn speed(bench: &Bench, report: &mut Report, title: &dyn Fn(&str) -> String, run
     let rate =
         |seconds: fn(&Took) -> f64| median(runs.iter().map(|took| bench.records_f64() / seconds(took)));
     report.figure(&title("daemon, one core"), rate(|took| took.wall_s), "records/s", target);
-    report.figure(&title("daemon, one core"), rate(|took| took.cpu_s), "records/CPU-s", Target::None);
+    report.figure(
+        &title("daemon, by processor time"),
+        rate(|took| took.cpu_s),
+        "records/CPU-s",
+        Target::None,
+    );
 }
 
 fn flow(bench: &Bench, form: Form) -> Result<Steady, Failure> {
