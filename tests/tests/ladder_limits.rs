@@ -87,7 +87,8 @@ sinks:\n  end: { plugin: blackhole, inputs: [numbers] }\n";
     // Remembers the verdicts, so that no child is needed.
     pipeline.run(&["run"]).expect(0);
     let codes = codes_by_files(4..32, pipeline.folder(), &["run"]);
-    for code in ["ladder.file.folder", "ladder.file.no-copy", "ladder.file.unreadable", "ladder.open.linker"] {
+    for code in ["ladder.file.folder", "ladder.file.no-copy", "ladder.file.unreadable", "ladder.open.linker"]
+    {
         assert!(codes.contains_key(code), "{code}: {codes:?}");
     }
     pipeline.run(&["run"]).expect(0);
