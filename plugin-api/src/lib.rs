@@ -9,6 +9,7 @@
 //! - [`manifest`] and [`describe`]: what a plugin says of itself, read by host and plugin alike.
 
 pub mod abi;
+mod backoff;
 mod batch;
 pub mod describe;
 mod export;
@@ -24,6 +25,7 @@ mod shim;
 pub mod testing;
 pub mod units;
 
+pub use backoff::Backoff;
 pub use batch::{Batch, Delivery, Fate, Outputs, Port};
 pub use describe::{Description, UnitRules};
 pub use host::{Counter, DictionaryFull, Gauge, Host, Sensor, SensorCache, Thread};
