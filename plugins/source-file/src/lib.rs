@@ -1,227 +1,267 @@
-//! Reads readings from files, from their beginning to their end.
+//! Reads readings from files: once, or for as long as they grow.
+//!
+//! `roster` knows which files there are and which have something to read; `reading` reads one of them; `watch` and a poll
+//! say when to look again. A file is known by its inode and its first bytes, not by its name, so that it is read once
+//! whatever it is called: when it is renamed it is read to its end, and what has its name then is another file.
 
 #![forbid(unsafe_code)]
 
-mod progress;
+mod archive;
+mod error;
+mod identity;
+mod paths;
+mod reading;
+mod restore;
+mod roster;
+mod saved;
+mod settings;
+mod tracked;
+mod watch;
 
-use cardcage_codec::lines::{Filled, Window};
-use cardcage_codec::rejects::{Place, Rejections};
-use cardcage_codec::{Format, Reader};
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::tracing;
-use progress::{FileProgress, Progress};
-use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use error::FileError;
+use paths::Patterns;
+use reading::{Outcome, Reading};
+use roster::Roster;
+use saved::{Saved, SavedFile};
+use settings::{Begin, FileSettings};
+use tracked::Found;
+use watch::{Change, Watch};
 
-/// How much one call reads at most, so that a file full of lines that are no readings cannot keep the lane from
-/// draining: some milliseconds' worth.
-const BYTES_PER_FILL_MAX: u64 = 4 << 20;
-
-/// One path or several.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Paths {
-    One(PathBuf),
-    Several(Vec<PathBuf>),
-}
-
-cardcage_codec::input_settings! {
-    /// Settings of the source.
-    #[derive(Clone, Debug)]
-    pub struct FileSettings {
-        /// The file to read, or a list of files, read one after the other.
-        #[schemars(extend("examples" = ["readings.ndjson", ["monday.ndjson", "tuesday.ndjson"]]))]
-        path: Paths,
-    }
-}
-
-impl FileSettings {
-    fn paths(&self) -> &[PathBuf] {
-        match &self.path {
-            Paths::One(path) => std::slice::from_ref(path),
-            Paths::Several(paths) => paths,
-        }
-    }
-
-    fn problems(&self, mut description: Description) -> Description {
-        if self.paths().is_empty() {
-            description = description.problem("path", "no file is named");
-        }
-        let unclear = self.paths().iter().find(|path| Format::of_path(path).is_none());
-        if let (None, Some(path)) = (self.format, unclear) {
-            let message = format!("the ending of `{}` tells no format; set `format: ndjson`", path.display());
-            description = description.problem("format", message);
-        }
-        let told = |path: &PathBuf| self.format.or_else(|| Format::of_path(path));
-        let formats: Vec<Format> = self.paths().iter().filter_map(told).collect();
-        self.input().problems(description, &formats)
-    }
-}
-
-/// Why a file cannot be read.
-#[derive(Debug, Error)]
-enum FileError {
-    #[error("cannot open `{path}`")]
-    Open { path: PathBuf, source: io::Error },
-    #[error("`{path}` is no regular file; give the path of one")]
-    NotRegular { path: PathBuf },
-    #[error("cannot read `{path}` at byte {position}")]
-    Read { path: PathBuf, position: u64, source: io::Error },
-}
+/// With `follow`: after how much of one file others get their turn.
+const TURN_BYTES: u64 = 16 << 20;
+/// How soon files are looked for again after a look, however much happens in their folders.
+const LOOK_GAP_NS: i64 = 20_000_000;
 
 /// The source.
 pub struct FileSource {
     host: Host,
-    reader: Reader,
-    buffer: Window,
-    progress: Progress,
-    file: Option<File>,
-    rejections: Rejections,
+    follow: bool,
+    begin: Begin,
+    poll_ns: i64,
+    roster: Roster,
+    reading: Reading,
+    watch: Option<Watch>,
+    /// The file that is being read, and where its turn began.
+    current: Option<(usize, u64)>,
+    looked_ns: i64,
+    look_wanted: bool,
 }
 
 impl Source for FileSource {
     type Settings = FileSettings;
 
     fn describe(settings: &FileSettings) -> Description {
-        let description = Description::source()
-            .does(Capability::Finite)
-            .does(Capability::Replayable)
-            .does(Capability::State);
+        let mut description = Description::source().does(Capability::Replayable).does(Capability::State);
+        if !settings.follow() {
+            description = description.does(Capability::Finite);
+        }
         settings.problems(description)
     }
 
     fn open(settings: FileSettings, host: &Host) -> Result<Self, PluginError> {
-        // All of them now: a missing file is to show at the start, not an hour later.
-        for path in settings.paths() {
-            open_regular(path)?;
-        }
-        let input = settings.input();
-        let (format, read) = input.read_settings(settings.paths().first().map(PathBuf::as_path))?;
-        Ok(Self {
+        let patterns = Patterns::new(settings.paths())?;
+        let follow = settings.follow();
+        let mut source = Self {
             host: host.clone(),
-            progress: Progress::new(settings.paths()),
-            reader: Reader::new(format, &read),
-            buffer: Window::new(read.max_line),
-            file: None,
-            rejections: Rejections::new(input.rejects.as_deref())?,
-        })
+            follow,
+            begin: settings.begin(),
+            poll_ns: settings.poll().as_nanos().try_into()?,
+            roster: Roster::new(patterns, follow, settings.max_open_files(), host),
+            reading: Reading::new(host, settings.lines())?,
+            watch: follow.then(Watch::new),
+            current: None,
+            looked_ns: 0,
+            look_wanted: false,
+        };
+        // Now: a missing file is to show at the start, not an hour later.
+        source.look(host.now_ns())?;
+        source.check_readable()?;
+        if source.begin == Begin::End {
+            source.roster.go_to_ends()?;
+        }
+        Ok(source)
     }
 
-    fn fill(&mut self, out: &mut Batch<'_>, _wait_until_ns: i64) -> Result<Fill, PluginError> {
-        let Some(stream) = self.progress.current() else {
-            return Ok(Fill::Finished);
-        };
-        let fill = self.fill_from(stream, out)?;
-        self.rejections.report(out);
-        if fill == Fill::Finished {
-            self.rejections.summarize();
+    fn fill(&mut self, out: &mut Batch<'_>, wait_until_ns: i64) -> Result<Fill, PluginError> {
+        let mut waited = false;
+        loop {
+            if self.follow {
+                self.hear()?;
+            }
+            if let Some(number) = self.choose() {
+                let read = self.read(number, out);
+                self.reading.rejections.report(out);
+                if read? {
+                    break;
+                }
+                continue;
+            }
+            if !self.follow {
+                self.reading.rejections.summarize();
+                return Ok(Fill::Finished);
+            }
+            let until_ns = self.next_look_ns().min(wait_until_ns);
+            if waited || self.host.cancelled() {
+                return Ok(Fill::IdleUntil(until_ns));
+            }
+            self.reading.rejections.summarize();
+            let left_ns = until_ns.saturating_sub(self.host.now_ns());
+            waited = true;
+            if !self.watch.as_ref().is_some_and(|watch| watch.wait(left_ns)) {
+                return Ok(Fill::IdleUntil(until_ns));
+            }
         }
-        Ok(fill)
+        if !self.follow && self.current.is_none() && !self.roster.has_due() {
+            self.reading.rejections.summarize();
+            return Ok(Fill::Finished);
+        }
+        Ok(Fill::Produced)
     }
 }
 
 impl FileSource {
-    /// Fills from one file: a batch has one stream, so the next file starts with the next batch.
-    fn fill_from(&mut self, stream: usize, out: &mut Batch<'_>) -> Result<Fill, PluginError> {
-        let mut read_bytes = 0;
-        let ended = loop {
-            self.take_lines(out, false);
-            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
-                break false;
+    /// The file whose turn it is.
+    fn choose(&mut self) -> Option<usize> {
+        if let Some((number, begun_at)) = self.current {
+            let position = self.roster.file(number).map_or(0, |file| file.position);
+            let had_turn = position.saturating_sub(begun_at) >= TURN_BYTES;
+            let may_leave = self.roster.file(number).is_some_and(|file| file.compression.is_none());
+            if !(self.follow && had_turn && may_leave && self.roster.has_due()) {
+                return Some(number);
             }
-            match self.refill(stream) {
-                Ok(Filled::More(bytes)) => read_bytes += bytes,
-                Ok(Filled::End) => {
-                    self.take_lines(out, true);
-                    self.buffer.clear();
-                    break true;
+            self.roster.enqueue(number, false);
+            self.current = None;
+        }
+        self.roster.next()
+    }
+
+    /// Reads from a file; `false` if it has nothing to give now.
+    fn read(&mut self, number: usize, out: &mut Batch<'_>) -> Result<bool, PluginError> {
+        match self.read_some(number, out) {
+            Ok(Some(outcome)) => {
+                let position = self.roster.file(number).map_or(0, |file| file.position);
+                out.set_position(u32::try_from(number)?, position);
+                if outcome == Outcome::End {
+                    self.current = None;
+                    if !self.roster.ended(number) {
+                        self.reading.leave();
+                    }
                 }
-                // What came before the error goes on first; the next call meets it again, or it is over by then.
-                Err(_) if !out.is_empty() || self.rejections.any() => break false,
-                Err(error) => return Err(error),
+                // In a file that is followed, the end is met again and again.
+                Ok(!self.follow
+                    || outcome == Outcome::More
+                    || !out.is_empty()
+                    || self.reading.rejections.any())
             }
-        };
-        out.set_position(u32::try_from(stream)?, self.progress.file().position);
-        if ended {
-            self.progress.finish();
-            self.file = None;
+            Ok(None) => {
+                self.current = None;
+                self.look_wanted = true;
+                Ok(false)
+            }
+            Err(error) if self.follow => {
+                self.leave_alone(number, &error);
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(if self.progress.current().is_none() { Fill::Finished } else { Fill::Produced })
     }
 
-    /// Turns the whole lines in the buffer into records, as far as `out` has room; at the end the last one, too.
-    fn take_lines(&mut self, out: &mut Batch<'_>, end: bool) {
-        let Self { host, reader, buffer, progress, rejections, .. } = self;
-        let file = progress.file();
-        let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
-        let taken = reader.fill(buffer.unread(), end, out, host, &mut |rejected| {
-            rejections.add(place, rejected);
-        });
-        buffer.consume(taken.bytes);
-        file.position += taken.bytes as u64;
-        file.line += taken.lines;
-    }
-
-    /// Reads on. A line that outgrows `max_line` is rejected here and its rest skipped as it comes.
-    fn refill(&mut self, stream: usize) -> Result<Filled, PluginError> {
-        let file = self.progress.file();
-        let reading = match &mut self.file {
-            Some(open) => open,
-            None => self.file.insert(open_at(stream, file)?),
-        };
-        let filled = self.buffer.refill(reading).map_err(|source| FileError::Read {
-            path: file.path.clone(),
-            position: file.position,
-            source,
-        })?;
-        if let Some(skipped) = self.buffer.skip_long_line() {
-            let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
-            self.rejections.add_skipped(place, &skipped);
-            file.position += skipped.bytes;
-            file.line += u64::from(skipped.ended);
+    /// `None`: the path leads to another file by now.
+    fn read_some(&mut self, number: usize, out: &mut Batch<'_>) -> Result<Option<Outcome>, FileError> {
+        let mut again = false;
+        if self.current.is_none() {
+            again = match self.roster.open(number)? {
+                Found::Another => return Ok(None),
+                Found::Replaced => true,
+                Found::Same => false,
+            };
         }
-        Ok(filled)
+        let follow = self.follow;
+        let Some(file) = self.roster.file(number) else {
+            return Ok(None);
+        };
+        if self.current.is_none() {
+            self.current = Some((number, file.position));
+            self.reading.enter(number, file, again)?;
+        }
+        let last = !follow || file.last_visit;
+        let outcome = self.reading.fill(file, last, out)?;
+        file.remember()?;
+        file.failed = false;
+        Ok(Some(outcome))
     }
-}
 
-fn open_regular(path: &Path) -> Result<File, FileError> {
-    let failed = |source| FileError::Open { path: path.to_owned(), source };
-    // Looked at before it is opened: opening a FIFO would wait for a writer.
-    if !path.metadata().map_err(failed)?.is_file() {
-        return Err(FileError::NotRegular { path: path.to_owned() });
+    /// A file that cannot be read does not keep the others from being read.
+    fn leave_alone(&mut self, number: usize, error: &FileError) {
+        self.current = None;
+        self.reading.leave();
+        let Some(file) = self.roster.file(number) else {
+            return;
+        };
+        let said = std::mem::replace(&mut file.failed, true);
+        match error {
+            _ if said => {}
+            error if error.may_grow() => {
+                tracing::warn!("{}; it is tried again when it has grown", error.in_full());
+            }
+            error => tracing::error!("{}; it is left alone until it changes", error.in_full()),
+        }
+        self.roster.ended(number);
     }
-    File::open(path).map_err(failed)
-}
 
-/// Opens a file where the source left off. A file that is shorter than that was replaced: it is read from its start.
-fn open_at(stream: usize, progress: &mut FileProgress) -> Result<File, FileError> {
-    let failed = |path: &Path, source| FileError::Open { path: path.to_owned(), source };
-    let mut file = open_regular(&progress.path)?;
-    let len = file.metadata().map_err(|error| failed(&progress.path, error))?.len();
-    if progress.position > len {
-        tracing::warn!(
-            file = %progress.path.display(), stream, position = progress.position, len,
-            "the file is shorter than what was read of it; it is read from its start"
-        );
-        (progress.position, progress.line) = (0, 0);
+    /// Takes notice of what changed.
+    fn hear(&mut self) -> Result<(), PluginError> {
+        let Self { watch, roster, look_wanted, .. } = self;
+        if let Some(watch) = watch {
+            watch.drain(|change| match change {
+                Change::Written(path) => *look_wanted |= !roster.touch(path),
+                Change::Moved(path) => *look_wanted |= roster.means(path),
+                Change::Anything => *look_wanted = true,
+            });
+        }
+        let now_ns = self.host.now_ns();
+        if now_ns >= self.next_look_ns() {
+            self.look(now_ns)?;
+        }
+        Ok(())
     }
-    file.seek(SeekFrom::Start(progress.position)).map_err(|error| failed(&progress.path, error))?;
-    Ok(file)
+
+    fn next_look_ns(&self) -> i64 {
+        let gap_ns = if self.look_wanted { LOOK_GAP_NS.min(self.poll_ns) } else { self.poll_ns };
+        self.looked_ns.saturating_add(gap_ns)
+    }
+
+    fn look(&mut self, now_ns: i64) -> Result<(), PluginError> {
+        self.look_wanted = false;
+        self.looked_ns = now_ns;
+        self.roster.look(now_ns, self.watch.as_mut())?;
+        Ok(())
+    }
+
+    /// Whether every file can be opened and is written in a known way.
+    fn check_readable(&mut self) -> Result<(), PluginError> {
+        for (_, file) in self.roster.files().filter(|_| !self.follow) {
+            tracked::open_regular(&file.path)?;
+        }
+        Ok(())
+    }
 }
 
 impl State for FileSource {
-    const VERSION: u32 = progress::VERSION;
+    const VERSION: u32 = saved::VERSION;
 
     fn snapshot(&mut self, version: u32) -> Result<Vec<u8>, PluginError> {
-        self.progress.snapshot(version)
+        let files = self.roster.files().map(|(_, file)| SavedFile::of(file)).collect();
+        Saved { process: restore::process_name().to_owned(), files }.write(version)
     }
 
     fn restore(&mut self, version: u32, state: &[u8]) -> Result<(), PluginError> {
-        self.progress.restore(version, state)?;
-        self.buffer.clear();
-        self.file = None;
+        let saved = Saved::read(version, state)?;
+        self.current = None;
+        self.reading.leave();
+        restore::restore(&mut self.roster, &saved, self.begin, self.host.now_ns());
         Ok(())
     }
 }
@@ -229,7 +269,15 @@ impl State for FileSource {
 export_plugin! {
     name: "file",
     description: "reads readings from files",
-    components: [source FileSource as "file" { drops, finite, replayable, state, read: [settings.path] }],
+    components: [source FileSource as "file" {
+        drops, finite, replayable, state,
+        read: [settings.path, "/proc/self/stat", "/proc/sys/kernel/random/boot_id"],
+        write: [settings.rejects],
+        metrics: [
+            counter "rotations" { unit: "1", help: "followed files that were renamed or deleted", min: 0.0 },
+            counter "truncations" { unit: "1", help: "files read from their start again, being shorter or other than before", min: 0.0 },
+        ],
+    }],
     probe: none("needs a file"),
 }
 

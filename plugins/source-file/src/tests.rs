@@ -1,5 +1,9 @@
 //! The source as the host drives it.
 
+mod archives;
+mod exactly_once;
+mod follow;
+
 use super::{CardcagePlugin, FileSource};
 use cardcage_plugin_api::serde_json::{Value, json};
 use cardcage_plugin_api::testing::{SourceHarness, contract};
@@ -166,7 +170,11 @@ fn a_missing_file_and_a_folder_are_refused_by_name() {
 fn settings_that_cannot_work_are_problems_not_surprises() {
     for (settings, setting) in [
         (json!({ "path": [] }), "path"),
-        (json!({ "path": "a.csv" }), "format"),
+        (json!({ "path": "a.json", "poll": "1ms" }), "poll"),
+        (json!({ "path": "a.json", "max_open_files": 0 }), "max_open_files"),
+        (json!({ "path": "a.json", "threads": 0 }), "threads"),
+        (json!({ "path": "a.json", "from": "end" }), "from"),
+        (json!({ "path": "logs/[.json" }), "path"),
         (json!({ "path": "a.json", "fields": { "value": "sensor" } }), "fields.value"),
         (json!({ "path": "a.json", "timestamp": "%Y" }), "timestamp"),
         (json!({ "path": "a.json", "max_line": "1B" }), "max_line"),
@@ -176,4 +184,92 @@ fn settings_that_cannot_work_are_problems_not_surprises() {
         let named: Vec<&str> = description.problems.iter().map(|p| p.setting.as_str()).collect();
         assert_eq!(named, [setting], "{settings}");
     }
+}
+
+#[test]
+fn patterns_are_read_by_name_and_a_file_under_two_names_once() {
+    let folder = TempDir::new().unwrap();
+    for (name, number) in [("d10.ndjson", 10), ("d9.ndjson", 9), ("c.ndjson", 1)] {
+        file(&folder, name, line(number));
+    }
+    std::os::unix::fs::symlink(folder.path().join("c.ndjson"), folder.path().join("d11.ndjson")).unwrap();
+    let mut source = open(json!({ "path": folder.path().join("*.ndjson") }));
+    assert_eq!(values(&source.until_finished().unwrap()), [1, 9, 10]);
+    let none = json!({ "path": folder.path().join("*.json") });
+    let message = SourceHarness::<FileSource>::open(none).err().unwrap().message;
+    assert!(message.contains("no file matches"), "{message}");
+}
+
+#[test]
+fn where_reading_begins_is_a_choice() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "a.ndjson", format!("{}{{\"sensor\"", lines(3)));
+    let mut source = open(json!({ "path": path, "follow": true }));
+    source.fill().unwrap();
+    let (version, state) = source.snapshot().unwrap();
+    let elsewhere =
+        String::from_utf8(state.clone()).unwrap().replace("\"process\":\"", "\"process\":\"another ");
+    // The line that was cut off when the source opened is not wanted, nor is its rest.
+    let rest = format!(":\"s\",\"value\":4}}\n{}", line(5));
+    for (from, state, expected) in [
+        ("checkpoint", elsewhere.as_str(), vec![4, 5]),
+        ("start", &elsewhere, vec![0, 1, 2, 4, 5]),
+        ("end", &elsewhere, vec![5]),
+        // The same process: the source was restarted after a failure.
+        ("start", std::str::from_utf8(&state).unwrap(), vec![4, 5]),
+    ] {
+        let path = file(&folder, "a.ndjson", format!("{}{{\"sensor\"", lines(3)));
+        let mut source = open(json!({ "path": path, "from": from, "follow": true }));
+        source.restore(version, state.as_bytes()).unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, rest.as_bytes()))
+            .unwrap();
+        assert_eq!(follow::drain(&mut source), expected, "{from}");
+    }
+}
+
+#[test]
+fn a_state_of_the_first_version_is_still_read() {
+    let folder = TempDir::new().unwrap();
+    let paths = [file(&folder, "a.ndjson", lines(3)), file(&folder, "b.ndjson", lines(3))];
+    let state = json!({ "files": [
+        { "path": paths[0], "position": lines(3).len(), "line": 3 },
+        { "path": paths[1], "position": lines(1).len(), "line": 1 },
+    ]});
+    let mut source = open(json!({ "path": paths }));
+    source.restore(1, state.to_string().as_bytes()).unwrap();
+    assert_eq!(values(&source.until_finished().unwrap()), [1, 2]);
+    let message = open(json!({ "path": paths })).restore(3, b"{}").unwrap_err().message;
+    assert!(message.contains("version 3"), "{message}");
+}
+
+#[test]
+fn a_file_is_known_again_under_another_name_and_on_another_device() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "a.ndjson", lines(5));
+    let mut source = open(json!({ "path": path })).with_capacity(2);
+    source.fill().unwrap();
+    let (version, state) = source.snapshot().unwrap();
+    // Device numbers change when machines start.
+    let mut other: Value = cardcage_plugin_api::serde_json::from_slice(&state).unwrap();
+    other["files"][0]["identity"]["device"] = json!(1);
+    let mut later = open(json!({ "path": path }));
+    later.restore(version, other.to_string().as_bytes()).unwrap();
+    assert_eq!(values(&later.until_finished().unwrap()), [2, 3, 4]);
+    // Renamed while nobody read: its rest comes before what has its name now.
+    std::fs::rename(&path, folder.path().join("a.ndjson.1")).unwrap();
+    let path = file(&folder, "a.ndjson", line(77));
+    let mut later = open(json!({ "path": path }));
+    later.restore(version, &state).unwrap();
+    assert_eq!(values(&later.until_finished().unwrap()), [2, 3, 4, 77]);
+    // Another file on the same inode.
+    std::fs::write(&path, lines(9).replace("1700000000", "1800000000")).unwrap();
+    let mut reused: Value = cardcage_plugin_api::serde_json::from_slice(&state).unwrap();
+    let inode = std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());
+    reused["files"][0]["identity"]["inode"] = json!(inode);
+    let mut later = open(json!({ "path": path }));
+    later.restore(version, reused.to_string().as_bytes()).unwrap();
+    assert_eq!(later.until_finished().unwrap().len(), 9);
 }

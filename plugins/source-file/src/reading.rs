@@ -1,0 +1,281 @@
+//! Reads the file that is being read: its bytes, their lines, and what is no reading among them.
+
+use crate::archive::Archive;
+use crate::error::FileError;
+use crate::identity::Identity;
+use crate::tracked::{Seen, Tracked};
+use cardcage_codec::lines::{Filled, Window};
+use cardcage_codec::rejects::{Place, Rejections};
+use cardcage_codec::{CsvSettings, Format, InputSettings, Reader, Round};
+use cardcage_plugin_api::{Batch, Host, PluginError, Record};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+/// How much one call reads at most, so that a file full of lines that are no readings cannot keep the lane from
+/// draining: some milliseconds' worth.
+const BYTES_PER_FILL_MAX: u64 = 4 << 20;
+/// How much of a file's start is looked at for the line of CSV that names its columns.
+const HEADER_BYTES_MAX: usize = 1 << 20;
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The batch is full, or the call took long enough.
+    More,
+    /// The end of the file.
+    End,
+}
+
+/// The file that is being read.
+pub(crate) struct Reading {
+    host: Host,
+    input: InputSettings,
+    /// One for each way in which files are written; each remembers the sensors that it has seen.
+    readers: Vec<(Format, CsvSettings, Reader)>,
+    reader: usize,
+    window: Window,
+    /// Whose text the window holds.
+    of: Option<(usize, Identity)>,
+    text: Text,
+    /// What went wrong behind the records of the last batch: decoders do not say it twice.
+    failed: Option<FileError>,
+    pub(crate) rejections: Rejections,
+}
+
+enum Text {
+    None,
+    Plain(Arc<File>),
+    /// `skip` bytes of its text were taken before.
+    Archive {
+        archive: Box<Archive>,
+        skip: u64,
+        seen: Seen,
+    },
+}
+
+impl Reading {
+    pub(crate) fn new(host: &Host, input: InputSettings) -> Result<Self, PluginError> {
+        let rejections = Rejections::new(input.rejects.as_deref())?;
+        let line_max = usize::try_from(input.max_line.0)?;
+        Ok(Self {
+            host: host.clone(),
+            input,
+            readers: Vec::new(),
+            reader: 0,
+            window: Window::new(line_max),
+            of: None,
+            text: Text::None,
+            failed: None,
+            rejections,
+        })
+    }
+
+    /// Goes to a file, which is open, at its position. Nothing is lost if it is the one that was read last.
+    pub(crate) fn enter(&mut self, number: usize, file: &Tracked, again: bool) -> Result<(), FileError> {
+        if self.of == Some((number, file.identity)) && !again {
+            return Ok(());
+        }
+        self.leave();
+        let Some(open) = &file.file else {
+            return Ok(());
+        };
+        self.text = match file.compression {
+            None => Text::Plain(Arc::clone(open)),
+            Some(compression) => {
+                let archive = Archive::new(&file.path, Arc::clone(open), compression)?;
+                let seen = Seen::of(&open.metadata().map_err(|source| at(file, source))?);
+                Text::Archive { archive: Box::new(archive), skip: file.position, seen }
+            }
+        };
+        if file.skipping {
+            self.window.resume_skipping();
+        }
+        self.choose_reader(file)?;
+        self.of = Some((number, file.identity));
+        Ok(())
+    }
+
+    /// Forgets what was read ahead.
+    pub(crate) fn leave(&mut self) {
+        self.window.clear();
+        self.text = Text::None;
+        self.failed = None;
+        self.of = None;
+    }
+
+    /// Takes the reader for the file's format, and tells it where it stands.
+    fn choose_reader(&mut self, file: &Tracked) -> Result<(), FileError> {
+        let (format, settings) = self
+            .input
+            .read_settings(Some(&file.name))
+            .map_err(|source| FileError::Settings { path: file.path.clone(), source })?;
+        let known = self.readers.iter().position(|(f, csv, _)| *f == format && *csv == settings.csv);
+        self.reader = known.unwrap_or(self.readers.len());
+        if known.is_none() {
+            let reader = Reader::new(format, &settings);
+            self.readers.push((format, settings.csv, reader));
+        }
+        let reader = &mut self.readers[self.reader].2;
+        if file.position == 0 && !file.skipping {
+            reader.begin(None);
+            return Ok(());
+        }
+        if let Some(header) = &file.header {
+            reader.begin(Some(header));
+            return Ok(());
+        }
+        reader.begin(None);
+        if format == Format::Csv && file.compression.is_none() {
+            self.read_header(file)?;
+        }
+        let reader = &mut self.readers[self.reader].2;
+        if reader.header().is_none() {
+            reader.begin(Some(&[]));
+        }
+        Ok(())
+    }
+
+    /// Reads the line that names the columns, for a file that is read from somewhere else.
+    fn read_header(&mut self, file: &Tracked) -> Result<(), FileError> {
+        let Some(open) = &file.file else {
+            return Ok(());
+        };
+        let mut start = vec![0; HEADER_BYTES_MAX];
+        let len = open.read_at(&mut start, 0).map_err(|source| FileError::Read {
+            path: file.path.clone(),
+            position: 0,
+            source,
+        })?;
+        let reader = &mut self.readers[self.reader].2;
+        let round = Round { now_ns: 0, batch_records: 1 };
+        reader.read(&start[..len], false, &mut [Record::default()], round, &self.host, &mut |_| {});
+        Ok(())
+    }
+
+    /// Fills a batch from the file. `last`: once its end is reached nothing follows, so that the last line may lack its
+    /// line end.
+    pub(crate) fn fill(
+        &mut self,
+        file: &mut Tracked,
+        last: bool,
+        out: &mut Batch<'_>,
+    ) -> Result<Outcome, FileError> {
+        let mut read_bytes = 0;
+        if let Some(error) = self.failed.take() {
+            self.leave();
+            return Err(error);
+        }
+        loop {
+            self.take_lines(file, out, false);
+            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
+                return Ok(Outcome::More);
+            }
+            match self.refill(file) {
+                Ok(Filled::More(bytes)) => read_bytes += bytes,
+                Ok(Filled::End) => {
+                    if last || file.compression.is_some() {
+                        self.take_lines(file, out, true);
+                        // A line of several readings may wait for a whole batch.
+                        if !self.window.unread().is_empty() && !out.is_empty() {
+                            return Ok(Outcome::More);
+                        }
+                        self.leave();
+                    }
+                    return Ok(Outcome::End);
+                }
+                // What came before the error goes on first.
+                Err(error) if !out.is_empty() || self.rejections.any() => {
+                    self.failed = Some(error);
+                    return Ok(Outcome::More);
+                }
+                Err(error) => {
+                    self.leave();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too.
+    fn take_lines(&mut self, file: &mut Tracked, out: &mut Batch<'_>, end: bool) {
+        let Self { host, readers, reader, window, rejections, .. } = self;
+        let Some((_, _, reader)) = readers.get_mut(*reader) else {
+            return;
+        };
+        let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
+        let taken = reader.fill(window.unread(), end, out, host, &mut |rejected| {
+            rejections.add(place, rejected);
+        });
+        window.consume(taken.bytes);
+        file.position += taken.bytes as u64;
+        file.line += taken.lines;
+        if file.header.is_none() {
+            file.header = reader.header().map(Into::into);
+        }
+    }
+
+    /// Reads on. A line that outgrows `max_line` is rejected here and its rest skipped as it comes.
+    fn refill(&mut self, file: &mut Tracked) -> Result<Filled, FileError> {
+        let filled = match &mut self.text {
+            Text::None => return Ok(Filled::End),
+            Text::Plain(open) => {
+                let position = file.position + self.window.unread().len() as u64;
+                let filled = self.window.refill(&mut At { file: open, position });
+                match filled.map_err(|source| at(file, source))? {
+                    Filled::End => {
+                        let now = Seen::of(&open.metadata().map_err(|source| at(file, source))?);
+                        if now.len > position {
+                            return Ok(Filled::More(0));
+                        }
+                        // What is written from here on changes this.
+                        file.at_end = Some(now);
+                        Filled::End
+                    }
+                    more @ Filled::More(_) => more,
+                }
+            }
+            Text::Archive { archive, skip, seen } => {
+                let filled = self.window.refill(archive);
+                if !matches!(filled, Ok(Filled::More(_))) {
+                    file.at_end = Some(*seen);
+                }
+                let filled = match filled {
+                    Ok(filled) => filled,
+                    Err(error) => return Err(archive.explain(&error).into()),
+                };
+                let known = self.window.unread().len().min(usize::try_from(*skip).unwrap_or(usize::MAX));
+                self.window.consume(known);
+                *skip -= known as u64;
+                filled
+            }
+        };
+        if let Some(skipped) = self.window.skip_long_line() {
+            let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
+            self.rejections.add_skipped(place, &skipped);
+            file.position += skipped.bytes;
+            file.line += u64::from(skipped.ended);
+        }
+        file.skipping = self.window.is_skipping();
+        Ok(filled)
+    }
+}
+
+fn at(file: &Tracked, source: io::Error) -> FileError {
+    FileError::Read { path: file.path.clone(), position: file.position, source }
+}
+
+/// A file from some byte on.
+struct At<'a> {
+    file: &'a File,
+    position: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(into, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
