@@ -1,115 +1,114 @@
-//! Writes readings to a file, one JSON object a line.
+//! Writes readings to files, in any of the three formats.
 //!
-//! Each batch is handed to the kernel whole before it counts as taken, in writes of up to 256 KiB. So a batch that
-//! failed is exactly a batch that is not in the file, and one that was taken survives the end of the process; `sync`
-//! says when it survives a power cut, too.
+//! Text is gathered and handed to the kernel in large pieces, at the latest at a checkpoint. A batch that failed is exactly
+//! a batch that is in no file, and what a failed commit could not make safe is cut off again. `sync` says what survives a
+//! power cut.
+//!
+//! `settings` reads and checks, `template` and `router` find a reading's file, `files` keeps the open ones, `target` is
+//! one of them, `packing` compresses, `finished` names what was rotated out, `disk` and `lock` are the system.
 
 #![forbid(unsafe_code)]
 
+mod disk;
+mod files;
+mod finished;
+mod hours;
+mod lock;
+mod packing;
+mod router;
+mod settings;
 mod target;
+mod template;
 
-use cardcage_codec::{Format, OutputSettings, WriteSettings, Writer};
+pub use packing::Compression;
+pub use settings::{FileSettings, Rotate, Sync};
+
+use cardcage_codec::Writer;
+use cardcage_plugin_api::Counter;
 use cardcage_plugin_api::prelude::*;
-use cardcage_plugin_api::{Counter, tracing};
-use std::fs::File;
+use disk::{FileError, System};
+use files::Files;
+use hours::Hours;
+use router::Router;
+use settings::{NOT_FINITE, UNKNOWN_ID};
 use std::path::PathBuf;
-use target::{Target, TargetError};
+use target::Form;
 
-/// Text handed to the kernel at a time: a system call costs nothing a record, and the text stays in the L2 cache.
-const WRITE_BYTES: usize = 256 * 1024;
-/// Records rendered before the buffer is looked at: their text fits the rest of the buffer nearly always.
+/// Records rendered before the text is looked at: far fewer bytes than are gathered.
 const RECORDS_PER_RENDER: usize = 512;
 /// How often `sync: interval` waits for the disk.
 const SYNC_INTERVAL_NS: i64 = 5_000_000_000;
 
-/// When what is written is made safe against a power cut.
-#[settings]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sync {
-    /// At each checkpoint, before it is acknowledged.
-    #[default]
-    Commit,
-    /// At a checkpoint if the last time was 5 s ago or longer, and at the end.
-    Interval,
-    /// Never by this sink: what is written survives the end of the process, not that of the machine.
-    Never,
-}
-
-/// Settings of the sink.
-#[settings]
-#[derive(Clone, Debug)]
-pub struct FileSettings {
-    /// The file to write; what is in it is kept, and readings are appended. Folders on the way are made.
-    #[schemars(extend("examples" = ["out/readings.ndjson"]))]
-    path: PathBuf,
-    /// How readings are written; absent: told by the file's ending (`.ndjson`, `.jsonl`, `.json`).
-    #[serde(default)]
-    format: Option<Format>,
-    /// When what is written is made safe against a power cut.
-    #[serde(default)]
-    sync: Sync,
-}
-
 /// The sink.
 pub struct FileSink {
     host: Host,
-    target: Target<File>,
+    files: Files<System>,
+    place: Place,
     writer: Writer,
-    text: Vec<u8>,
     sync: Sync,
     synced_ns: i64,
     written_bytes: Option<Counter>,
+    /// How many of them the counter has.
+    counted_bytes: u64,
+}
+
+/// Where readings go.
+enum Place {
+    One(PathBuf),
+    Many(Box<Router>),
 }
 
 impl Sink for FileSink {
     type Settings = FileSettings;
 
     fn describe(settings: &FileSettings) -> Description {
-        let description = Description::sink().rejects("unknown_id");
-        if settings.path.as_os_str().is_empty() {
-            return description.problem("path", "the path is empty; name the file to write");
-        }
-        match (settings.format, Format::of_path(&settings.path)) {
-            (None, None) => description.problem(
-                "format",
-                format!("the ending of `{}` tells no format; set `format: ndjson`", settings.path.display()),
-            ),
-            (format, of_path) => OutputSettings::default().problems(description, format.or(of_path)),
-        }
+        settings.problems(Description::sink())
     }
 
     fn open(settings: FileSettings, host: &Host) -> Result<Self, PluginError> {
-        let target = Target::open(&settings.path, settings.sync != Sync::Never)?;
+        let plan = settings.plan()?;
+        let writer = Writer::new(plan.format, &plan.write);
+        let form = Form::new(plan.compression, plan.level, writer.header())?;
+        // The host gives each component a folder called like it.
+        let folder = host.state_directory();
+        let owner = folder.and_then(|folder| Some(folder.file_name()?.to_str()?.to_owned()));
+        let mut files = Files::new(System { owner }, plan.rules, form);
+        let place = match plan.template.plain() {
+            Some(path) => {
+                // Now, and not with the first reading: what is wrong with it is to show at the start.
+                files.file(path, host.now_ns())?;
+                Place::One(path.to_owned())
+            }
+            None => Place::Many(Box::new(Router::new(plan.template, Hours::new(plan.zone)))),
+        };
         Ok(Self {
             host: host.clone(),
-            target,
-            writer: Writer::new(Format::Ndjson, &WriteSettings::default()),
-            text: Vec::with_capacity(WRITE_BYTES * 2),
-            sync: settings.sync,
+            files,
+            place,
+            writer,
+            sync: plan.sync,
             synced_ns: host.now_ns(),
             written_bytes: host.counter("bytes_written"),
+            counted_bytes: 0,
         })
     }
 
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
-        let before = self.target.look()?;
-        let unknown = match self.write_all(batch.records()) {
-            Ok(unknown) => unknown,
+        self.files.begin_batch();
+        match self.take(batch) {
+            Ok(left_out) => {
+                let not_finite = self.writer.take_not_finite();
+                batch.reject(NOT_FINITE, not_finite);
+                batch.reject(UNKNOWN_ID, left_out.saturating_sub(not_finite));
+            }
             Err(error) => {
                 // The whole batch counts as failed, so none of it may stay.
-                self.text.clear();
-                if let Err(cut) = self.target.cut_to(before) {
-                    tracing::error!("{}", PluginError::from(cut));
-                }
+                self.writer.take_not_finite();
+                self.files.undo_batch();
                 return Err(error.into());
             }
-        };
-        batch.reject("unknown_id", unknown);
-        if let Some(counter) = &self.written_bytes {
-            // Far below 2^53 bytes a batch.
-            #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^53 bytes")]
-            counter.add((self.target.len() - before) as f64);
         }
+        self.count_bytes();
         Ok(())
     }
 
@@ -120,55 +119,80 @@ impl Sink for FileSink {
             Sync::Interval => now_ns - self.synced_ns >= SYNC_INTERVAL_NS,
             Sync::Never => false,
         };
-        if due {
-            // The kernel drops what it could not write, so asking again would only look like success.
-            if let Err(error) = self.target.sync() {
-                return Ok(Commit::Permanent { why: PluginError::from(error).to_string() });
+        let committed = self.files.commit(now_ns, due);
+        self.count_bytes();
+        match committed {
+            Ok(()) => {
+                if due {
+                    self.synced_ns = now_ns;
+                }
+                Ok(Commit::Committed)
             }
-            self.synced_ns = now_ns;
+            // The kernel drops what it could not write, so asking again would only look like success.
+            Err(error @ FileError::Sync { .. }) => {
+                Ok(Commit::Permanent { why: PluginError::from(error).to_string() })
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(Commit::Committed)
     }
 
+    /// What was not committed is lost by the host's count, so it does not stay.
     fn close(mut self) -> Result<(), PluginError> {
+        self.files.discard();
         if self.sync == Sync::Interval {
-            self.target.sync()?;
+            self.files.sync()?;
         }
         Ok(())
     }
 }
 
 impl FileSink {
-    /// Hands all records' lines to the kernel; returns how many records have an unknown sensor or unit.
-    fn write_all(&mut self, records: &[Record]) -> Result<u64, TargetError> {
-        let mut unknown = 0;
-        for some in records.chunks(RECORDS_PER_RENDER) {
-            unknown += self.writer.lines(some, &self.host, &mut self.text);
-            if self.text.len() >= WRITE_BYTES {
-                self.flush()?;
+    /// Takes all records' lines; returns how many records were left out.
+    fn take(&mut self, batch: &Delivery<'_>) -> Result<u64, FileError> {
+        let Self { host, files, place, writer, .. } = self;
+        let (records, now_ns) = (batch.records(), batch.now_ns());
+        let mut left_out = 0;
+        match place {
+            Place::One(path) => {
+                let file = files.file(path, now_ns)?;
+                for some in records.chunks(RECORDS_PER_RENDER) {
+                    left_out += writer.lines(some, host, files.text(file));
+                    files.relieve(file)?;
+                }
+            }
+            Place::Many(router) => {
+                for record in records {
+                    let Some(file) = router.file(record, files, host, now_ns)? else {
+                        left_out += 1;
+                        continue;
+                    };
+                    left_out += writer.lines(std::slice::from_ref(record), host, files.text(file));
+                    files.relieve(file)?;
+                }
             }
         }
-        self.flush()?;
-        Ok(unknown)
+        files.end_batch(now_ns)?;
+        Ok(left_out)
     }
 
-    fn flush(&mut self) -> Result<(), TargetError> {
-        if !self.text.is_empty() {
-            self.target.append(&self.text)?;
-            self.text.clear();
+    fn count_bytes(&mut self) {
+        let written = self.files.form.written_bytes;
+        if let Some(counter) = &self.written_bytes {
+            #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^53 bytes")]
+            counter.add((written - self.counted_bytes) as f64);
         }
-        Ok(())
+        self.counted_bytes = written;
     }
 }
 
 export_plugin! {
     name: "file",
-    description: "writes readings to a file",
+    description: "writes readings to files",
     components: [sink FileSink as "file" {
         drops,
         write: [settings.path],
         read: [settings.path],
-        metrics: [counter "bytes_written" { unit: "By", help: "bytes handed to the file" }],
+        metrics: [counter "bytes_written" { unit: "By", help: "bytes handed to the files" }],
     }],
     probe: none("needs a file"),
 }

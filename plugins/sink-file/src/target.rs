@@ -1,270 +1,304 @@
-//! The file that lines are appended to, which never keeps half a line.
+//! One file that text is appended to, which never keeps half a line or half a batch.
+//!
+//! Text waits in memory until there is enough for a write. Three places in the file are kept: how long it is, how long it
+//! was when the running batch began, and how long it was at the last commit; it can be cut back to each of them.
 
+use crate::disk::{FileError, Medium, Opened};
+use crate::packing::{Compression, Packer, text_start, whole_members_len};
 use cardcage_plugin_api::tracing;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
-use std::os::unix::fs::FileTypeExt as _;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// How much of the file is read at a time to find its last line end.
-const TAIL_BYTES: u64 = 64 * 1024;
+const TAIL_BYTES: usize = 64 * 1024;
 
-/// What a target is kept in: a file, or in tests something that fails on demand.
-pub(crate) trait Medium: Write {
-    /// How long it is.
-    fn current_len(&self) -> io::Result<u64>;
-    /// Makes it this long.
-    fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Waits until the disk has it.
-    fn sync_data(&self) -> io::Result<()>;
+/// What all files of a sink have in common.
+pub(crate) struct Form {
+    pub(crate) compression: Compression,
+    pub(crate) packer: Packer,
+    /// What stands at the start of each file.
+    pub(crate) header: Option<Vec<u8>>,
+    /// A header and the text behind it, while they are written.
+    headed: Vec<u8>,
+    /// Bytes handed to the kernel, those that were cut off again included.
+    pub(crate) written_bytes: u64,
 }
 
-impl Medium for File {
-    fn current_len(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.sync_data()
+impl Form {
+    pub(crate) fn new(compression: Compression, level: u32, header: Option<&[u8]>) -> io::Result<Self> {
+        Ok(Self {
+            compression,
+            packer: Packer::new(compression, level)?,
+            header: header.map(<[u8]>::to_vec),
+            headed: Vec::new(),
+            written_bytes: 0,
+        })
     }
 }
 
-/// Why the file cannot be written.
-#[derive(Debug, Error)]
-pub(crate) enum TargetError {
-    #[error("cannot make the folder `{path}`")]
-    Folder { path: PathBuf, source: io::Error },
-    #[error("cannot open `{path}` for writing")]
-    Open { path: PathBuf, source: io::Error },
-    #[error("`{path}` is a FIFO or socket; give the path of a file")]
-    NotAFile { path: PathBuf },
-    #[error("cannot look for the last whole line of `{path}`")]
-    Tail { path: PathBuf, source: io::Error },
-    #[error("cannot write {bytes} bytes to `{path}` (at byte {at})")]
-    Write { path: PathBuf, at: u64, bytes: usize, source: io::Error },
-    #[error("cannot cut `{path}` back to {len} bytes, its last whole line; it may end in half a line")]
-    Cut { path: PathBuf, len: u64, source: io::Error },
-    #[error("cannot make `{path}` safe on disk")]
-    Sync { path: PathBuf, source: io::Error },
+/// Where a file stood when a batch began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The batch's number; they begin at 1.
+    pub(crate) batch: u64,
+    pub(crate) file_len: u64,
+    text_len: usize,
+}
+
+impl Mark {
+    /// A place in a file whose text was all written by then.
+    pub(crate) fn written(batch: u64, file_len: u64) -> Self {
+        Self { batch, file_len, text_len: 0 }
+    }
 }
 
 /// A file that lines are appended to.
 pub(crate) struct Target<M> {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     medium: M,
-    /// Bytes in the file, all of them whole lines.
-    len: u64,
-    /// Devices such as `/dev/null` have no length and no disk.
     is_regular: bool,
+    /// Bytes in the file, all of them whole lines.
+    pub(crate) len: u64,
+    pub(crate) committed_len: u64,
+    /// Lines that the kernel does not have yet.
+    pub(crate) text: Vec<u8>,
+    pub(crate) mark: Mark,
+    /// When the file was begun, UTC nanoseconds.
+    pub(crate) begun_ns: i64,
+    /// Whether the disk may lack what the kernel has.
+    pub(crate) is_unsynced: bool,
 }
 
-impl Target<File> {
-    /// Opens or makes the file and the folders on its way; half a line at its end is cut off. `safe` makes the new
-    /// name itself survive a power cut.
-    pub(crate) fn open(path: &Path, safe: bool) -> Result<Self, TargetError> {
-        let failed = |source| TargetError::Open { path: path.to_owned(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            fs::create_dir_all(folder)
-                .map_err(|source| TargetError::Folder { path: folder.to_owned(), source })?;
-        }
-        let existing = path.metadata().ok().map(|metadata| metadata.file_type());
-        // Opening a FIFO would wait for a reader.
-        if existing.is_some_and(|kind| kind.is_fifo() || kind.is_socket()) {
-            return Err(TargetError::NotAFile { path: path.to_owned() });
-        }
-        let file = OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if safe && existing.is_none() {
-            File::open(folder.unwrap_or(Path::new(".")))
-                .and_then(|folder| folder.sync_all())
-                .map_err(failed)?;
-        }
-        let mut target =
-            Self { path: path.to_owned(), medium: file, len: metadata.len(), is_regular: metadata.is_file() };
-        target.cut_torn_line()?;
+impl<M: Medium> Target<M> {
+    /// A target on an open file. What a crash left half at its end is cut off; columns that are not ours are refused.
+    pub(crate) fn new(path: &Path, opened: Opened<M>, form: &Form, now_ns: i64) -> Result<Self, FileError> {
+        let begun_ns = if opened.len == 0 { now_ns } else { opened.begun_ns.unwrap_or(now_ns) };
+        let mut target = Self {
+            path: path.to_owned(),
+            medium: opened.medium,
+            is_regular: opened.is_regular,
+            len: if opened.is_regular { opened.len } else { 0 },
+            committed_len: 0,
+            text: Vec::new(),
+            mark: Mark::default(),
+            begun_ns,
+            is_unsynced: false,
+        };
+        target.cut_torn_end(form.compression)?;
+        target.check_header(form)?;
+        target.committed_len = target.len;
         Ok(target)
     }
 
-    /// Cuts off what stands behind the last line end: half a line that a crash or a power cut left.
-    fn cut_torn_line(&mut self) -> Result<(), TargetError> {
-        if !self.is_regular {
+    /// Whether it is a file, and not a device.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
+    /// Whether the file is still the one at its path.
+    pub(crate) fn is_in_place(&self) -> bool {
+        !self.is_regular || self.medium.is_at(&self.path)
+    }
+
+    /// Bytes that the file will have, as far as that is known.
+    pub(crate) fn expected_len(&self, form: &Form) -> u64 {
+        match form.compression {
+            Compression::None => self.len + self.text.len() as u64,
+            Compression::Gzip | Compression::Zstd => self.len,
+        }
+    }
+
+    /// Takes up another file under the same path.
+    pub(crate) fn begin_anew(
+        &mut self,
+        opened: Opened<M>,
+        form: &Form,
+        now_ns: i64,
+    ) -> Result<(), FileError> {
+        let text = std::mem::take(&mut self.text);
+        *self = Self::new(&self.path, opened, form, now_ns)?;
+        self.text = text;
+        Ok(())
+    }
+
+    /// Notes where the file stands as a batch begins.
+    pub(crate) fn begin_batch(&mut self, batch: u64) -> Result<(), FileError> {
+        if self.text.is_empty() && self.len == self.committed_len {
+            self.look()?;
+        }
+        self.mark = Mark { batch, file_len: self.len, text_len: self.text.len() };
+        Ok(())
+    }
+
+    /// Goes back to where the running batch began, if it is this one.
+    pub(crate) fn undo_batch(&mut self, batch: u64) -> Result<(), FileError> {
+        if self.mark.batch != batch {
             return Ok(());
         }
-        let whole = whole_lines_len(&self.path, self.len)
-            .map_err(|source| TargetError::Tail { path: self.path.clone(), source })?;
+        self.text.truncate(self.mark.text_len);
+        if self.len > self.mark.file_len { self.cut_to(self.mark.file_len) } else { Ok(()) }
+    }
+
+    /// Hands all text to the kernel while a batch is under way: what is of earlier batches on its own, so that the file
+    /// can be cut back to it. That works with compressed files, too.
+    pub(crate) fn flush_midway(&mut self, form: &mut Form) -> Result<(), FileError> {
+        let earlier = self.mark.text_len;
+        if earlier > 0 {
+            self.append(form, 0..earlier)?;
+            self.text.drain(..earlier);
+            self.mark = Mark::written(self.mark.batch, self.len);
+        }
+        self.append(form, 0..self.text.len())?;
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Hands all text to the kernel, between batches.
+    pub(crate) fn flush(&mut self, form: &mut Form) -> Result<(), FileError> {
+        self.append(form, 0..self.text.len())?;
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Waits until the disk has everything that the kernel has.
+    pub(crate) fn sync(&mut self) -> Result<(), FileError> {
+        if self.is_regular && self.is_unsynced {
+            self.medium.sync_data().map_err(|source| FileError::Sync { path: self.path.clone(), source })?;
+        }
+        self.is_unsynced = false;
+        Ok(())
+    }
+
+    /// Everything written so far counts as delivered.
+    pub(crate) fn committed(&mut self) {
+        self.committed_len = self.len;
+    }
+
+    /// Goes back to the last commit.
+    pub(crate) fn discard(&mut self) -> Result<(), FileError> {
+        self.text.clear();
+        self.mark = Mark::default();
+        if self.len > self.committed_len { self.cut_to(self.committed_len) } else { Ok(()) }
+    }
+
+    /// How long the file is now: an earlier generation of this sink may have written to it since it was opened, and
+    /// someone may have emptied it.
+    fn look(&mut self) -> Result<(), FileError> {
+        if self.is_regular {
+            self.len = self.current_len()?;
+            self.committed_len = self.len;
+        }
+        Ok(())
+    }
+
+    fn current_len(&self) -> Result<u64, FileError> {
+        self.medium.current_len().map_err(|source| FileError::Open { path: self.path.clone(), source })
+    }
+
+    /// Appends a part of the text: all of it, or none and an error.
+    fn append(&mut self, form: &mut Form, range: Range<usize>) -> Result<(), FileError> {
+        let mut text = &self.text[range];
+        if text.is_empty() {
+            return Ok(());
+        }
+        if let (Some(header), 0) = (&form.header, self.len) {
+            form.headed.clear();
+            form.headed.extend_from_slice(header);
+            form.headed.extend_from_slice(text);
+            text = &form.headed;
+        }
+        let bytes =
+            form.packer.pack(text).map_err(|source| FileError::Pack { path: self.path.clone(), source })?;
+        self.is_unsynced = true;
+        let len = bytes.len();
+        if let Err(source) = self.medium.append(bytes) {
+            let at = self.len;
+            // What the disk took of them is cut off again. If even that fails, the caller's cut will fail as well, and
+            // says so.
+            let _ = self.cut_to(at);
+            return Err(FileError::Write { path: self.path.clone(), at, bytes: len, source });
+        }
+        self.len += len as u64;
+        form.written_bytes += len as u64;
+        Ok(())
+    }
+
+    /// Cuts the file back to a length that it had. It is never made longer: someone may have emptied it.
+    fn cut_to(&mut self, len: u64) -> Result<(), FileError> {
+        if self.is_regular && self.current_len()? > len {
+            self.medium.set_len(len).map_err(|source| FileError::Cut {
+                path: self.path.clone(),
+                len,
+                source,
+            })?;
+            self.is_unsynced = true;
+        }
+        self.len = len;
+        self.committed_len = self.committed_len.min(len);
+        Ok(())
+    }
+
+    /// Cuts off what a crash or a power cut left half at the end.
+    fn cut_torn_end(&mut self, compression: Compression) -> Result<(), FileError> {
+        if !self.is_regular || self.len == 0 {
+            return Ok(());
+        }
+        let whole = match compression {
+            Compression::None => whole_lines_len(&self.medium, self.len),
+            Compression::Gzip | Compression::Zstd => whole_members_len(compression, &self.medium, self.len),
+        };
+        let whole = whole.map_err(|source| FileError::Tail { path: self.path.clone(), source })?;
         if whole < self.len {
+            let bytes = self.len - whole;
+            let half =
+                if compression == Compression::None { "half a line" } else { "half a compressed part" };
             tracing::warn!(
-                file = %self.path.display(), bytes = self.len - whole,
-                "the file ends in half a line, left by a crash; it is cut off"
+                file = %self.path.display(), bytes,
+                "the file ends in {half}, left by a crash; it is cut off"
             );
             self.cut_to(whole)?;
         }
         Ok(())
     }
-}
 
-impl<M: Medium> Target<M> {
-    /// Bytes in the file, as it is now: an earlier generation of this sink may have written to it since it was opened,
-    /// and someone may have emptied it.
-    pub(crate) fn look(&mut self) -> Result<u64, TargetError> {
-        if self.is_regular {
-            self.len = self
-                .medium
-                .current_len()
-                .map_err(|source| TargetError::Open { path: self.path.clone(), source })?;
-        }
-        Ok(self.len)
-    }
-
-    /// Bytes in the file after the last append or cut.
-    pub(crate) fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Appends whole lines: all of them, or none and an error.
-    pub(crate) fn append(&mut self, lines: &[u8]) -> Result<(), TargetError> {
-        if let Err(source) = self.medium.write_all(lines) {
-            // What the disk took of them is cut off again. If even that fails, both are said: the caller's cut to
-            // where its batch began will fail as well.
-            let _ = self.cut_to(self.len);
-            return Err(TargetError::Write {
-                path: self.path.clone(),
-                at: self.len,
-                bytes: lines.len(),
-                source,
-            });
-        }
-        self.len += lines.len() as u64;
-        Ok(())
-    }
-
-    /// Cuts the file back to a length that it had.
-    pub(crate) fn cut_to(&mut self, len: u64) -> Result<(), TargetError> {
-        if self.is_regular {
-            self.medium.set_len(len).map_err(|source| TargetError::Cut {
-                path: self.path.clone(),
-                len,
-                source,
-            })?;
-        }
-        self.len = len;
-        Ok(())
-    }
-
-    /// Waits until the disk has everything appended so far.
-    pub(crate) fn sync(&mut self) -> Result<(), TargetError> {
-        if !self.is_regular {
+    /// A file that is appended to must begin as this sink would begin it.
+    fn check_header(&self, form: &Form) -> Result<(), FileError> {
+        let Some(header) = form.header.as_ref().filter(|_| self.len > 0) else {
+            return Ok(());
+        };
+        let start = text_start(form.compression, &self.medium, header.len() as u64)
+            .map_err(|source| FileError::Tail { path: self.path.clone(), source })?;
+        if start == *header {
             return Ok(());
         }
-        self.medium.sync_data().map_err(|source| TargetError::Sync { path: self.path.clone(), source })
+        let line = |text: &[u8]| {
+            let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            String::from_utf8_lossy(line).trim_end().escape_debug().to_string()
+        };
+        Err(FileError::OtherColumns { path: self.path.clone(), found: line(&start), written: line(header) })
     }
 }
 
 /// The bytes up to and with the last line end, searched from the end.
-fn whole_lines_len(path: &Path, len: u64) -> io::Result<u64> {
-    if len == 0 {
-        return Ok(0);
-    }
-    let mut file = File::open(path)?;
+fn whole_lines_len(file: &impl Medium, len: u64) -> io::Result<u64> {
+    let mut piece = vec![0; TAIL_BYTES];
     let mut end = len;
     while end > 0 {
-        let start = end.saturating_sub(TAIL_BYTES);
-        file.seek(SeekFrom::Start(start))?;
-        let mut piece = Vec::new();
-        (&file).take(end - start).read_to_end(&mut piece)?;
-        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
+        let start = end.saturating_sub(TAIL_BYTES as u64);
+        let wanted = usize::try_from(end - start).unwrap_or(TAIL_BYTES);
+        let mut filled = 0;
+        while filled < wanted {
+            match file.read_at(&mut piece[filled..wanted], start + filled as u64)? {
+                // It was shortened meanwhile.
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                more => filled += more,
+            }
+        }
+        if let Some(at) = piece[..wanted].iter().rposition(|byte| *byte == b'\n') {
             return Ok(start + at as u64 + 1);
         }
         end = start;
     }
     Ok(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A disk with room for so many bytes.
-    struct SmallDisk {
-        room: usize,
-        bytes: std::cell::RefCell<Vec<u8>>,
-    }
-
-    impl Write for SmallDisk {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut held = self.bytes.borrow_mut();
-            let fits = bytes.len().min(self.room - held.len());
-            held.extend_from_slice(&bytes[..fits]);
-            if fits == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(fits) }
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Medium for SmallDisk {
-        fn current_len(&self) -> io::Result<u64> {
-            Ok(self.bytes.borrow().len() as u64)
-        }
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.bytes.borrow_mut().truncate(usize::try_from(len).unwrap());
-            Ok(())
-        }
-        fn sync_data(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn small(room: usize) -> Target<SmallDisk> {
-        Target {
-            path: PathBuf::from("small"),
-            medium: SmallDisk { room, bytes: std::cell::RefCell::default() },
-            len: 0,
-            is_regular: true,
-        }
-    }
-
-    #[test]
-    fn a_full_disk_leaves_no_half_line() {
-        let mut target = small(12);
-        target.append(b"first\n").unwrap();
-        let error = target.append(b"second line\n").unwrap_err();
-        assert_eq!(error.to_string(), "cannot write 12 bytes to `small` (at byte 6)");
-        assert_eq!(target.medium.bytes.borrow().as_slice(), b"first\n");
-        target.append(b"third\n").unwrap();
-        assert_eq!(target.medium.bytes.borrow().as_slice(), b"first\nthird\n");
-    }
-
-    #[test]
-    fn what_another_generation_wrote_is_not_cut_off() {
-        let mut target = small(20);
-        target.append(b"mine\n").unwrap();
-        target.medium.bytes.borrow_mut().extend_from_slice(b"theirs\n");
-        assert_eq!(target.look().unwrap(), 12);
-        target.append(b"too much for it\n").unwrap_err();
-        assert_eq!(target.medium.bytes.borrow().as_slice(), b"mine\ntheirs\n");
-    }
-
-    #[test]
-    fn the_last_line_end_is_found_far_from_the_end() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("a");
-        let tail = usize::try_from(TAIL_BYTES).unwrap();
-        for (whole, torn) in
-            [(0, 0), (0, 10), (10, 0), (10, 3 * tail), (tail, 1), (tail - 1, tail), (2 * tail, tail + 1)]
-        {
-            let mut text = "x".repeat(whole + torn);
-            if whole > 0 {
-                text.replace_range(whole - 1..whole, "\n");
-            }
-            fs::write(&path, &text).unwrap();
-            assert_eq!(whole_lines_len(&path, text.len() as u64).unwrap(), whole as u64, "{whole} {torn}");
-        }
-    }
 }

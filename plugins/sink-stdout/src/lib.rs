@@ -1,43 +1,62 @@
-//! Shows readings: lines into a pipe or a file, on a terminal a table that updates in place.
+//! Shows readings: lines in any of the three formats into a pipe or a file, on a terminal a table that updates in place.
 
 #![forbid(unsafe_code)]
 
 mod cells;
+mod lines;
 mod output;
 mod table;
 
-use cardcage_codec::{Format, WriteSettings, Writer};
+use cardcage_codec::{Format, Writer};
 use cardcage_plugin_api::prelude::*;
+use lines::Lines;
 use output::{Output, OutputError};
 use table::Table;
 
 /// The table is drawn at most this often: people read no faster.
 const DRAW_INTERVAL_NS: i64 = 200_000_000;
-/// Text handed to the kernel at a time.
-const WRITE_BYTES: usize = 64 * 1024;
-/// Records rendered before the buffer is looked at.
-const RECORDS_PER_RENDER: usize = 256;
+/// Why records are left out: ids that the host does not know, or names that line protocol cannot hold.
+const UNKNOWN_ID: &str = "unknown_id";
+/// Why records are left out of line protocol: it has no NaN and no infinity.
+const NOT_FINITE: &str = "not_finite";
 
 /// What is written.
 #[settings]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shape {
-    /// A table on a terminal, else lines.
+    /// A table on a terminal, else one JSON object a line.
     #[default]
     Auto,
     /// One JSON object a line.
     Ndjson,
+    /// Rows of columns, by RFC 4180, below a line that names them.
+    Csv,
+    /// `InfluxDB` line protocol, version 2.
+    LineProtocol,
     /// A row for each sensor, updated in place; needs a terminal.
     Table,
 }
 
-/// Settings of the sink.
-#[settings]
-#[derive(Clone, Debug)]
-pub struct StdoutSettings {
-    /// What is written: a table on a terminal and lines elsewhere, unless told.
-    #[serde(default)]
-    format: Shape,
+impl Shape {
+    /// The format of lines, if lines can come of it.
+    const fn lines(self) -> Option<Format> {
+        match self {
+            Self::Auto | Self::Ndjson => Some(Format::Ndjson),
+            Self::Csv => Some(Format::Csv),
+            Self::LineProtocol => Some(Format::LineProtocol),
+            Self::Table => None,
+        }
+    }
+}
+
+cardcage_codec::output_settings! {
+    /// Settings of the sink. All but `format` are about lines; the table has a form of its own.
+    #[derive(Clone, Debug)]
+    pub struct StdoutSettings {
+        /// What is written: a table on a terminal and lines elsewhere, unless told.
+        #[serde(default)]
+        format: Shape,
+    }
 }
 
 /// The sink.
@@ -48,48 +67,56 @@ pub struct StdoutSink {
 }
 
 enum View {
-    Lines { writer: Box<Writer>, text: Vec<u8> },
+    Lines(Box<Lines>),
     Table(Box<Table>),
 }
 
 impl Sink for StdoutSink {
     type Settings = StdoutSettings;
 
-    fn describe(_: &StdoutSettings) -> Description {
-        Description::sink().rejects("unknown_id")
+    fn describe(settings: &StdoutSettings) -> Description {
+        let lines = settings.format.lines();
+        let description = Description::sink().rejects(UNKNOWN_ID);
+        let description = match lines {
+            Some(Format::LineProtocol) => description.rejects(NOT_FINITE),
+            _ => description,
+        };
+        settings.output().problems(description, lines)
     }
 
     fn open(settings: StdoutSettings, host: &Host) -> Result<Self, PluginError> {
         let output = Output::standard()?;
         let table = match settings.format {
             Shape::Auto => output.can_show_table(),
-            Shape::Ndjson => false,
+            Shape::Ndjson | Shape::Csv | Shape::LineProtocol => false,
             Shape::Table if output.is_terminal() => true,
             Shape::Table => return Err(OutputError::NoTerminal.into()),
         };
-        let view = if table {
-            View::Table(Box::new(Table::new(Output::style(), host.now_ns())))
-        } else {
-            View::Lines {
-                writer: Box::new(Writer::new(Format::Ndjson, &WriteSettings::default())),
-                text: Vec::with_capacity(WRITE_BYTES * 2),
+        let view = match settings.format.lines() {
+            Some(format) if !table => {
+                let write = settings.output().write_settings(format, None)?;
+                View::Lines(Box::new(Lines::new(Writer::new(format, &write))))
             }
+            _ => View::Table(Box::new(Table::new(Output::style(), host.now_ns()))),
         };
         Ok(Self { host: host.clone(), output, view })
     }
 
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
-        let unknown = match &mut self.view {
-            View::Lines { writer, text } => write_lines(writer, text, &mut self.output, &self.host, batch)?,
+        match &mut self.view {
+            View::Lines(lines) => {
+                let left_out = lines.write(batch.records(), &mut self.output, &self.host)?;
+                batch.reject(NOT_FINITE, left_out.not_finite);
+                batch.reject(UNKNOWN_ID, left_out.unknown);
+            }
             View::Table(table) => {
                 let unknown = table.update(batch.records(), &self.host);
                 if batch.now_ns() - table.drawn_ns() >= DRAW_INTERVAL_NS {
                     self.output.write(table.draw(batch.now_ns(), self.output.size()))?;
                 }
-                unknown
+                batch.reject(UNKNOWN_ID, unknown);
             }
-        };
-        batch.reject("unknown_id", unknown);
+        }
         Ok(())
     }
 
@@ -108,27 +135,6 @@ impl Sink for StdoutSink {
         }
         Ok(())
     }
-}
-
-fn write_lines(
-    writer: &mut Writer,
-    text: &mut Vec<u8>,
-    output: &mut Output,
-    host: &Host,
-    batch: &Delivery<'_>,
-) -> Result<u64, OutputError> {
-    let mut unknown = 0;
-    // What a failed write left belongs to a batch that failed.
-    text.clear();
-    for some in batch.records().chunks(RECORDS_PER_RENDER) {
-        unknown += writer.lines(some, host, text);
-        if text.len() >= WRITE_BYTES {
-            output.write(text)?;
-            text.clear();
-        }
-    }
-    output.write(text)?;
-    Ok(unknown)
 }
 
 export_plugin! {

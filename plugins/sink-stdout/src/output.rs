@@ -13,7 +13,9 @@ const SIZE_UNKNOWN: Size = Size { columns: 80, rows: 24 };
 /// Why nothing can be shown.
 #[derive(Debug, Error)]
 pub(crate) enum OutputError {
-    #[error("`format: table` needs a terminal, and standard output is none; use `format: ndjson` or `auto`")]
+    #[error(
+        "`format: table` needs a terminal, and standard output is none; use `format: ndjson`, `csv`, `line_protocol` or `auto`"
+    )]
     NoTerminal,
     #[error("standard output is not open")]
     NotOpen { source: io::Error },
