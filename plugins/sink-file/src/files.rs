@@ -98,13 +98,17 @@ impl<D: Disk> Files<D> {
             Some(slot) => *slot,
             None => self.open(path, now_ns)?,
         };
-        if self.slots[slot].target.mark.batch != self.batch {
-            self.rotate_if_due(slot, now_ns)?;
-            self.used += 1;
-            self.slots[slot].used = self.used;
-            self.slots[slot].target.begin_batch(self.batch)?;
-        }
+        self.join_batch(slot, now_ns)?;
         Ok(Handle { slot, id: self.slots[slot].id })
+    }
+
+    /// As [`Self::file`], for a file that was given earlier; `None` if it was closed meanwhile.
+    pub(crate) fn again(&mut self, handle: Handle, now_ns: i64) -> Result<Option<Handle>, FileError> {
+        if self.slots.get(handle.slot).is_none_or(|slot| slot.id != handle.id) {
+            return Ok(None);
+        }
+        self.join_batch(handle.slot, now_ns)?;
+        Ok(Some(handle))
     }
 
     /// Whether a file is still open and part of the running batch.
@@ -195,6 +199,17 @@ impl<D: Disk> Files<D> {
             failures.extend(finished.take_back(&self.disk).err());
         }
         complain(failures);
+    }
+
+    fn join_batch(&mut self, slot: usize, now_ns: i64) -> Result<(), FileError> {
+        if self.slots[slot].target.mark.batch == self.batch {
+            return Ok(());
+        }
+        self.rotate_if_due(slot, now_ns)?;
+        self.used += 1;
+        let joined = &mut self.slots[slot];
+        joined.used = self.used;
+        joined.target.begin_batch(self.batch)
     }
 
     fn hand_on(&mut self, now_ns: i64, sync: bool) -> Result<(), FileError> {

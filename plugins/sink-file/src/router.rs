@@ -45,9 +45,13 @@ impl Router {
         let hour = if self.template.has_time() { self.hours.turn_to(record.timestamp_ns) } else { 0 };
         if let Some(route) = self.routes.get(record.sensor.0 as usize)
             && (route.unit, route.hour) == (unit, hour)
-            && files.is_current(route.handle)
         {
-            return Ok(Some(route.handle));
+            if files.is_current(route.handle) {
+                return Ok(Some(route.handle));
+            }
+            if let Some(handle) = files.again(route.handle, now_ns)? {
+                return Ok(Some(handle));
+            }
         }
         self.find(record.sensor, unit, hour, files, host, now_ns)
     }
