@@ -76,8 +76,9 @@ impl Growth<'_> {
                 let _ = writeln!(body, "  s{sink}: {{ plugin: blackhole, inputs: [made] }}");
             }
             let made = |count: u64| made(count, 10) + &body;
-            let flow = self.steady("fan-out", &made(records), &made(1))?;
-            steps.push(self.step(&flow, sinks, records * sinks, records * (sinks + 1))?);
+            // The start makes half of them: before the queues have been full once, each batch is memory that is new.
+            let flow = self.steady("fan-out", &made(records * 2), &made(records))?;
+            steps.push(self.step(&flow, sinks, records * 2 * sinks, records * (sinks + 1))?);
         }
         print(report, "fan-out to sinks", "a record and component", &steps);
         Ok(())
