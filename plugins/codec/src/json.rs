@@ -2,6 +2,7 @@
 //!
 //! Works on bytes that are valid UTF-8 as a whole; offsets are bytes from the start of the text.
 
+use crate::swar;
 use std::ops::Range;
 
 /// Deeper nesting is refused, so that no line can exhaust the stack.
@@ -119,10 +120,10 @@ fn skip_space(text: &[u8], mut at: usize) -> usize {
 /// The offset of the quote that ends the string whose contents begin at `at`.
 fn string_end(text: &[u8], mut at: usize) -> Result<usize, NotJson> {
     loop {
-        match text.get(at) {
-            Some(b'"') => return Ok(at),
-            Some(b'\\') => at += escape(&text[at..]).ok_or(NotJson(at))?.1,
-            Some(0x20..) => at += 1,
+        at = swar::find_special(text, at).ok_or(NotJson(text.len()))?;
+        match text[at] {
+            b'"' => return Ok(at),
+            b'\\' => at += escape(&text[at..]).ok_or(NotJson(at))?.1,
             _ => return Err(NotJson(at)),
         }
     }

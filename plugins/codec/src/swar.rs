@@ -54,6 +54,18 @@ pub(crate) fn find_value_end(text: &[u8], at: usize, delimiter: u8, quote: u8) -
     (byte == delimiter || matches!(byte, b'\n' | b'\r')).then_some(end)
 }
 
+/// The offset of the next byte that is special in a JSON string: a quote, a backslash, a control character.
+#[inline]
+pub(crate) fn find_special(text: &[u8], at: usize) -> Option<usize> {
+    let (quotes, backslashes) = (ONES * u64::from(b'"'), ONES * u64::from(b'\\'));
+    first(
+        text,
+        at,
+        |word| zeros(word ^ quotes) | zeros(word ^ backslashes) | below(word, b' '),
+        |byte| matches!(byte, b'"' | b'\\' | 0..b' '),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +78,8 @@ mod tests {
             let plain = |hit: &dyn Fn(u8) -> bool| text[at..].iter().position(|byte| hit(*byte)).map(|found| at + found);
             prop_assert_eq!(find(&text, at, b','), plain(&|byte| byte == b','));
             let end = plain(&|byte| byte == b',' || byte == b'"' || byte <= b'\r');
+            let special = plain(&|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
+            prop_assert_eq!(find_special(&text, at), special);
             let end = end.filter(|end| matches!(text[*end], b',' | b'\n' | b'\r'));
             prop_assert_eq!(find_value_end(&text, at, b',', b'"'), end);
         }

@@ -13,6 +13,9 @@ use std::ops::Range;
 
 /// Layouts kept at a time: lines with and without tags, with and without a quality, from two programs.
 const LAYOUTS_MAX: usize = 4;
+/// The most lines that are not learned from, one after the other: a program that writes differently from now on is
+/// read in the general way for so long.
+const LEARNING_PAUSE_MAX: u32 = 255;
 
 /// Reads lines of JSON objects into records.
 pub struct Reader {
@@ -23,6 +26,10 @@ pub struct Reader {
     likely: usize,
     /// The layout that is replaced next.
     oldest: usize,
+    /// So many lines are not learned from, and so many after the next one that is: where no line is like another,
+    /// learning would cost more than it brings.
+    unlearned: u32,
+    pause: u32,
     values: Vec<(Option<Part>, Token)>,
     text: String,
 }
@@ -54,6 +61,8 @@ impl Reader {
             layouts: Vec::with_capacity(LAYOUTS_MAX),
             likely: 0,
             oldest: 0,
+            unlearned: 0,
+            pause: 0,
             values: Vec::new(),
             text: String::new(),
         }
@@ -74,7 +83,15 @@ impl Reader {
         let mut taken = Taken::default();
         while let Some(slot) = room.get_mut(taken.records) {
             let rest = &text[taken.bytes..];
-            let (rejection, len) = match self.step(rest, dictionary, now_ns) {
+            let step = match self.step(rest, dictionary, now_ns) {
+                Step::Incomplete if end && !rest.is_empty() => match self.line(rest, dictionary, now_ns) {
+                    Ok(Some(record)) => Step::Record(record, rest.len()),
+                    Ok(None) => Step::Blank(rest.len()),
+                    Err(rejection) => Step::Rejected(rejection, rest.len()),
+                },
+                step => step,
+            };
+            let (rejection, len) = match step {
                 Step::Record(record, len) if len <= line_max => {
                     *slot = record;
                     taken.records += 1;
@@ -82,20 +99,11 @@ impl Reader {
                     taken.lines += 1;
                     continue;
                 }
-                Step::Record(_, len) => (Some(Rejection::new(Reason::TooLong, 0)), len),
-                Step::Rejected(_, len) if len > line_max => (Some(Rejection::new(Reason::TooLong, 0)), len),
+                Step::Record(_, len) | Step::Blank(len) | Step::Rejected(_, len) if len > line_max => {
+                    (Some(Rejection::new(Reason::TooLong, 0)), len)
+                }
                 Step::Rejected(rejection, len) => (Some(rejection), len),
-                Step::Blank(len) => (None, len),
-                Step::Incomplete if end && !rest.is_empty() => match self.line(rest, dictionary, now_ns) {
-                    Ok(Some(record)) if rest.len() <= line_max => {
-                        *slot = record;
-                        taken.records += 1;
-                        (None, rest.len())
-                    }
-                    Ok(Some(_)) => (Some(Rejection::new(Reason::TooLong, 0)), rest.len()),
-                    Ok(None) => (None, rest.len()),
-                    Err(rejection) => (Some(rejection), rest.len()),
-                },
+                Step::Record(_, len) | Step::Blank(len) => (None, len),
                 Step::Incomplete => break,
             };
             if let Some(rejection) = rejection {
@@ -199,6 +207,12 @@ impl Reader {
 
     /// Learns the layout of the line just scanned.
     fn learn(&mut self, line: &[u8]) {
+        if self.unlearned > 0 {
+            self.unlearned -= 1;
+            return;
+        }
+        self.pause = (self.pause * 2 + 1).min(LEARNING_PAUSE_MAX);
+        self.unlearned = self.pause;
         let Some(layout) = Layout::learn(line, &self.values) else {
             return;
         };

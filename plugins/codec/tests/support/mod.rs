@@ -167,7 +167,8 @@ pub(crate) fn read_in_pieces(
     }
     assert_eq!(position, text.len() as u64);
     let line_ends = memchr::memchr_iter(b'\n', text).count() as u64;
-    let is_open = text.last().is_some_and(|byte| *byte != b'\n');
+    // A byte order mark alone is no line.
+    let is_open = text != b"\xEF\xBB\xBF" && text.last().is_some_and(|byte| *byte != b'\n');
     // A line that is too long and has no end is not counted.
     assert!(line == line_ends + u64::from(is_open) || window.is_skipping(), "{line} lines of {line_ends}");
     events
