@@ -18,6 +18,8 @@ pub(crate) enum FileError {
     Read { path: PathBuf, position: u64, source: io::Error },
     #[error("no file matches `{pattern}`; set `follow: true` to wait for one")]
     NothingMatches { pattern: String },
+    #[error("a thread that parses failed; set `threads: 1` to do without it")]
+    Thread,
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error("cannot read `{path}`: {source}")]

@@ -9,12 +9,14 @@
 mod archive;
 mod error;
 mod identity;
+mod names;
 mod paths;
 mod reading;
 mod restore;
 mod roster;
 mod saved;
 mod settings;
+mod team;
 mod tracked;
 mod watch;
 
@@ -29,6 +31,8 @@ use settings::{Begin, FileSettings};
 use tracked::Found;
 use watch::{Change, Watch};
 
+/// `threads: auto` is not more than this: one thread reads a file faster than four parse it.
+const THREADS_AUTO_MAX: u32 = 4;
 /// With `follow`: after how much of one file others get their turn.
 const TURN_BYTES: u64 = 16 << 20;
 /// How soon files are looked for again after a look, however much happens in their folders.
@@ -57,7 +61,8 @@ impl Source for FileSource {
         if !settings.follow() {
             description = description.does(Capability::Finite);
         }
-        settings.problems(description)
+        let parsers = settings.threads().unwrap_or(if settings.follow() { 1 } else { THREADS_AUTO_MAX });
+        settings.problems(description.threads(parsers.saturating_sub(1)))
     }
 
     fn open(settings: FileSettings, host: &Host) -> Result<Self, PluginError> {
@@ -69,7 +74,7 @@ impl Source for FileSource {
             begin: settings.begin(),
             poll_ns: settings.poll().as_nanos().try_into()?,
             roster: Roster::new(patterns, follow, settings.max_open_files(), host),
-            reading: Reading::new(host, settings.lines())?,
+            reading: Reading::new(host, settings.lines(), threads(&settings))?,
             watch: follow.then(Watch::new),
             current: None,
             looked_ns: 0,
@@ -119,6 +124,19 @@ impl Source for FileSource {
         }
         Ok(Fill::Produced)
     }
+
+    fn close(mut self) -> Result<(), PluginError> {
+        self.reading.close()
+    }
+}
+
+/// How many threads parse: as many as were asked for, else as there are processors.
+fn threads(settings: &FileSettings) -> u32 {
+    settings.threads().unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let most = if settings.follow() { 1 } else { THREADS_AUTO_MAX };
+        u32::try_from(processors).unwrap_or(1).min(most)
+    })
 }
 
 impl FileSource {
@@ -270,7 +288,7 @@ export_plugin! {
     name: "file",
     description: "reads readings from files",
     components: [source FileSource as "file" {
-        drops, finite, replayable, state,
+        drops, finite, replayable, state, threads: 63,
         read: [settings.path, "/proc/self/stat", "/proc/sys/kernel/random/boot_id"],
         write: [settings.rejects],
         metrics: [

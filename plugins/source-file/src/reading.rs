@@ -1,12 +1,16 @@
 //! Reads the file that is being read: its bytes, their lines, and what is no reading among them.
 
+mod ahead;
+
 use crate::archive::Archive;
 use crate::error::FileError;
 use crate::identity::Identity;
+use crate::names::{Learning, Names};
 use crate::tracked::{Seen, Tracked};
+use ahead::Ahead;
 use cardcage_codec::lines::{Filled, Window};
 use cardcage_codec::rejects::{Place, Rejections};
-use cardcage_codec::{CsvSettings, Format, InputSettings, Reader, Round};
+use cardcage_codec::{Format, InputSettings, ReadSettings, Reader, Round, Taken};
 use cardcage_plugin_api::{Batch, Host, PluginError, Record};
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,6 +20,9 @@ use std::sync::Arc;
 /// How much one call reads at most, so that a file full of lines that are no readings cannot keep the lane from
 /// draining: some milliseconds' worth.
 const BYTES_PER_FILL_MAX: u64 = 4 << 20;
+/// How much of a file must be left for other threads to help: below it, starting them costs more than they save.
+/// Tests have small files.
+const AHEAD_BYTES_MIN: u64 = if cfg!(test) { 64 << 10 } else { 8 << 20 };
 /// How much of a file's start is looked at for the line of CSV that names its columns.
 const HEADER_BYTES_MAX: usize = 1 << 20;
 
@@ -30,11 +37,16 @@ pub(crate) enum Outcome {
 
 /// The file that is being read.
 pub(crate) struct Reading {
-    host: Host,
+    dictionary: Learning,
     input: InputSettings,
     /// One for each way in which files are written; each remembers the sensors that it has seen.
-    readers: Vec<(Format, CsvSettings, Reader)>,
+    readers: Vec<(Format, ReadSettings, Reader)>,
     reader: usize,
+    /// How many threads parse, this one included.
+    threads: u32,
+    /// So much of the file is left that others shall help.
+    large: bool,
+    ahead: Option<Box<Ahead>>,
     window: Window,
     /// Whose text the window holds.
     of: Option<(usize, Identity)>,
@@ -56,14 +68,17 @@ enum Text {
 }
 
 impl Reading {
-    pub(crate) fn new(host: &Host, input: InputSettings) -> Result<Self, PluginError> {
+    pub(crate) fn new(host: &Host, input: InputSettings, threads: u32) -> Result<Self, PluginError> {
         let rejections = Rejections::new(input.rejects.as_deref())?;
         let line_max = usize::try_from(input.max_line.0)?;
         Ok(Self {
-            host: host.clone(),
+            dictionary: Learning { host: host.clone(), names: (threads > 1).then(Arc::<Names>::default) },
             input,
             readers: Vec::new(),
             reader: 0,
+            threads,
+            large: false,
+            ahead: None,
             window: Window::new(line_max),
             of: None,
             text: Text::None,
@@ -89,6 +104,8 @@ impl Reading {
                 Text::Archive { archive: Box::new(archive), skip: file.position, seen }
             }
         };
+        let left = open.metadata().map_err(|source| at(file, source))?.len().saturating_sub(file.position);
+        self.large = self.threads > 1 && left >= AHEAD_BYTES_MIN;
         if file.skipping {
             self.window.resume_skipping();
         }
@@ -99,6 +116,9 @@ impl Reading {
 
     /// Forgets what was read ahead.
     pub(crate) fn leave(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.recall();
+        }
         self.window.clear();
         self.text = Text::None;
         self.failed = None;
@@ -111,11 +131,11 @@ impl Reading {
             .input
             .read_settings(Some(&file.name))
             .map_err(|source| FileError::Settings { path: file.path.clone(), source })?;
-        let known = self.readers.iter().position(|(f, csv, _)| *f == format && *csv == settings.csv);
+        let known = self.readers.iter().position(|(f, known, _)| *f == format && known.csv == settings.csv);
         self.reader = known.unwrap_or(self.readers.len());
         if known.is_none() {
             let reader = Reader::new(format, &settings);
-            self.readers.push((format, settings.csv, reader));
+            self.readers.push((format, settings, reader));
         }
         let reader = &mut self.readers[self.reader].2;
         if file.position == 0 && !file.skipping {
@@ -150,7 +170,7 @@ impl Reading {
         })?;
         let reader = &mut self.readers[self.reader].2;
         let round = Round { now_ns: 0, batch_records: 1 };
-        reader.read(&start[..len], false, &mut [Record::default()], round, &self.host, &mut |_| {});
+        reader.read(&start[..len], false, &mut [Record::default()], round, &self.dictionary, &mut |_| {});
         Ok(())
     }
 
@@ -168,9 +188,19 @@ impl Reading {
             return Err(error);
         }
         loop {
-            self.take_lines(file, out, false);
+            if self.is_ahead() {
+                match self.give_ahead(file, out)? {
+                    Some(bytes) => read_bytes += bytes,
+                    None => return Ok(Outcome::More),
+                }
+            } else {
+                self.take_lines(file, out, false);
+            }
             if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
                 return Ok(Outcome::More);
+            }
+            if self.is_ahead() || self.begin_ahead(file) {
+                continue;
             }
             match self.refill(file) {
                 Ok(Filled::More(bytes)) => read_bytes += bytes,
@@ -200,20 +230,24 @@ impl Reading {
 
     /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too.
     fn take_lines(&mut self, file: &mut Tracked, out: &mut Batch<'_>, end: bool) {
-        let Self { host, readers, reader, window, rejections, .. } = self;
+        let Self { dictionary, readers, reader, window, rejections, .. } = self;
         let Some((_, _, reader)) = readers.get_mut(*reader) else {
             return;
         };
         let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
-        let taken = reader.fill(window.unread(), end, out, host, &mut |rejected| {
-            rejections.add(place, rejected);
-        });
+        let taken = fill(reader, window.unread(), end, out, dictionary, rejections, place);
         window.consume(taken.bytes);
         file.position += taken.bytes as u64;
         file.line += taken.lines;
         if file.header.is_none() {
             file.header = reader.header().map(Into::into);
         }
+    }
+
+    /// Ends the threads.
+    pub(crate) fn close(&mut self) -> Result<(), PluginError> {
+        self.leave();
+        self.ahead.as_mut().map_or(Ok(()), |ahead| ahead.stop())
     }
 
     /// Reads on. A line that outgrows `max_line` is rejected here and its rest skipped as it comes.
@@ -260,6 +294,26 @@ impl Reading {
         file.skipping = self.window.is_skipping();
         Ok(filled)
     }
+}
+
+/// Turns lines into records in the free room of a batch.
+fn fill(
+    reader: &mut Reader,
+    text: &[u8],
+    end: bool,
+    out: &mut Batch<'_>,
+    dictionary: &Learning,
+    rejections: &mut Rejections,
+    place: Place<'_>,
+) -> Taken {
+    let round = Round { now_ns: out.now_ns(), batch_records: out.capacity() };
+    let mut taken = Taken::default();
+    out.fill_with(|room| {
+        taken =
+            reader.read(text, end, room, round, dictionary, &mut |rejected| rejections.add(place, rejected));
+        taken.records
+    });
+    taken
 }
 
 fn at(file: &Tracked, source: io::Error) -> FileError {

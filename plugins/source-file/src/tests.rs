@@ -3,6 +3,7 @@
 mod archives;
 mod exactly_once;
 mod follow;
+mod threads;
 
 use super::{CardcagePlugin, FileSource};
 use cardcage_plugin_api::serde_json::{Value, json};
