@@ -15,6 +15,8 @@ pub struct Reader {
     form: Form,
     /// See [`Reader::header`].
     header: Option<Box<[u8]>>,
+    /// The most room that [`Reader::fill`] was ever given: the host lends the free part of a batch.
+    batch_records: usize,
 }
 
 enum Form {
@@ -55,7 +57,7 @@ impl Reader {
             Format::LineProtocol => Form::LineProtocol(Box::new(line_protocol::Reader::new(settings))),
             Format::Csv => Form::Csv(Box::new(csv::Reader::new(settings))),
         };
-        Self { form, header: None }
+        Self { form, header: None, batch_records: 0 }
     }
 
     /// Goes to another file: to its first byte (`None`), or into its middle with what [`Reader::header`] said there.
@@ -116,7 +118,7 @@ impl Reader {
         dictionary: &D,
         rejected: &mut dyn FnMut(&Rejected<'_>),
     ) -> Taken {
-        let Self { form, header } = self;
+        let Self { form, header, .. } = self;
         let taken = match form {
             Form::Ndjson(reader) => reader.read(text, end, room, round.now_ns, dictionary, rejected),
             Form::Csv(reader) => reader.read(text, end, room, round.now_ns, dictionary, rejected),
@@ -137,7 +139,8 @@ impl Reader {
         host: &Host,
         rejected: &mut dyn FnMut(&Rejected<'_>),
     ) -> Taken {
-        let round = Round { now_ns: out.now_ns(), batch_records: out.capacity() };
+        self.batch_records = self.batch_records.max(out.capacity());
+        let round = Round { now_ns: out.now_ns(), batch_records: self.batch_records };
         let mut taken = Taken::default();
         out.fill_with(|room| {
             taken = self.read(text, end, room, round, host, rejected);

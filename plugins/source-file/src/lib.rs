@@ -133,7 +133,7 @@ impl Source for FileSource {
 /// How many threads parse: as many as were asked for, else as there are processors.
 fn threads(settings: &FileSettings) -> u32 {
     settings.threads().unwrap_or_else(|| {
-        let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let most = if settings.follow() { 1 } else { THREADS_AUTO_MAX };
         u32::try_from(processors).unwrap_or(1).min(most)
     })

@@ -77,9 +77,12 @@ impl Dictionary for Lookup {
 
 /// A sensor as one text: lengths first, so that no other sensor gives the same.
 fn key(name: &str, tags: &[(&str, &str)]) -> Box<str> {
-    let mut key = format!("{}:{name}", name.len());
-    for (tag, value) in tags {
-        key.push_str(&format!("{}:{tag}{}:{value}", tag.len(), value.len()));
+    let parts = std::iter::once(name).chain(tags.iter().flat_map(|(tag, value)| [*tag, *value]));
+    let mut key = String::new();
+    for part in parts {
+        key.push_str(&part.len().to_string());
+        key.push(':');
+        key.push_str(part);
     }
     key.into_boxed_str()
 }

@@ -44,6 +44,8 @@ pub(crate) struct Reading {
     reader: usize,
     /// How many threads parse, this one included.
     threads: u32,
+    /// How many records a whole batch holds: the most room that there ever was.
+    batch_records: usize,
     /// So much of the file is left that others shall help.
     large: bool,
     ahead: Option<Box<Ahead>>,
@@ -77,6 +79,7 @@ impl Reading {
             readers: Vec::new(),
             reader: 0,
             threads,
+            batch_records: 0,
             large: false,
             ahead: None,
             window: Window::new(line_max),
@@ -187,6 +190,7 @@ impl Reading {
             self.leave();
             return Err(error);
         }
+        self.batch_records = self.batch_records.max(out.capacity());
         loop {
             if self.is_ahead() {
                 match self.give_ahead(file, out)? {
@@ -196,7 +200,7 @@ impl Reading {
             } else {
                 self.take_lines(file, out, false);
             }
-            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
+            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX || self.waits_for_room() {
                 return Ok(Outcome::More);
             }
             if self.is_ahead() || self.begin_ahead(file) {
@@ -208,7 +212,8 @@ impl Reading {
                     if last || file.compression.is_some() {
                         self.take_lines(file, out, true);
                         // A line of several readings may wait for a whole batch.
-                        if !self.window.unread().is_empty() && !out.is_empty() {
+                        let whole = out.is_empty() && out.capacity() == self.batch_records;
+                        if !self.window.unread().is_empty() && !whole {
                             return Ok(Outcome::More);
                         }
                         self.leave();
@@ -228,14 +233,22 @@ impl Reading {
         }
     }
 
+    /// Whether the next line has more readings than this batch has room for. Reading on would only pile up text.
+    fn waits_for_room(&self) -> bool {
+        let several =
+            self.readers.get(self.reader).is_some_and(|(format, ..)| *format == Format::LineProtocol);
+        several && memchr::memchr(b'\n', self.window.unread()).is_some()
+    }
+
     /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too.
     fn take_lines(&mut self, file: &mut Tracked, out: &mut Batch<'_>, end: bool) {
-        let Self { dictionary, readers, reader, window, rejections, .. } = self;
+        let Self { dictionary, readers, reader, window, rejections, batch_records, .. } = self;
         let Some((_, _, reader)) = readers.get_mut(*reader) else {
             return;
         };
         let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
-        let taken = fill(reader, window.unread(), end, out, dictionary, rejections, place);
+        let lines = Lines { text: window.unread(), end, place };
+        let taken = fill(reader, &lines, out, *batch_records, dictionary, rejections);
         window.consume(taken.bytes);
         file.position += taken.bytes as u64;
         file.line += taken.lines;
@@ -296,21 +309,28 @@ impl Reading {
     }
 }
 
+/// Whole lines, and where they stand.
+struct Lines<'a> {
+    text: &'a [u8],
+    end: bool,
+    place: Place<'a>,
+}
+
 /// Turns lines into records in the free room of a batch.
 fn fill(
     reader: &mut Reader,
-    text: &[u8],
-    end: bool,
+    lines: &Lines<'_>,
     out: &mut Batch<'_>,
+    batch_records: usize,
     dictionary: &Learning,
     rejections: &mut Rejections,
-    place: Place<'_>,
 ) -> Taken {
-    let round = Round { now_ns: out.now_ns(), batch_records: out.capacity() };
+    let round = Round { now_ns: out.now_ns(), batch_records };
     let mut taken = Taken::default();
     out.fill_with(|room| {
-        taken =
-            reader.read(text, end, room, round, dictionary, &mut |rejected| rejections.add(place, rejected));
+        taken = reader.read(lines.text, lines.end, room, round, dictionary, &mut |rejected| {
+            rejections.add(lines.place, rejected);
+        });
         taken.records
     });
     taken

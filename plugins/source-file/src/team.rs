@@ -51,8 +51,8 @@ pub(crate) struct Mark {
 }
 
 impl Chunk {
-    pub(crate) fn new() -> Box<Self> {
-        Box::new(Self {
+    pub(crate) fn new() -> Self {
+        Self {
             number: 0,
             text: vec![0; CHUNK_BYTES].into_boxed_slice(),
             len: 0,
@@ -60,7 +60,7 @@ impl Chunk {
             batch_records: 0,
             records: Vec::new(),
             marks: VecDeque::new(),
-        })
+        }
     }
 
     /// Makes records of the text, up to the first line that is none or needs a name that is new: the rest is for the
@@ -122,8 +122,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Desk {
-    todo: VecDeque<Box<Chunk>>,
-    done: Vec<Box<Chunk>>,
+    todo: VecDeque<Chunk>,
+    done: Vec<Chunk>,
     failed: bool,
     stop: bool,
 }
@@ -164,7 +164,7 @@ impl Team {
     }
 
     /// Gives a chunk to whoever is free.
-    pub(crate) fn give(&mut self, mut chunk: Box<Chunk>) {
+    pub(crate) fn give(&mut self, mut chunk: Chunk) {
         chunk.number = self.next_number;
         chunk.marks.clear();
         self.out.push_back(chunk.number);
@@ -174,7 +174,7 @@ impl Team {
     }
 
     /// Takes the chunk back that was given first, parsed or as it was; `None` if none is out.
-    pub(crate) fn take(&mut self) -> Result<Option<Box<Chunk>>, FileError> {
+    pub(crate) fn take(&mut self) -> Result<Option<Chunk>, FileError> {
         let Some(number) = self.out.pop_front() else {
             return Ok(None);
         };

@@ -48,6 +48,9 @@ pub struct StdinSource {
     host: Host,
     reader: Reader,
     window: Window,
+    /// A line may be several readings.
+    several: bool,
+    batch_records: usize,
     rejections: Rejections,
     input: File,
     position: u64,
@@ -108,6 +111,8 @@ impl StdinSource {
             host: host.clone(),
             reader: Reader::new(format, &read),
             window: Window::new(read.max_line),
+            several: format == Format::LineProtocol,
+            batch_records: 0,
             rejections: Rejections::new(lines.rejects.as_deref())?,
             input,
             position: 0,
@@ -119,9 +124,12 @@ impl StdinSource {
 
     fn fill_from(&mut self, out: &mut Batch<'_>, wait_until_ns: i64) -> Result<Fill, StdinError> {
         let mut read_bytes = 0;
+        self.batch_records = self.batch_records.max(out.capacity());
         while !self.finished {
             self.take_lines(out, false);
-            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
+            // A line with more readings than there is room for waits for the next batch.
+            let waits = self.several && self.window.unread().contains(&b'\n');
+            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX || waits {
                 return Ok(Fill::Produced);
             }
             // What is there goes on at once; only for the first line it waits.
@@ -134,7 +142,8 @@ impl StdinSource {
                 Filled::More(bytes) => read_bytes += bytes,
                 Filled::End => {
                     self.take_lines(out, true);
-                    if !self.window.unread().is_empty() && !out.is_empty() {
+                    let whole = out.is_empty() && out.capacity() == self.batch_records;
+                    if !self.window.unread().is_empty() && !whole {
                         return Ok(Fill::Produced);
                     }
                     self.finished = true;

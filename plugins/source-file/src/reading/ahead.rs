@@ -1,6 +1,6 @@
 //! Reads a large file ahead of the batches, in chunks of whole lines that a team parses.
 
-use super::{Reading, Text, at, fill};
+use super::{Lines, Reading, Text, at, fill};
 use crate::error::FileError;
 use crate::team::{CHUNK_BYTES, Chunk, Job, Mark, Team};
 use crate::tracked::Tracked;
@@ -18,7 +18,7 @@ const CHUNKS_PER_THREAD: usize = 2;
 pub(super) struct Ahead {
     team: Team,
     chunks_max: usize,
-    free: Vec<Box<Chunk>>,
+    free: Vec<Chunk>,
     /// How lines of the file are read; absent while nothing is read ahead.
     job: Option<Arc<Job>>,
     /// What stands behind the last whole line that went out.
@@ -30,7 +30,7 @@ pub(super) struct Ahead {
     /// What went wrong in reading, said once everything in front of it is given.
     failed: Option<FileError>,
     /// The chunk that is being given, and how far.
-    given: Option<(Box<Chunk>, Mark)>,
+    given: Option<(Chunk, Mark)>,
 }
 
 impl Ahead {
@@ -164,7 +164,7 @@ impl Reading {
         file: &mut Tracked,
         out: &mut Batch<'_>,
     ) -> Result<Option<u64>, FileError> {
-        self.read_ahead(file, out.capacity());
+        self.read_ahead(file);
         let Some(ahead) = &mut self.ahead else {
             return Ok(Some(0));
         };
@@ -199,8 +199,8 @@ impl Reading {
             // Not parsed, or more records than there is room for: what fits, in the order of the file.
             let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
             let reader = &mut self.readers[self.reader].2;
-            let text = &chunk.text[given.bytes..chunk.len];
-            let taken = fill(reader, text, false, out, &self.dictionary, &mut self.rejections, place);
+            let lines = Lines { text: &chunk.text[given.bytes..chunk.len], end: false, place };
+            let taken = fill(reader, &lines, out, self.batch_records, &self.dictionary, &mut self.rejections);
             file.position += taken.bytes as u64;
             file.line += taken.lines;
             given.bytes += taken.bytes;
@@ -215,7 +215,7 @@ impl Reading {
     }
 
     /// Gives the team as much as it can have.
-    fn read_ahead(&mut self, file: &Tracked, batch_records: usize) {
+    fn read_ahead(&mut self, file: &Tracked) {
         let Some(ahead) = &mut self.ahead else {
             return;
         };
@@ -228,7 +228,7 @@ impl Reading {
                 return;
             }
             chunk.job.clone_from(&ahead.job);
-            chunk.batch_records = batch_records;
+            chunk.batch_records = self.batch_records;
             ahead.team.give(chunk);
         }
     }

@@ -123,11 +123,11 @@ fn a_position_is_exact_wherever_a_batch_ends() {
 #[test]
 fn which_sensors_still_fit_does_not_depend_on_threads() {
     let folder = TempDir::new().unwrap();
-    let text: String = (0..20_000_u32)
-        .map(|n| {
-            format!("{{\"sensor\":\"s{}\",\"value\":{n},\"timestamp\":1}}\n", n.wrapping_mul(7919) % 3000)
-        })
-        .collect();
+    let mut text = String::new();
+    for number in 0..20_000_u32 {
+        let sensor = number.wrapping_mul(7919) % 3000;
+        writeln!(text, "{{\"sensor\":\"s{sensor}\",\"value\":{number},\"timestamp\":1}}").unwrap();
+    }
     let path = file(&folder, "a.ndjson", text);
     let limited = |threads| {
         let host = TestHost::new().with_limits(1000, 10);
