@@ -101,6 +101,18 @@ impl Batch {
         true
     }
 
+    /// Moves records from the front of `other` behind its own, as many as there is room for.
+    pub(crate) fn fill_from(&mut self, other: &mut Self) {
+        let start = self.len as usize;
+        let records = other.records();
+        let count = records.len().min(self.records.len() - start);
+        self.records[start..start + count].copy_from_slice(&records[..count]);
+        self.set_len(start + count);
+        let left = other.len as usize - count;
+        other.records.copy_within(count..count + left, 0);
+        other.set_len(left);
+    }
+
     /// Cuts off and returns a copy of the records from `at` on, as a batch from `pool`.
     #[must_use]
     pub fn split_off(&mut self, at: u32, pool: &Pool) -> Self {

@@ -134,9 +134,9 @@ impl Inbox {
         }
     }
 
-    /// Hands over a batch, waiting for room. Gives it back if the consumer is gone. The consumer is not woken before
-    /// [`Inbox::announce`], unless there is no room.
-    pub(crate) fn push(&self, edge: usize, batch: Batch, before_waiting: impl Fn()) -> Result<(), Batch> {
+    /// Hands over a batch, waiting for room. Gives back what was not taken if the consumer is gone. The consumer is not
+    /// woken before [`Inbox::announce`], unless there is no room.
+    pub(crate) fn push(&self, edge: usize, mut batch: Batch, before_waiting: impl Fn()) -> Result<(), Batch> {
         let len = u64::from(batch.len());
         let mut state = self.lock();
         let mut blocked: Option<Instant> = None;
@@ -144,7 +144,7 @@ impl Inbox {
             if state.closed || state.inputs[edge].ended {
                 state.inputs[edge].blocked = 0;
                 let counts = &self.counts[edge];
-                counts.discarded.fetch_add(len, Ordering::Relaxed);
+                counts.discarded.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
                 if blocked.is_none() {
                     counts.sent.fetch_add(len, Ordering::Relaxed);
                 }
@@ -153,21 +153,23 @@ impl Inbox {
             let input = &mut state.inputs[edge];
             if let Some(Item::Batch(last)) = input.items.back_mut()
                 && same_origin(last, &batch)
-                && last.append(batch.records())
             {
-                last.header = batch.header;
-                self.pool.give(batch);
-                break;
+                last.fill_from(&mut batch);
+                if batch.is_empty() {
+                    last.header = batch.header;
+                    self.pool.give(batch);
+                    break;
+                }
             }
             if input.waiting_capacity + u64::from(batch.capacity()) <= self.bound {
                 input.waiting_capacity += u64::from(batch.capacity());
                 input.items.push_back(Item::Batch(batch));
                 break;
             }
+            // What has left its producer is found here while it waits.
+            input.blocked = u64::from(batch.len());
             if blocked.is_none() {
                 blocked = Some(Instant::now());
-                // It has left its producer, and is found here while it waits.
-                state.inputs[edge].blocked = len;
                 self.counts[edge].sent.fetch_add(len, Ordering::Relaxed);
                 // Without the lock: it takes those of other inboxes.
                 drop(state);
@@ -176,7 +178,7 @@ impl Inbox {
                 state = self.lock();
                 continue;
             }
-            state.inputs[edge].writer_waits = true;
+            input.writer_waits = true;
             state = self.writable.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.inputs[edge].blocked = 0;
@@ -287,7 +289,7 @@ impl Item {
     }
 }
 
-/// Whether two batches may be one: then the later position speaks for both.
+/// Whether two batches may be one: then the later position speaks for both, once all of the later one is in.
 fn same_origin(a: &Batch, b: &Batch) -> bool {
     let key = |batch: &Batch| {
         let header = batch.header;
@@ -360,9 +362,13 @@ mod tests {
 
     fn values(popped: &Popped) -> Vec<f64> {
         match popped {
-            Popped::Batch(_, batch) => batch.records().iter().map(|record| record.value).collect(),
+            Popped::Batch(_, batch) => values_of(batch),
             other => panic!("a batch is expected, not {other:?}"),
         }
+    }
+
+    fn values_of(batch: &Batch) -> Vec<f64> {
+        batch.records().iter().map(|record| record.value).collect()
     }
 
     #[test]
@@ -405,8 +411,8 @@ mod tests {
         inbox.barrier(0, 1);
         push(&inbox, 0, batch(&pool, 2, &[6.0])).expect("open");
         assert_eq!(inbox.waiting(0), 6);
-        assert_eq!(values(&inbox.pop(NOW)), [1.0, 2.0, 3.0]);
-        assert_eq!(values(&inbox.pop(NOW)), [4.0, 5.0]);
+        assert_eq!(values(&inbox.pop(NOW)), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(values(&inbox.pop(NOW)), [5.0]);
         assert!(matches!(inbox.pop(NOW), Popped::Barrier(1)));
         assert_eq!(values(&inbox.pop(NOW)), [6.0]);
         assert_eq!(inbox.account(0).sent, 6);
@@ -443,6 +449,30 @@ mod tests {
         assert_eq!(values(&inbox.pop(None)), [1.0, 2.0]);
         assert!(producer.join().unwrap_or(false));
         assert_eq!((inbox.account(0).queued, inbox.account(0).imbalance()), (2, 0));
+    }
+
+    #[test]
+    fn half_of_a_batch_that_waits_at_the_end_is_accounted_for() {
+        let pool = Pool::new(4, 8);
+        let inbox = Arc::new(Inbox::new(1, 4, pool.clone()));
+        push(&inbox, 0, batch(&pool, 1, &[1.0, 2.0, 3.0])).expect("open");
+        let producer = {
+            let (inbox, pool) = (Arc::clone(&inbox), pool.clone());
+            std::thread::spawn(move || {
+                push(&inbox, 0, batch(&pool, 1, &[4.0, 5.0, 6.0])).map_err(|batch| values_of(&batch))
+            })
+        };
+        while inbox.account(0).sent < 6 {
+            std::thread::yield_now();
+        }
+        assert_eq!((inbox.account(0).queued, inbox.account(0).imbalance()), (6, 0));
+        let left = inbox.close();
+        assert_eq!(
+            left.iter().flat_map(|(_, batch)| values_of(batch)).collect::<Vec<_>>(),
+            [1.0, 2.0, 3.0, 4.0]
+        );
+        assert_eq!(producer.join().expect("no panic"), Err(vec![5.0, 6.0]));
+        assert_eq!((inbox.account(0).discarded, inbox.account(0).imbalance()), (2, 0));
     }
 
     #[test]

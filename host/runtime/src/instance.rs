@@ -114,9 +114,12 @@ struct Frame {
     call: Box<Call>,
     message: Box<[u8]>,
     counted: Counted,
+    /// The views of a stage's ports, made anew for each call.
+    ports: Vec<RawBatch>,
 }
 
-// SAFETY: the pointers in `call` lead into this very frame (see `begin`) and are used only while it is borrowed.
+// SAFETY: the pointers in `call` lead into this very frame (see `begin`) and are used only while it is borrowed; those in
+// `ports` are used only in the call for which they were made.
 unsafe impl Send for Frame {}
 
 impl Frame {
@@ -135,7 +138,12 @@ impl Frame {
             message_len: 0,
         };
         let counted = Counted { tally: vec![0; reasons], ..Counted::default() };
-        Self { call: Box::new(call), message: vec![0; MESSAGE_MAX].into_boxed_slice(), counted }
+        Self {
+            call: Box::new(call),
+            message: vec![0; MESSAGE_MAX].into_boxed_slice(),
+            counted,
+            ports: Vec::new(),
+        }
     }
 
     /// Readies the frame for a call.
@@ -523,16 +531,14 @@ impl StageInstance {
         function: impl FnOnce(*mut Instance, *mut RawOutputs, *mut Call) -> Outcome,
     ) -> Result<Processed, CallError> {
         let mut main = outputs.main.lend();
-        let mut ports: [RawBatch; PORTS_MAX] = std::array::from_fn(|index| {
-            outputs.ports.get_mut(index).and_then(Option::as_mut).map_or_else(nothing, Batch::lend)
-        });
         let lent_main = Lent::of(&main);
-        let lent_ports: [Lent; PORTS_MAX] = std::array::from_fn(|index| Lent::of(&ports[index]));
-        let count = outputs.ports.len().min(PORTS_MAX);
+        let ports = &mut self.core.frame.ports;
+        ports.clear();
+        ports.extend(outputs.ports.iter_mut().take(PORTS_MAX).map(lend_port));
         let mut raw = RawOutputs {
             main: &raw mut main,
+            port_count: u32::try_from(ports.len()).unwrap_or(0),
             ports: ports.as_mut_ptr(),
-            port_count: u32::try_from(count).unwrap_or(0),
             reserved: 0,
         };
         self.core.host.enter();
@@ -543,29 +549,21 @@ impl StageInstance {
             Outcome::MORE => Ok(Processed::More),
             other => Err(unexpected(name, other)),
         });
-        let lengths = ended.and_then(|processed| {
-            let main = lent_main.len(name, "main output", &main)?;
-            let mut lengths = [0; PORTS_MAX];
-            for (index, length) in lengths.iter_mut().enumerate() {
-                *length = lent_ports[index].len(name, "port", &ports[index])?;
-            }
-            Ok((processed, main, lengths))
-        });
-        match lengths {
-            Ok((processed, main, lengths)) => {
-                outputs.main.set_len(main as usize);
-                for (port, length) in outputs.ports.iter_mut().zip(lengths) {
-                    if let Some(port) = port {
-                        port.set_len(length as usize);
-                    }
+        let taken = ended.and_then(|processed| {
+            outputs.main.set_len(lent_main.len(name, "main output", &main)? as usize);
+            for (port, raw) in outputs.ports.iter_mut().zip(&self.core.frame.ports) {
+                // A batch lends the same memory each time.
+                let len = Lent::of(&lend_port(port)).len(name, "port", raw)?;
+                if let Some(port) = port {
+                    port.set_len(len as usize);
                 }
-                Ok(processed)
             }
-            Err(error) => {
-                outputs.clear();
-                Err(error)
-            }
+            Ok(processed)
+        });
+        if taken.is_err() {
+            outputs.clear();
         }
+        taken
     }
 
     shared_methods!();
@@ -582,6 +580,11 @@ impl StageOutputs {
         u64::from(self.main.len())
             + self.ports.iter().flatten().map(|port| u64::from(port.len())).sum::<u64>()
     }
+}
+
+/// The view of a port.
+fn lend_port(port: &mut Option<Batch>) -> RawBatch {
+    port.as_mut().map_or_else(nothing, Batch::lend)
 }
 
 /// The view of a port that nothing consumes.

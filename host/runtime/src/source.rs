@@ -130,9 +130,11 @@ impl SourceSlot {
         }
         let full = self.filling.len() >= self.batch_records;
         let lingered = || self.linger_left_ns() == 0;
+        // What comes next does not fit the rest of this batch, such as a line of several readings.
+        let wants_room = filled == Filled::Produced && produced == 0;
         match filled {
             Filled::Finished => Next::End,
-            _ if !self.filling.is_empty() && (full || lingered()) => {
+            _ if !self.filling.is_empty() && (full || wants_room || lingered()) => {
                 self.flush().map_or(Next::Again, Next::Pass)
             }
             Filled::Produced => Next::Again,

@@ -7,9 +7,9 @@ use crate::edge::Sender;
 use crate::slot::{Abandoned, LaneContext};
 use crate::stage::Step;
 
-/// After how many batches a busy lane wakes those who wait for them. A quarter of the default buffer: the consumer then
-/// has enough to do for its waking to be worth it, and the producer does not wait.
-const BATCHES_PER_WAKE: u32 = 4;
+/// After how many batches a busy lane wakes those who wait for them. Half of the default buffer: the consumer then has
+/// enough to do for its waking to be worth it, and the producer does not wait.
+const BATCHES_PER_WAKE: u32 = 8;
 
 /// A lane that takes longer for a batch is not busy enough to put waking off: whoever waits is woken for each batch.
 const BUSY_NS: i64 = 1_000_000;
