@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod messages;
+mod output;
 mod process;
 mod program;
 mod settings;

@@ -1,12 +1,10 @@
 //! The source: when the program runs, and what becomes of its output.
 
 use crate::messages::Messages;
+use crate::output::{CUT_OFF, Output};
 use crate::process::Process;
 use crate::program::{ProgramError, find};
 use crate::settings::{Command, ExecSettings, Restart, Schedule};
-use cardcage_codec::Reader;
-use cardcage_codec::lines::{Filled, Window};
-use cardcage_codec::rejects::{Place, Rejections};
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::{Backoff, Counter, tracing};
 use std::io::{self, Read as _};
@@ -25,8 +23,6 @@ const MESSAGE_BYTES: usize = 16 * 1024;
 const WAIT_MAX: Duration = Duration::from_millis(50);
 /// So many failures are logged one by one; from then on the 10th, 100th, 1000th, …
 const LOGGED_FIRST: u64 = 5;
-/// A reason of this source, beside those of the formats: the program was killed within a line.
-const CUT_OFF: &str = "cut_off";
 
 enum State {
     /// Until it is time to start the program.
@@ -45,17 +41,11 @@ pub struct ExecSource {
     grace: Duration,
     backoff: Backoff,
     state: State,
-    reader: Reader,
-    window: Window,
-    rejections: Rejections,
-    cut_off: u64,
+    /// When this run was to begin.
+    due: Instant,
+    output: Output,
     messages: Messages,
-    /// Of this run.
-    line: u64,
-    position: u64,
-    /// Of all runs.
-    position_in_all: u64,
-    failures_in_all: u64,
+    failures: u64,
     metrics: Metrics,
 }
 
@@ -101,20 +91,15 @@ impl Source for ExecSource {
         };
         Ok(Self {
             host: host.clone(),
+            output: Output::new(host, &settings)?,
             messages: Messages::new(settings.command.name.clone()),
             command: settings.command,
             schedule: settings.schedule,
             grace: settings.grace,
             backoff,
             state: State::Waiting(Instant::now()),
-            reader: Reader::new(settings.format, &settings.read),
-            window: Window::new(settings.read.max_line),
-            rejections: Rejections::new(settings.rejects.as_deref())?,
-            cut_off: 0,
-            line: 0,
-            position: 0,
-            position_in_all: 0,
-            failures_in_all: 0,
+            due: Instant::now(),
+            failures: 0,
             metrics,
         })
     }
@@ -124,20 +109,18 @@ impl Source for ExecSource {
         let wait_ns = u64::try_from(wait_until_ns.saturating_sub(out.now_ns())).unwrap_or(0);
         let deadline = Instant::now() + Duration::from_nanos(wait_ns);
         let filled = self.advance(out, deadline)?;
-        self.rejections.report(out);
-        out.reject(CUT_OFF, std::mem::take(&mut self.cut_off));
-        out.set_position(0, self.position_in_all);
+        self.output.report(out);
         if filled == Fill::Finished {
-            self.rejections.summarize();
+            self.output.summarize();
         }
         Ok(filled)
     }
 
     fn close(mut self) -> Result<(), PluginError> {
-        self.rejections.summarize();
+        self.output.summarize();
         if let State::Running(process, _) = &mut self.state {
             let let_go = wait_for_end(process, &mut self.messages, self.grace)?;
-            let unread = let_go + self.window.unread().len() as u64;
+            let unread = let_go + self.output.unread();
             tracing::info!(program = self.command.name, unread_bytes = unread, "the program was ended");
         }
         Ok(())
@@ -152,7 +135,7 @@ impl ExecSource {
             match &mut self.state {
                 State::Ended(failure) => match failure.take() {
                     // What came before goes on first; the next call tells.
-                    Some(why) if !out.is_empty() || self.rejections.any() => {
+                    Some(why) if !out.is_empty() || self.output.has_rejections() => {
                         *failure = Some(why);
                         return Ok(Fill::Produced);
                     }
@@ -163,18 +146,28 @@ impl ExecSource {
                     let left = i64::try_from((*at - now).as_nanos()).unwrap_or(i64::MAX);
                     // The rest of the wait is the host's, so that a drain is never held up here.
                     let idle = Fill::IdleUntil(self.host.now_ns().saturating_add(left));
-                    return Ok(if out.is_empty() && !self.rejections.any() { idle } else { Fill::Produced });
+                    return Ok(if out.is_empty() && !self.output.has_rejections() {
+                        idle
+                    } else {
+                        Fill::Produced
+                    });
                 }
                 State::Waiting(_) if self.host.cancelled() => return Ok(Fill::Produced),
-                State::Waiting(_) => self.start(now),
+                State::Waiting(due) => {
+                    self.due = *due;
+                    self.start(now);
+                }
                 State::Running(..) => {
-                    self.take_lines(out, false);
+                    // Also while it writes without end.
+                    self.enforce_timeout(now);
+                    self.output.take(out, false);
                     if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
                         return Ok(Fill::Produced);
                     }
                     match self.read()? {
                         0 => {
-                            let hurry = !out.is_empty() || self.rejections.any() || self.host.cancelled();
+                            let hurry =
+                                !out.is_empty() || self.output.has_rejections() || self.host.cancelled();
                             if self.look_after(out, now)? {
                                 continue;
                             }
@@ -191,9 +184,7 @@ impl ExecSource {
     }
 
     fn start(&mut self, now: Instant) {
-        (self.line, self.position) = (0, 0);
-        self.window.clear();
-        self.reader.begin(None);
+        self.output.begin();
         let started = find(&self.command)
             .map_err(StartError::Program)
             .and_then(|program| Process::start(&program, &self.command).map_err(StartError::Start));
@@ -224,9 +215,9 @@ impl ExecSource {
         let Some(stdout) = &mut process.stdout else {
             return Ok(0);
         };
-        let bytes = match self.window.refill(stdout) {
-            Ok(Filled::More(bytes)) => bytes,
-            Ok(Filled::End) => {
+        let bytes = match self.output.refill(stdout) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
                 process.stdout = None;
                 return Ok(0);
             }
@@ -238,12 +229,36 @@ impl ExecSource {
         Ok(bytes)
     }
 
-    /// Looks whether the program has ended, or must; whether anything changed.
+    /// Looks whether the program has ended; whether anything changed.
     fn look_after(&mut self, out: &mut Batch<'_>, now: Instant) -> Result<bool, PluginError> {
         let State::Running(process, after_end) = &mut self.state else {
             return Ok(true);
         };
+        let had_ended = process.has_ended();
+        let Some(status) = process.ended()? else {
+            return Ok(false);
+        };
+        if !had_ended {
+            // What it wrote last may have come after the output was last read.
+            *after_end = 0;
+            return Ok(true);
+        }
+        if self.output.take_rest(out, status.code().is_none()) {
+            self.messages.end(now);
+            self.tell_end(status, now);
+            return Ok(true);
+        }
+        // The rest needs another batch.
+        Ok(out.remaining() == 0)
+    }
+
+    /// Ends a run that takes too long.
+    fn enforce_timeout(&mut self, now: Instant) {
+        let State::Running(process, _) = &mut self.state else {
+            return;
+        };
         if let Schedule::Periodic { timeout, .. } = self.schedule
+            && !process.has_ended()
             && now.saturating_duration_since(process.started) >= timeout
         {
             if !process.is_ending() {
@@ -256,44 +271,13 @@ impl ExecSource {
             }
             process.end(self.grace, now);
         }
-        let had_ended = process.has_ended();
-        let Some(status) = process.ended()? else {
-            return Ok(false);
-        };
-        if !had_ended {
-            // What it wrote last may have come after the output was last read.
-            *after_end = 0;
-            return Ok(true);
-        }
-        if self.take_rest(out, status) {
-            self.messages.end(now);
-            self.tell_end(status, now);
-            return Ok(true);
-        }
-        // The rest needs another batch.
-        Ok(out.remaining() == 0)
-    }
-
-    /// Takes what the program left behind; `false` if that needs another batch. The last line may lack its line end,
-    /// unless the program was killed within it.
-    fn take_rest(&mut self, out: &mut Batch<'_>, status: ExitStatus) -> bool {
-        if status.code().is_some() {
-            self.take_lines(out, true);
-            if !out.is_empty() && !self.window.unread().is_empty() {
-                return false;
-            }
-        }
-        // Half a line, or more than a whole batch holds.
-        self.cut_off += u64::from(!self.window.unread().is_empty() && !self.window.is_skipping());
-        self.window.clear();
-        true
     }
 
     fn tell_end(&mut self, status: ExitStatus, now: Instant) {
         let State::Running(process, _) = &self.state else {
             return;
         };
-        let (started, lines) = (process.started, self.line);
+        let (started, lines) = (process.started, self.output.lines());
         let ran_ms = now.saturating_duration_since(started).as_millis();
         if status.success() {
             tracing::debug!(program = self.command.name, lines, ran_ms, "the program ended with 0");
@@ -307,7 +291,7 @@ impl ExecSource {
     /// What comes after a run, or after an attempt at one.
     fn after(&mut self, started: Instant, now: Instant, failure: Option<String>) {
         let wait_for = match (self.schedule, &failure) {
-            (Schedule::Periodic { every, .. }, _) => time_to_next(started, now, every),
+            (Schedule::Periodic { every, .. }, _) => time_to_next(self.due, now, every),
             (Schedule::Continuous { restart: Restart::Never, .. }, _)
             | (Schedule::Continuous { restart: Restart::OnFailure, .. }, None) => {
                 self.state = State::Ended(failure);
@@ -322,8 +306,8 @@ impl ExecSource {
         };
         self.state = State::Waiting(now + wait_for);
         if let Some(why) = failure {
-            self.failures_in_all += 1;
-            let failures = self.failures_in_all;
+            self.failures += 1;
+            let failures = self.failures;
             let power_of_ten = |n: u64| n.checked_ilog10().is_some_and(|digits| 10_u64.pow(digits) == n);
             if failures <= LOGGED_FIRST || power_of_ten(failures) {
                 tracing::warn!(failures, "{why}; started again in {} ms", wait_for.as_millis());
@@ -342,32 +326,6 @@ impl ExecSource {
             how_long = if left.is_zero() { how_long.min(WAIT_MAX / 5) } else { how_long.min(left) };
         }
         Ok(process.wait(how_long)?)
-    }
-
-    /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too.
-    fn take_lines(&mut self, out: &mut Batch<'_>, end: bool) {
-        let Self { host, reader, window, rejections, command, line, position, position_in_all, .. } = self;
-        loop {
-            let place = Place { stream: &command.name, line: *line, position: *position };
-            let taken = reader.fill(window.unread(), end, out, host, &mut |rejected| {
-                rejections.add(place, rejected);
-            });
-            window.consume(taken.bytes);
-            *position += taken.bytes as u64;
-            *position_in_all += taken.bytes as u64;
-            *line += taken.lines;
-            if out.remaining() == 0 {
-                return;
-            }
-            let Some(skipped) = window.skip_long_line() else {
-                return;
-            };
-            let place = Place { stream: &command.name, line: *line, position: *position };
-            rejections.add_skipped(place, &skipped);
-            *position += skipped.bytes;
-            *position_in_all += skipped.bytes;
-            *line += u64::from(skipped.ended);
-        }
     }
 }
 

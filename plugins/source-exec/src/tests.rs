@@ -207,6 +207,16 @@ fn every_interval_it_runs_anew_and_one_that_hangs_is_ended_with_what_it_started(
 }
 
 #[test]
+fn one_that_writes_without_end_is_ended_in_its_time_too() {
+    let script =
+        format!("if [ -e $HERE/second ]; then {ONE}; exit; fi; touch $HERE/second; exec yes nonsense");
+    let mut run = Run::of(&script, json!({ "every": "300ms", "timeout": "100ms", "grace": "50ms" }));
+    run.until(|run| run.records.len() == 1);
+    assert_eq!(run.metric("timeouts"), 1);
+    assert!(run.rejected("bad_json") > 0);
+}
+
+#[test]
 fn what_a_program_left_behind_in_its_group_ends_with_it() {
     let script = format!("sleep 1000 & echo $! > $HERE/child; {ONE}");
     let mut run = Run::of(&script, json!({ "restart": "never" }));

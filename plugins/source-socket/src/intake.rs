@@ -154,7 +154,8 @@ impl Intake {
             connection.header = self.reader.header().map(Into::into);
         }
         let len = self.window.unread().len();
-        if self.held + len <= self.held_max {
+        // The beginning of a length is kept in any case: without it the stream could not be gone on with.
+        if len < 4 || self.held + len <= self.held_max {
             connection.hold(self.window.unread());
             self.held += len;
             return;
@@ -167,9 +168,13 @@ impl Intake {
         }
     }
 
-    /// A connection is no more: what it left of a line is no line.
-    pub(crate) fn forget(&mut self, connection: &Connection, why: &str) {
+    /// A connection is no more: what it left of a line is kept no longer.
+    pub(crate) fn release(&mut self, connection: &Connection) {
         self.held -= connection.held.len();
+    }
+
+    /// Rejects what a connection left of a line, if it left one.
+    pub(crate) fn cut_off(&mut self, connection: &Connection, why: &str) {
         let inside = !connection.held.is_empty() || matches!(connection.frame, Frame::Body(_));
         if inside && !connection.skipping {
             self.reject(connection, Broken::CutOff, why);

@@ -13,6 +13,7 @@ mod connections;
 mod dial;
 mod intake;
 mod listen;
+mod origin;
 mod poller;
 mod settings;
 mod source;

@@ -1,24 +1,20 @@
 //! The source: whose turn it is, and what is done in it.
 
 use crate::account::{Metrics, Seldom, add};
-use crate::connection::{Connection, Peer};
+use crate::connection::Peer;
 use crate::connections::Connections;
-use crate::dial::{Attempt, Dialer};
+use crate::dial::Attempt;
 use crate::intake::{Broken, Intake, Progress};
-use crate::listen::{Accepted, Listener, Listening, listen_on, take_over};
+use crate::listen::Accepted;
+use crate::origin::{DATAGRAMS, DIALING, LISTENER, Origin};
 use crate::poller::Poller;
-use crate::settings::{Checked, Endpoint, SocketSettings};
+use crate::settings::SocketSettings;
 use cardcage_codec::lines::Filled;
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::tracing;
 use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
-
-/// The poller's numbers of sockets that are no connections; those have the numbers of their places.
-const LISTENER: u64 = u64::MAX;
-const DIALING: u64 = u64::MAX - 1;
-const DATAGRAMS: u64 = u64::MAX - 2;
 
 /// How much one call reads at most, so that a stream of what are no readings cannot keep the lane from draining: some
 /// milliseconds' worth.
@@ -33,17 +29,6 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// How often connections are looked through for silent ones.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
-
-/// Where connections or datagrams come from.
-enum Origin {
-    Listener {
-        listener: Listener,
-        /// Until when nothing is accepted.
-        paused: Option<Instant>,
-    },
-    Dialer(Dialer),
-    Datagrams(Connection),
-}
 
 /// Whose turn it is.
 #[derive(Clone, Copy)]
@@ -136,28 +121,6 @@ impl Source for SocketSource {
         match self.origin {
             Origin::Dialer(dialer) => dialer.close(&self.host),
             Origin::Listener { .. } | Origin::Datagrams(_) => Ok(()),
-        }
-    }
-}
-
-impl Origin {
-    fn open(settings: &Checked, host: &Host, poller: &Poller) -> Result<Self, PluginError> {
-        let listening = match &settings.endpoint {
-            Endpoint::Connect(address) => {
-                return Ok(Self::Dialer(Dialer::new(address.clone(), settings, host)?));
-            }
-            Endpoint::Listen(address) => listen_on(address, settings)?,
-            Endpoint::Listener(name) => take_over(name, host, settings.receive_buffer)?,
-        };
-        match listening {
-            Listening::Connections(listener) => {
-                poller.watch(&listener.socket, LISTENER)?;
-                Ok(Self::Listener { listener, paused: None })
-            }
-            Listening::Datagrams(socket) => {
-                poller.watch(&socket, DATAGRAMS)?;
-                Ok(Self::Datagrams(Connection::new(0, socket, Peer::Unknown, Instant::now())))
-            }
         }
     }
 }
@@ -317,8 +280,11 @@ impl SocketSource {
             match listener.accept() {
                 Accepted::Connection(socket, peer) if self.connections.len() < self.connections_max => {
                     tracing::debug!(%peer, "accepted");
-                    self.connections.add(socket, peer, Instant::now(), &self.poller)?;
                     add(self.metrics.accepted.as_ref(), 1);
+                    let added = self.connections.add(socket, peer, Instant::now(), &self.poller);
+                    if let (Err(error), Some(times)) = (&added, self.no_room.count()) {
+                        tracing::warn!(times, "a connection cannot be waited for, and is closed: {error}");
+                    }
                 }
                 Accepted::Connection(_, peer) => {
                     add(self.metrics.refused.as_ref(), 1);
@@ -370,7 +336,7 @@ impl SocketSource {
     /// Closes a connection; what it left of a line is rejected.
     fn end(&mut self, place: usize, why: &str) {
         if let Some(connection) = self.connections.get_mut(place) {
-            self.intake.forget(connection, why);
+            self.intake.cut_off(connection, why);
         }
         self.drop_connection(place);
     }
@@ -379,6 +345,7 @@ impl SocketSource {
         let Some(connection) = self.connections.remove(place) else {
             return;
         };
+        self.intake.release(&connection);
         tracing::debug!(peer = %connection.peer, lines = connection.line, bytes = connection.position, "closed");
         if let Origin::Dialer(dialer) = &mut self.origin {
             tracing::info!(peer = %connection.peer, lines = connection.line, "the connection ended");

@@ -53,6 +53,26 @@ fn what_can_be_no_length_ends_the_connection_and_no_other() {
 }
 
 #[test]
+fn what_connections_left_behind_is_not_held_against_later_ones() {
+    let settings = json!({ "address": "tcp://127.0.0.1:0", "framing": "length", "max_line": "1KiB", "max_held": "1KiB" });
+    let mut run = Run::open(settings);
+    for round in 1..=10 {
+        let mut lost = TcpStream::connect(run.address()).unwrap();
+        lost.write_all(&[b'x'; 900]).unwrap();
+        run.until(|run| run.rejected("bad_frame") == round);
+    }
+    let (text, mut good) = (line(7), TcpStream::connect(run.address()).unwrap());
+    good.write_all(&u32::try_from(text.len()).unwrap().to_be_bytes()).unwrap();
+    for half in [&text[..20], &text[20..]] {
+        good.write_all(half.as_bytes()).unwrap();
+        let received = run.metric("received_bytes");
+        run.until(|run| run.metric("received_bytes") > received);
+    }
+    run.until_records(1);
+    assert_eq!(run.rejected("too_long"), 0);
+}
+
+#[test]
 fn a_frame_that_is_too_long_is_skipped_and_the_next_one_read() {
     let settings = json!({ "address": "tcp://127.0.0.1:0", "framing": "length", "max_line": "1KiB" });
     let mut run = Run::open(settings);
