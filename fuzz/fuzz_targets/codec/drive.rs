@@ -49,6 +49,10 @@ impl Dictionary for Names {
 /// everything is known.
 pub fn read(format: Format, data: &[u8]) {
     let Some((size, text)) = data.split_first() else { return };
+    // Where a line that is too long begins, the mark counts or not, as it is met.
+    if text.starts_with(b"\xEF\xBB\xBF") {
+        return;
+    }
     let settings = ReadSettings { max_line: LINE_MAX, ..ReadSettings::default() };
     let mut known = Reader::new(format, &settings);
     let names = Names::default();

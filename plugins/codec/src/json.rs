@@ -21,10 +21,12 @@ pub(crate) enum TokenKind {
 }
 
 /// A value and where it stands: a string without its quotes, everything else with all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
     pub(crate) kind: TokenKind,
     pub(crate) span: Range<usize>,
+    /// What a number is worth, infinite if it is too large; 0 for everything else.
+    pub(crate) number: f64,
 }
 
 /// The offset at which the text stops being JSON.
@@ -87,7 +89,7 @@ fn value(text: &[u8], at: usize, depth: u32) -> Result<(Token, usize), NotJson> 
         Some(b'"') => {
             let end = string_end(text, at + 1)?;
             let span = at + 1..end;
-            return Ok((Token { kind: TokenKind::Text, span }, end + 1));
+            return Ok((Token { kind: TokenKind::Text, span, number: 0.0 }, end + 1));
         }
         Some(b'{') => (TokenKind::Object, object(text, at, depth + 1, &mut |_, _| ())?),
         Some(b'[') => (TokenKind::Array, array(text, at, depth + 1)?),
@@ -96,10 +98,11 @@ fn value(text: &[u8], at: usize, depth: u32) -> Result<(Token, usize), NotJson> 
         Some(b'n') => (TokenKind::Null, word(text, at, b"null")?),
         _ => {
             let scanned = crate::number::scan(text.get(at..).unwrap_or_default()).ok_or(NotJson(at))?;
-            (TokenKind::Number, at + scanned.len)
+            let end = at + scanned.len;
+            return Ok((Token { kind: TokenKind::Number, span: at..end, number: scanned.value }, end));
         }
     };
-    Ok((Token { kind, span: at..end }, end))
+    Ok((Token { kind, span: at..end, number: 0.0 }, end))
 }
 
 fn expect(text: &[u8], at: usize, byte: u8) -> Result<usize, NotJson> {

@@ -210,11 +210,11 @@ proptest! {
             let (measurement, tags) = &series[which % series.len()];
             text.push_str(&escaped(measurement));
             for (key, value) in tags {
-                text.push_str(&format!(",{}={}", escaped(key), escaped(value)));
+                text.extend([",", &escaped(key), "=", &escaped(value)]);
             }
             for (index, (key, (value, meant))) in fields.iter().enumerate() {
                 text.push_str(if index == 0 { " " } else { "," });
-                text.push_str(&format!("{}={value}", escaped(key)));
+                text.extend([&escaped(key), "=", value]);
                 match meant {
                     None => texts += 1,
                     Some(value) => {
@@ -236,7 +236,7 @@ proptest! {
                 }
             }
             if let Some(timestamp) = timestamp {
-                text.push_str(&format!(" {timestamp}"));
+                text.extend([" ", &timestamp.to_string()]);
             }
             text.push_str(if crlf { "\r\n" } else { "\n" });
         }

@@ -129,7 +129,8 @@ impl Reader {
 
     #[inline(never)]
     fn step_slowly<D: Dictionary>(&mut self, text: &[u8], dictionary: &D, now_ns: i64) -> Step {
-        for index in 0..self.layouts.len() {
+        let likely = self.likely;
+        for index in (0..self.layouts.len()).filter(|index| *index != likely) {
             if let Some((record, len)) = self.follow(index, text, dictionary, now_ns) {
                 self.likely = index;
                 return Step::Record(record, len);
@@ -156,7 +157,7 @@ impl Reader {
         dictionary: &D,
         now_ns: i64,
     ) -> Result<Option<Record>, Rejection> {
-        if line.iter().all(u8::is_ascii_whitespace) {
+        if line.first() != Some(&b'{') && line.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
         if let Err(error) = std::str::from_utf8(line) {
@@ -289,9 +290,7 @@ impl<'a> Tokens<'a> {
     {
         let value = match present(self.value) {
             None => None,
-            Some(token) if token.kind == TokenKind::Number => {
-                crate::number::scan(&self.line[token.span.clone()]).map(|scanned| scanned.value)
-            }
+            Some(token) if token.kind == TokenKind::Number => Some(token.number),
             Some(token) => return Err(Rejection::new(Reason::BadNumber, token.span.start)),
         };
         let integer_or_text = [TokenKind::Text, TokenKind::Number];
@@ -303,16 +302,19 @@ impl<'a> Tokens<'a> {
             return Err(Rejection::new(Reason::BadSensor, token.span.start));
         }
         let quality = self.unescaped(self.quality, &[TokenKind::Text], Reason::BadQuality, text)?;
-        let timestamp = self.unescaped(self.timestamp, &integer_or_text, Reason::BadTimestamp, text)?;
+        let number = present(self.timestamp).filter(|token| token.kind == TokenKind::Number);
+        let time = match number {
+            // Nothing in a number needs unescaping.
+            Some(_) => None,
+            None => self.unescaped(self.timestamp, &[TokenKind::Text], Reason::BadTimestamp, text)?,
+        };
         let text: &'b str = text;
         let unescaped = |span: Range<usize>| &text.as_bytes()[span];
         Ok(Parts {
-            timestamp: match (timestamp, self.timestamp) {
-                (Some(span), Some(token)) if token.kind == TokenKind::Number => {
-                    Stamp::Number(unescaped(span))
-                }
-                (Some(span), _) => Stamp::Text(unescaped(span)),
-                (None, _) => Stamp::Absent,
+            timestamp: match (number, time) {
+                (Some(token), _) => Stamp::Number(&self.line[token.span.clone()]),
+                (None, Some(span)) => Stamp::Text(unescaped(span)),
+                (None, None) => Stamp::Absent,
             },
             value,
             sensor,
