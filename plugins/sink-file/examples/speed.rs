@@ -70,17 +70,20 @@ fn records(host: TestHost) -> Vec<Record> {
 }
 
 /// Nanoseconds a record, the best of some rounds on an empty folder.
-fn best(
+fn best<E>(
     folder: &Path,
-    mut round: impl FnMut() -> Result<f64, Failure>,
-) -> Result<f64, Box<dyn std::error::Error>> {
+    mut round: impl FnMut() -> Result<f64, E>,
+) -> Result<f64, Box<dyn std::error::Error>>
+where
+    E: Into<Box<dyn std::error::Error>>,
+{
     let mut best = f64::INFINITY;
     for _ in 0..ROUNDS {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
-        best = best.min(round()?);
+        best = best.min(round().map_err(Into::into)?);
     }
     Ok(best)
 }
@@ -97,10 +100,9 @@ fn by_hand(
     records: &[Record],
     size: usize,
     batches: usize,
-) -> Result<f64, Failure> {
-    let failed = |error: std::io::Error| panic!("{}: {error}", path.display());
+) -> std::io::Result<f64> {
     let host = host.host();
-    let mut file = File::create(path).unwrap_or_else(failed);
+    let mut file = File::create(path)?;
     let mut writer = Writer::new(Format::Ndjson, &WriteSettings::default());
     let mut text = Vec::with_capacity(1 << 20);
     let begin = Instant::now();
@@ -109,11 +111,11 @@ fn by_hand(
             for some in batch.chunks(512) {
                 writer.lines(some, &host, &mut text);
                 if text.len() >= 256 * 1024 {
-                    file.write_all(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                    file.write_all(&text)?;
                     text.clear();
                 }
             }
-            file.write_all(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            file.write_all(&text)?;
             text.clear();
         }
     }
