@@ -179,7 +179,11 @@ impl Kept {
         }
         match self.file.write_all(&self.text) {
             Ok(()) => self.len += self.text.len() as u64,
-            Err(error) => self.lose(&error.to_string()),
+            Err(error) => {
+                // `lose` counts one of them.
+                self.lost += memchr::memchr_iter(b'\n', &self.text).count().saturating_sub(1) as u64;
+                self.lose(&error.to_string());
+            }
         }
         self.text.clear();
     }
