@@ -8,10 +8,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// The plugins that a release build leaves behind.
-pub const PLUGINS: [&str; 11] = [
+pub const PLUGINS: [&str; 13] = [
+    "source_exec",
     "source_file",
     "source_generate",
     "source_host",
+    "source_socket",
     "stage_convert",
     "stage_deadband",
     "stage_range",

@@ -3,6 +3,7 @@
 use crate::{binary, plugin, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -118,6 +119,16 @@ impl Running {
     /// Waits until standard error holds this text.
     pub fn wait_for_stderr(&self, text: &str) {
         wait_for(&format!("`{text}` on standard error"), || self.stderr().contains(text).then_some(()));
+    }
+
+    /// Where a source of it listens by this scheme (`tcp`, `udp`), as its log says: with port 0 nothing else tells.
+    pub fn address(&self, scheme: &str) -> SocketAddr {
+        wait_for(&format!("an address with `{scheme}://` on standard error"), || {
+            let stderr = self.stderr();
+            let (_, after) = stderr.split_once(&format!("{scheme}://"))?;
+            let end = after.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')?;
+            after[..end].parse().ok()
+        })
     }
 
     /// Waits for its end.
