@@ -8,10 +8,20 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
+use std::net::{TcpStream, UdpSocket};
 
 /// Every example, so that one without a test is noticed.
-const EXAMPLES: [&str; 6] =
-    ["live-and-archive", "load-test", "per-site", "plant-units", "quality-gate", "slow-link"];
+const EXAMPLES: [&str; 8] = [
+    "live-and-archive",
+    "load-test",
+    "network-input",
+    "per-site",
+    "plant-units",
+    "program-input",
+    "quality-gate",
+    "slow-link",
+];
 
 /// An example in a clone of its own.
 struct Example {
@@ -211,4 +221,41 @@ fn the_load_test_counts_what_it_made() {
     assert_eq!(component(&summary, "load")["out"], 500_000);
     assert_eq!(component(&summary, "tenth")["dropped"]["not_sampled"], 450_000);
     assert_eq!(component(&summary, "nowhere")["out"], 50_000);
+}
+
+#[test]
+fn what_is_sent_over_the_network_ends_in_one_file() {
+    let example = Example::new("network-input");
+    let archive = example.checkout.path("docs/examples/network-input/out/readings.ndjson");
+    let anywhere = [("LOGGERS", "tcp://127.0.0.1:0"), ("DEVICES", "udp://127.0.0.1:0")];
+    let (_, summary) = example.run(&anywhere, |run| {
+        let mut logger = TcpStream::connect(run.address("tcp")).expect("it listens");
+        logger.write_all(b"{\"sensor\":\"hall-2.door\",\"value\":1}\nhello\n").expect("sent");
+        let device = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        device.send_to(b"{\"sensor\":\"hall-2.light\",\"value\":300}", run.address("udp")).expect("sent");
+        run.wait_for_stderr("line rejected");
+        wait_for_lines(&archive, 2);
+        run.signal(Signal::TERM);
+    });
+    assert_eq!(component(&summary, "loggers")["rejected"]["bad_json"], 1);
+    assert_eq!(component(&summary, "devices")["out"], 1);
+    let mut sensors: Vec<String> =
+        example.readings("readings.ndjson").iter().map(|reading| reading["sensor"].to_string()).collect();
+    sensors.sort_unstable();
+    assert_eq!(sensors, ["\"hall-2.door\"", "\"hall-2.light\""]);
+}
+
+#[test]
+fn a_program_is_asked_again_and_again() {
+    let example = Example::new("program-input");
+    let archive = example.checkout.path("docs/examples/program-input/out/readings.ndjson");
+    let (run, summary) = example.run(&[], |run| {
+        wait_for_lines(&archive, 4);
+        run.signal(Signal::TERM);
+    });
+    let readings = example.readings("readings.ndjson");
+    assert_eq!(component(&summary, "meter")["out"], readings.len());
+    assert_eq!(readings[0]["sensor"], "hall-2.meter-7.energy");
+    assert_reads(&readings[1], "hall-2.meter-7.voltage", 229.5, "V");
+    assert!(run.stderr.contains("asking meter 7"), "{}", run.stderr);
 }

@@ -64,7 +64,7 @@ cardcage_codec::input_settings! {
         /// Variables for the program, beside those of the daemon.
         #[serde(default)]
         env: BTreeMap<String, String>,
-        /// The folder in which it runs; absent: the daemon's.
+        /// The folder in which it runs; absent: that of the pipeline's file.
         #[serde(default)]
         cwd: Option<PathBuf>,
         /// When a program that has ended is started again.
