@@ -35,6 +35,8 @@ use watch::{Change, Watch};
 const THREADS_AUTO_MAX: u32 = 4;
 /// With `follow`: after how much of one file others get their turn.
 const TURN_BYTES: u64 = 16 << 20;
+/// How many files without anything new one call looks into, so that the lane can drain in between.
+const FRUITLESS_MAX: u32 = 256;
 /// How soon files are looked for again after a look, however much happens in their folders.
 const LOOK_GAP_NS: i64 = 20_000_000;
 
@@ -90,7 +92,7 @@ impl Source for FileSource {
     }
 
     fn fill(&mut self, out: &mut Batch<'_>, wait_until_ns: i64) -> Result<Fill, PluginError> {
-        let mut waited = false;
+        let (mut waited, mut fruitless) = (false, 0);
         loop {
             if self.follow {
                 self.hear()?;
@@ -100,6 +102,10 @@ impl Source for FileSource {
                 self.reading.rejections.report(out);
                 if read? {
                     break;
+                }
+                fruitless += 1;
+                if fruitless == FRUITLESS_MAX {
+                    return Ok(Fill::IdleUntil(self.host.now_ns()));
                 }
                 continue;
             }

@@ -59,17 +59,17 @@ fn steady_reading_allocates_nothing() {
         (String::new(), String::from("timestamp,sensor,value\n"), String::new());
     for number in 0..600_000_u32 {
         let sensor = number % 50;
-        writeln!(ndjson, "{{\"timestamp\":1700000000,\"sensor\":\"s{sensor}\",\"unit\":\"Cel\",\"value\":{number}}}")
-            .unwrap();
+        writeln!(
+            ndjson,
+            "{{\"timestamp\":1700000000,\"sensor\":\"s{sensor}\",\"unit\":\"Cel\",\"value\":{number}}}"
+        )
+        .unwrap();
         writeln!(csv, "1700000000,s{sensor},{number}").unwrap();
         writeln!(protocol, "m,host=h{sensor} a={number},b=2,c=3 1700000000000000000").unwrap();
     }
-    for (name, text, threads) in [
-        ("a.ndjson", &ndjson, 1),
-        ("a.csv", &csv, 1),
-        ("a.lp", &protocol, 1),
-        ("b.ndjson", &ndjson, 3),
-    ] {
+    for (name, text, threads) in
+        [("a.ndjson", &ndjson, 1), ("a.csv", &csv, 1), ("a.lp", &protocol, 1), ("b.ndjson", &ndjson, 3)]
+    {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         let mut source = SourceHarness::<Counted>::open(json!({ "path": path, "threads": threads })).unwrap();
