@@ -6,7 +6,7 @@
 mod hostile;
 
 use e2e::{Pipeline, binary, library, plugin};
-use hostile::{Folder, assembled, compiled, manifest_note, masked, note};
+use hostile::{Folder, assembled, compiled, manifest_note, masked, note, program};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
@@ -79,12 +79,19 @@ fn a_library_for_another_machine_or_of_another_kind_is_no_plugin() {
         folder.write(name, &bytes)
     };
     let math = fs::read("/lib/x86_64-linux-gnu/libm.so.6").or_else(|_| fs::read("/lib64/libm.so.6"));
+    let own = assembled(&folder, "own", &manifest_note(&json!({})));
     let empty = compiled(&folder, "plain", "int answer(void) { return 42; }", &[]);
     let cases = [
         ("32-bit", edited("lib32.so", 4, 1), "ladder.elf.wrong-class"),
         ("big-endian", edited("libbig.so", 5, 2), "ladder.elf.wrong-class"),
         ("another machine", edited("libmachine.so", 18, 183), "ladder.elf.wrong-machine"),
         ("an object file", edited("libobject.so", 16, 1), "ladder.elf.no-library"),
+        ("a position-independent executable", program(&folder, "x", &["-pie"]), "ladder.elf.program"),
+        (
+            "one that needs no interpreter",
+            program(&folder, "y", &["-static-pie", "-nostdlib", "-Wl,-e,main", own.to_str().unwrap()]),
+            "ladder.elf.program",
+        ),
         ("a program", folder.write("libprogram.so", &fs::read(binary()).unwrap()), "ladder.elf.program"),
         ("the C library's mathematics", folder.write("libm.so", &math.unwrap()), "ladder.manifest.missing"),
         ("an ordinary library", empty, "ladder.manifest.missing"),

@@ -8,7 +8,7 @@
 mod hostile;
 
 use e2e::{Pipeline, binary, library, plugin};
-use hostile::{Folder, assembled, compiled, manifest_note};
+use hostile::{Folder, assembled, compiled, manifest_note, masked};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -132,8 +132,43 @@ fn a_library_that_only_looks_like_a_plugin_is_found_out_after_it_was_opened() {
     assert_eq!(code, "ladder.open.foreign-symbols", "{found}");
 }
 
+/// All that `plugin check` says of a test plugin that is refused, and the codes in it.
+#[track_caller]
+fn told(name: &str) -> (String, Vec<String>) {
+    let pipeline = Pipeline::new("version: 1", &[]);
+    let file = pipeline.add(library(name));
+    let path = file.display().to_string();
+    let report = pipeline.run(&["plugin", "check", "--format", "json", &path]).expect(78).json();
+    let text = pipeline.run(&["plugin", "check", &path]).expect(78).stdout;
+    let refusals = text.find("refused at").map_or("", |at| &text[at..]);
+    let further = report["refusal"]["further"].as_array().into_iter().flatten();
+    let codes = std::iter::once(&report["refusal"]).chain(further);
+    let codes = codes.map(|one| one["code"].as_str().expect("a code").to_owned()).collect();
+    (masked(refusals, &file), codes)
+}
+
 #[test]
-fn each_component_types_first_failure_is_told_and_every_fault_of_a_file() {
+fn the_first_failure_of_every_component_type_is_told() {
+    let (text, codes) = told("false_promises");
+    let expected =
+        ["ladder.probe.by-sensor", "ladder.probe.replay", "ladder.probe.position", "ladder.probe.failed"];
+    assert_eq!(codes, expected, "{text}");
+    assert!(!text.contains("honest"), "{text}");
+    insta::assert_snapshot!("false_promises", text);
+    let (text, codes) = told("cannot_go_back");
+    assert_eq!(codes, ["ladder.truth.replayable"; 2], "{text}");
+    insta::assert_snapshot!("cannot_go_back", text);
+}
+
+#[test]
+fn schemas_that_are_more_than_an_answer_holds_are_refused() {
+    let (text, codes) = told("vast_schemas");
+    assert_eq!(codes, ["ladder.vetting.answer"], "{text}");
+    insta::assert_snapshot!("vast_schemas", text);
+}
+
+#[test]
+fn every_fault_of_a_file_is_told() {
     let folder = Folder::new();
     let note = assembled(&folder, "note", &manifest_note(&json!({}))).display().to_string();
     let flags = [&*note, "-z", "execstack", "-Wl,-rpath,/tmp/mine", "-Wl,--auxiliary=libx.so"];

@@ -62,7 +62,8 @@ fn without_a_build_id_nothing_that_the_linker_reads_is_taken_damaged_and_the_pro
     assert!(structural.is_empty(), "{structural:#?}");
 }
 
-/// `cargo xtask soak --what ladder` runs this one with more of them: `SOAK_COUNT`, `SOAK_SEED`, `SOAK_FROM`.
+/// `cargo xtask soak --what ladder` runs this one with more of them: `SOAK_COUNT`, `SOAK_SEED`, `SOAK_FROM`,
+/// `SOAK_KIND` (`linked` or `unsealed`; both if it is not set).
 #[test]
 #[ignore = "takes as long as one likes"]
 fn soak() {
@@ -70,7 +71,10 @@ fn soak() {
         std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
     };
     let (seed, from, count) = (asked("SOAK_SEED", 1), asked("SOAK_FROM", 0), asked("SOAK_COUNT", 100_000));
-    for (sealed, what) in [(true, "as linked"), (false, "without a build id that can be checked")] {
+    let kind = std::env::var("SOAK_KIND").unwrap_or_default();
+    let kinds =
+        [("linked", true, "as linked"), ("unsealed", false, "without a build id that can be checked")];
+    for (_, sealed, what) in kinds.into_iter().filter(|(name, ..)| kind.is_empty() || kind == *name) {
         let whole = Whole::new(library("exercise"), sealed);
         let mut all = Tally::default();
         let mut done = 0;

@@ -209,6 +209,8 @@ codes! {
     LADDER_OPEN_REACHED_OUT = "ladder.open.reached-out";
     /// The library does not take up the host's log.
     LADDER_PROBE_ATTACH = "ladder.probe.attach";
+    /// A stage that declares `parallel_by_sensor` does other things when it does not see all sensors.
+    LADDER_PROBE_BY_SENSOR = "ladder.probe.by-sensor";
     /// A source goes on waiting after it was told to stop.
     LADDER_PROBE_CANCELLATION = "ladder.probe.cancellation";
     /// A call left behind what the ABI does not allow.
@@ -233,10 +235,14 @@ codes! {
     LADDER_PROBE_OUTSIDE_BATCH = "ladder.probe.outside-batch";
     /// A call panicked with a made-up batch, or when it was opened.
     LADDER_PROBE_PANICKED = "ladder.probe.panicked";
+    /// A source that declares `replayable` or `acknowledged` gives batches and no positions.
+    LADDER_PROBE_POSITION = "ladder.probe.position";
     /// A component that was used and closed leaves the process changed.
     LADDER_PROBE_PROCESS_CHANGED = "ladder.probe.process-changed";
     /// A plugin gave a record with reserved bits of its quality set.
     LADDER_PROBE_QUALITY = "ladder.probe.quality";
+    /// A source that declares `replayable` gives other records the second time.
+    LADDER_PROBE_REPLAY = "ladder.probe.replay";
     /// `describe` finds fault with the plugin's own probe settings.
     LADDER_PROBE_SETTINGS = "ladder.probe.settings";
     /// A state that was saved does not bring back what was there.
@@ -257,6 +263,8 @@ codes! {
     LADDER_TRUTH_KIND = "ladder.truth.kind";
     /// The manifest in the file is not the one that the library was built with.
     LADDER_TRUTH_NOTE = "ladder.truth.note";
+    /// A source declares that it can go back, and has no way to.
+    LADDER_TRUTH_REPLAYABLE = "ladder.truth.replayable";
     /// A component type declares `state` without having it, or the other way round.
     LADDER_TRUTH_STATE = "ladder.truth.state";
     /// The library has other component types than its manifest says.

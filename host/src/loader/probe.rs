@@ -10,9 +10,11 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod by_sensor;
 mod help;
 mod places;
 mod readings;
+mod replay;
 mod sink;
 mod source;
 mod stage;

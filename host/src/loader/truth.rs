@@ -37,10 +37,9 @@ pub(crate) fn compare<'m>(
         ));
     }
     let pairs: Vec<_> = tables.into_iter().zip(&manifest.components).collect();
-    for (table, component) in &pairs {
-        capabilities(path, table, component)?;
-    }
-    Ok(pairs)
+    let lies = pairs.iter().filter_map(|(table, component)| capabilities(path, table, component).err());
+    let lies: Vec<Refusal> = lies.collect();
+    if lies.is_empty() { Ok(pairs) } else { Err(Refusal::first_of(lies)) }
 }
 
 fn no(
@@ -95,6 +94,15 @@ fn capabilities(path: &Path, table: &TypeTable, component: &ComponentManifest) -
             format!("{what} {found}"),
             expected,
             "correct its list in export_plugin! and build again",
+        ));
+    }
+    if component.capabilities.has(Capability::Replayable) && !declared {
+        return Err(no(
+            path,
+            "replayable",
+            format!("{what} declares `replayable` and not `state`"),
+            "`state` with it: a source goes back to a position by taking up a snapshot",
+            "write an `impl State` and add `state` to its list in export_plugin!, or take `replayable` out",
         ));
     }
     if component.kind != Kind::Stage && !component.capabilities.writes.is_empty() {

@@ -37,6 +37,18 @@ pub(crate) fn compiled(folder: &Folder, name: &str, source: &str, more: &[&str])
     library
 }
 
+/// A program of this C source that can lie at any address, under a library's name.
+pub(crate) fn program(folder: &Folder, name: &str, more: &[&str]) -> PathBuf {
+    let source = folder.write(&format!("{name}.c"), b"int main(void) { return 42; }\n");
+    let program = folder.path(&format!("lib{name}.so"));
+    let paths = [&program, &source].map(|path| path.to_str().expect("paths are text").to_owned());
+    let mut arguments = vec!["-fPIE", "-o"];
+    arguments.extend(paths.iter().map(String::as_str));
+    arguments.extend(more);
+    cc(&arguments);
+    program
+}
+
 /// An object file of this assembly.
 pub(crate) fn assembled(folder: &Folder, name: &str, source: &str) -> PathBuf {
     let quiet = "\n.section .note.GNU-stack,\"\",@progbits\n";

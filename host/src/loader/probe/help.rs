@@ -22,6 +22,12 @@ pub(super) enum Lack {
 pub(super) fn of(code: &str, kind: Kind, name: &str) -> String {
     let list = list(kind, name);
     let fixed = match code {
+        "by-sensor" => {
+            return format!(
+                "keep what is remembered per sensor (a map by `record.sensor`) and inside the instance, or take `parallel_by_sensor` \
+                 out of {list} and `describe`"
+            );
+        }
         "cancellation" => {
             "wait with the host's `wait`, which ends when the pipeline drains, or in short steps between which `cancelled` is asked"
         }
@@ -60,7 +66,14 @@ pub(super) fn of(code: &str, kind: Kind, name: &str) -> String {
         "panicked" => {
             "handle what the message names instead of asserting it; what a sensor sends is not in the plugin's hands"
         }
+        "position" => "call `batch.set_position(stream, position)` in each `fill` that gives records",
         "quality" => "set quality by `with` and `with_status`, which leave the other bits at zero",
+        "replay" => {
+            return format!(
+                "let `snapshot` say behind which record it stands and `restore` go there, or take `replayable` out of {list} and \
+                 `describe`"
+            );
+        }
         "settings" => {
             return format!(
                 "correct `probe: {{ … }}` in export_plugin!: settings that {kind} `{name}` takes"

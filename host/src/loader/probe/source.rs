@@ -8,7 +8,8 @@ use super::{PROBE_RECORDS, Trial, Tried};
 use crate::loader::guard::Access;
 use cardcage_plugin_api::abi::StreamPosition;
 use cardcage_plugin_api::manifest::Capability;
-use cardcage_runtime::{Filled, SourceInstance, now_ns};
+use cardcage_plugin_api::record::Record;
+use cardcage_runtime::{Filled, HostHandle, SourceInstance, now_ns};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,12 +28,22 @@ const CANCELLED_WITHIN: Duration = Duration::from_secs(1);
 const IDLE_MAX_NS: i64 = 366 * DAY_NS;
 const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
 
+/// What a call of `fill` gave.
+pub(super) struct Given {
+    pub(super) filled: Filled,
+    pub(super) records: Vec<Record>,
+    pub(super) at: StreamPosition,
+}
+
+impl Given {
+    pub(super) fn ended(&self) -> bool {
+        matches!(self.filled, Filled::Finished)
+    }
+}
+
 impl Trial<'_> {
     pub(super) fn source(&mut self) -> Tried<()> {
-        let host = self.host();
-        let reasons = self.description.reasons.len();
-        let mut source = SourceInstance::open(self.handle, self.settings, host, reasons, now_ns())
-            .map_err(|error| self.call_error(&error, "its probe settings"))?;
+        let (mut source, host) = self.open_source("its probe settings")?;
         let mut places = Places::new("its batch", PROBE_RECORDS)?;
         let mut positions = BTreeMap::new();
         let ended = self.fills(&mut source, &mut places, &mut positions)?;
@@ -45,12 +56,20 @@ impl Trial<'_> {
             self.left_alone(&places, "acknowledge", "the positions that it gave")?;
         }
         self.source_state(&mut source)?;
+        self.replayed(&mut places)?;
         if !ended {
             self.cancelled(&mut source, &mut places)?;
         }
         source.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
         self.joined(&host)?;
         self.left_alone(&places, "close", "an open instance")
+    }
+
+    pub(super) fn open_source(&self, with: &str) -> Tried<(SourceInstance, HostHandle)> {
+        let (reasons, host) = (self.description.reasons.len(), self.host());
+        SourceInstance::open(self.handle, self.settings, host, reasons, now_ns())
+            .map(|source| (source, host))
+            .map_err(|error| self.call_error(&error, with))
     }
 
     /// Whether it ended by itself.
@@ -64,12 +83,15 @@ impl Trial<'_> {
         let (mut records, mut past, mut idle) = (0_u64, 0, 0);
         for fill in 0..FILLS_TO_END {
             let now = now_ns();
-            let (filled, produced, at) = self.fill(source, places, now)?;
-            records += u64::from(produced);
-            if produced > 0 {
-                positions.insert(at.stream, at);
+            let given = self.fill(source, places, now, PROBE_RECORDS)?;
+            let produced = given.records.len();
+            records += produced as u64;
+            if produced > 0
+                && let Some(before) = positions.insert(given.at.stream, given.at)
+            {
+                self.moved(before, given.at)?;
             }
-            match filled {
+            match given.filled {
                 Filled::Finished if finite => return Ok(true),
                 Filled::Finished => {
                     let expected = "a source that goes on, or `finite` in `describe` and in export_plugin!";
@@ -106,19 +128,21 @@ impl Trial<'_> {
         Ok(false)
     }
 
-    fn fill(
+    /// One call, for this many records at most.
+    pub(super) fn fill(
         &mut self,
         source: &mut SourceInstance,
         places: &mut Places,
         now: i64,
-    ) -> Tried<(Filled, u32, StreamPosition)> {
+        most: u32,
+    ) -> Tried<Given> {
         let with = "an empty batch";
         let mut batch = places.lend(&[], Access::Write)?;
         self.calls += 1;
-        let filled = source.fill(&mut batch, PROBE_RECORDS, now, now);
+        let filled = source.fill(&mut batch, most, now, now);
         let records = places.take_back(batch)?;
         self.left_alone(places, "fill", with)?;
-        let filled = filled.map_err(|error| self.call_error(&error, with))?;
+        let (filled, _, at) = filled.map_err(|error| self.call_error(&error, with))?;
         let counted = source.counted();
         if counted.undeclared > 0 {
             let found = format!(
@@ -128,7 +152,25 @@ impl Trial<'_> {
             return Err(self.undeclared(found, "declared reasons", &Lack::Reason));
         }
         self.sound(&records, with)?;
-        Ok(filled)
+        Ok(Given { filled, records, at })
+    }
+
+    /// What is to be gone back to, or told to be safe, has a name of its own.
+    pub(super) fn moved(&self, before: StreamPosition, after: StreamPosition) -> Tried<()> {
+        let needs = [Capability::Replayable, Capability::Acknowledged];
+        let Some(needs) = needs.into_iter().find(|capability| self.does(*capability)) else {
+            return Ok(());
+        };
+        if before.stream != after.stream || before.position != after.position {
+            return Ok(());
+        }
+        let found = format!(
+            "it declares `{}`, and its position in stream {} was {} behind one batch and behind the next",
+            needs.name(),
+            after.stream,
+            after.position
+        );
+        Err(self.no("position", found, "a position behind each batch's last record"))
     }
 
     /// A snapshot must be taken up by a fresh instance of the same version.
@@ -137,10 +179,7 @@ impl Trial<'_> {
         let Some((version, bytes)) = saved else {
             return Ok(());
         };
-        let host = self.host();
-        let reasons = self.description.reasons.len();
-        let mut fresh = SourceInstance::open(self.handle, self.settings, host, reasons, now_ns())
-            .map_err(|error| self.call_error(&error, "a second instance"))?;
+        let (mut fresh, host) = self.open_source("a second instance")?;
         fresh.restore(version, &bytes).map_err(|error| self.call_error(&error, "its own snapshot"))?;
         let again = fresh.snapshot().map_err(|error| self.call_error(&error, "a restored instance"))?;
         if again.as_ref() != Some(&(version, bytes)) {

@@ -40,6 +40,9 @@ impl Trial<'_> {
         if self.does(Capability::Deterministic) {
             let second = self.one_life(&mut places, Life::Again)?;
             self.same(&first, &second)?;
+            if self.does(Capability::ParallelBySensor) {
+                self.by_sensor(&mut places, &first)?;
+            }
         }
         if !self.description.ports.is_empty() {
             self.one_life(&mut places, Life::WithoutPorts)?;
@@ -49,70 +52,80 @@ impl Trial<'_> {
 
     /// Opens, feeds all batches, finishes and closes; returns all that came out.
     fn one_life(&mut self, places: &mut StagePlaces, life: Life) -> Tried<Books> {
-        let (mut stage, host) = self.open_stage()?;
-        let mut books = Books { ports: vec![Vec::new(); self.description.ports.len()], ..Books::default() };
-        let mut clock = 0;
-        let consumed = life != Life::WithoutPorts;
+        let mut instance = self.open_stage()?;
+        instance.consumed = life != Life::WithoutPorts;
         for (name, records) in batches::all(&self.environment.dictionary, &self.description.units) {
-            books.came_in.extend_from_slice(&records);
-            self.until_done(
-                &mut stage,
-                places,
-                consumed,
-                &mut books,
-                ("process", name),
-                &mut clock,
-                Some(records),
-            )?;
-            self.balanced(&books, stage.counted().held, name)?;
+            self.give(&mut instance, places, name, records)?;
         }
-        if self.description.tick_every_ns.is_some() {
-            let with = "no record but the time";
-            self.until_done(&mut stage, places, consumed, &mut books, ("tick", with), &mut clock, None)?;
-            self.balanced(&books, stage.counted().held, with)?;
-        }
+        self.ticked(&mut instance, places)?;
         if life == Life::Full {
-            self.state_round_trip(&mut stage, places)?;
+            self.state_round_trip(&mut instance.stage, places)?;
         }
+        let books = self.ended(instance, places)?;
+        self.only_declared_effects(&books)?;
+        Ok(books)
+    }
+
+    pub(super) fn open_stage(&self) -> Tried<Instance> {
+        let (reasons, host) = (self.description.reasons.len(), self.host());
+        let stage = StageInstance::open(self.handle, self.settings, host, reasons, now_ns())
+            .map_err(|error| self.call_error(&error, "its probe settings"))?;
+        let books = Books { ports: vec![Vec::new(); self.description.ports.len()], ..Books::default() };
+        Ok(Instance { stage, host, consumed: true, steps: 0, books })
+    }
+
+    /// Feeds it a batch.
+    pub(super) fn give(
+        &mut self,
+        instance: &mut Instance,
+        places: &mut StagePlaces,
+        name: &str,
+        records: Vec<Record>,
+    ) -> Tried<()> {
+        instance.books.came_in.extend_from_slice(&records);
+        self.until_done(instance, places, ("process", name), Some(records))?;
+        self.balanced(&instance.books, instance.stage.counted().held, name)
+    }
+
+    /// Lets time pass, for a stage that ticks.
+    pub(super) fn ticked(&mut self, instance: &mut Instance, places: &mut StagePlaces) -> Tried<()> {
+        if self.description.tick_every_ns.is_none() {
+            return Ok(());
+        }
+        let with = "no record but the time";
+        self.until_done(instance, places, ("tick", with), None)?;
+        self.balanced(&instance.books, instance.stage.counted().held, with)
+    }
+
+    /// Finishes and closes it.
+    pub(super) fn ended(&mut self, mut instance: Instance, places: &mut StagePlaces) -> Tried<Books> {
         let with = "all batches given";
-        self.until_done(&mut stage, places, consumed, &mut books, ("finish", with), &mut clock, None)?;
+        self.until_done(&mut instance, places, ("finish", with), None)?;
+        let Instance { stage, host, books, .. } = instance;
         self.balanced(&books, stage.counted().held, with)?;
         self.nothing_held(&stage)?;
-        self.only_declared_effects(&books)?;
         stage.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
         self.joined(&host)?;
         self.stage_left_alone(places, "close", "an open instance")?;
         Ok(books)
     }
 
-    fn open_stage(&self) -> Tried<(StageInstance, HostHandle)> {
-        let (reasons, host) = (self.description.reasons.len(), self.host());
-        StageInstance::open(self.handle, self.settings, host, reasons, now_ns())
-            .map(|stage| (stage, host))
-            .map_err(|error| self.call_error(&error, "its probe settings"))
-    }
-
-    /// One call, and those that it asks for with `more`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one place for what all three data calls of a stage must keep to"
-    )]
+    /// One call, and those that it asks for with `more`: all of them at one time, so that two instances are told the
+    /// same however often they ask.
     fn until_done(
         &mut self,
-        stage: &mut StageInstance,
+        instance: &mut Instance,
         places: &mut StagePlaces,
-        consumed: bool,
-        books: &mut Books,
         (call, with): (&'static str, &str),
-        clock: &mut u32,
         mut input: Option<Vec<Record>>,
     ) -> Tried<()> {
+        instance.steps += 1;
+        let now = steady_now_ns(instance.steps);
+        let Instance { stage, books, consumed, .. } = instance;
         for _ in 0..MORE_MAX {
             self.calls += 1;
-            *clock += 1;
-            let now = steady_now_ns(*clock);
             let (processed, given) =
-                places.call(consumed, &mut input, |batch, outputs| match (call, batch) {
+                places.call(*consumed, &mut input, |batch, outputs| match (call, batch) {
                     ("process", Some(batch)) => stage.process(batch, outputs, now),
                     ("tick", _) => stage.tick(outputs, now),
                     _ => stage.finish(outputs, now),
@@ -175,11 +188,11 @@ impl Trial<'_> {
         let Some((version, bytes)) = saved else {
             return Ok(());
         };
-        let (mut fresh, host) = self.open_stage()?;
-        fresh.restore(version, &bytes).map_err(|error| self.call_error(&error, "its own snapshot"))?;
-        let mut books = Books { ports: vec![Vec::new(); self.description.ports.len()], ..Books::default() };
+        let mut fresh = self.open_stage()?;
+        fresh.stage.restore(version, &bytes).map_err(|error| self.call_error(&error, "its own snapshot"))?;
         let with = "its own snapshot restored";
-        self.until_done(&mut fresh, places, true, &mut books, ("finish", with), &mut 0, None)?;
+        self.until_done(&mut fresh, places, ("finish", with), None)?;
+        let Instance { stage: fresh, host, books, .. } = fresh;
         self.nothing_held(&fresh)?;
         let (had, accounted) = (held + books.created, books.came_out() + books.tallied);
         if had != accounted {
@@ -304,8 +317,19 @@ impl Trial<'_> {
     }
 }
 
+/// An open instance, and all that came of it.
+pub(super) struct Instance {
+    stage: StageInstance,
+    host: HostHandle,
+    /// Whether somebody takes from its ports.
+    consumed: bool,
+    /// Batches given, ticks and the end: each has a time of its own.
+    steps: u32,
+    books: Books,
+}
+
 /// Memory for a stage's calls.
-struct StagePlaces {
+pub(super) struct StagePlaces {
     input: Places,
     outputs: OutputPlaces,
 }
@@ -331,7 +355,7 @@ impl StagePlaces {
 
 /// All that went in and came out of one instance.
 #[derive(Default)]
-struct Books {
+pub(super) struct Books {
     came_in: Vec<Record>,
     main: Vec<Record>,
     ports: Vec<Vec<Record>>,
@@ -348,7 +372,7 @@ impl Books {
     }
 
     /// Each output with its port's index.
-    fn outputs(&self) -> impl Iterator<Item = (Option<usize>, &Vec<Record>)> {
+    pub(super) fn outputs(&self) -> impl Iterator<Item = (Option<usize>, &Vec<Record>)> {
         let ports = self.ports.iter().enumerate().map(|(index, records)| (Some(index), records));
         std::iter::once((None, &self.main)).chain(ports)
     }
@@ -360,7 +384,7 @@ impl Books {
 
 /// Bits, because NaN is not equal to itself.
 #[expect(clippy::cast_sign_loss, reason = "only compared with each other")]
-fn bits(record: &Record) -> [u64; 5] {
+pub(super) fn bits(record: &Record) -> [u64; 5] {
     [
         record.timestamp_ns as u64,
         record.value.to_bits(),

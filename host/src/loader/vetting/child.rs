@@ -86,6 +86,8 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Ok((memory, messages)) = prepare(order.deadline) else {
         return ExitCode::from(UNREADY);
     };
+    // A plugin's log statements are code as well, and ones that a level switches on later.
+    crate::logging::start_unheard();
     match vet(&order, memory, messages) {
         Ok(()) => ExitCode::from(order.secret.exit_code()),
         Err(_) => ExitCode::from(SILENCED),
