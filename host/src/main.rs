@@ -9,6 +9,7 @@ mod commands;
 mod document;
 mod dry_run;
 mod exit;
+mod listeners;
 mod loader;
 mod logging;
 mod report;

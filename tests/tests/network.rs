@@ -3,13 +3,16 @@
 #![forbid(unsafe_code)]
 
 use e2e::{Pipeline, wait_for, wait_for_lines};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 
 fn line(sensor: &str, value: u32) -> String {
     format!("{{\"timestamp\":1700000000,\"sensor\":\"{sensor}\",\"value\":{value}}}\n")
@@ -139,4 +142,34 @@ sinks:
     let run = pipeline.run(&["run"]).expect(78);
     assert!(run.stderr.contains(&format!("cannot listen on `tcp://127.0.0.1:{port}`")), "{}", run.stderr);
     assert!(run.stderr.contains("in use"), "{}", run.stderr);
+}
+
+#[test]
+fn a_socket_that_a_service_manager_opened_is_listened_on() {
+    let yaml = "version: 1
+sources:
+  plant: { plugin: socket, settings: { listener: plant, format: ndjson } }
+sinks:
+  archive: { plugin: file, inputs: [plant], settings: { path: out/readings.ndjson } }
+";
+    let pipeline = Pipeline::new(yaml, &["source_socket", "sink_file"]);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("an address");
+    // As systemd does it: the socket is number 3, and the variables name the process that it is for.
+    fcntl_setfd(&listener, FdFlags::empty()).expect("inherited");
+    let script = format!(
+        "exec 3<&{}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=plant exec \"$0\" \"$@\"",
+        listener.as_raw_fd()
+    );
+    let program = pipeline.command(&["run"]);
+    let mut shell = Command::new("bash");
+    shell.arg("-c").arg(script).arg(program.get_program()).args(program.get_args());
+    shell.current_dir(program.get_current_dir().expect("the pipeline's folder"));
+    let run = pipeline.spawn(shell);
+    let mut connection = TcpStream::connect(address).expect("it listens");
+    connection.write_all(line("by-tcp", 1).as_bytes()).expect("sent");
+    let archive = pipeline.path("out/readings.ndjson");
+    wait_for("the reading", || (readings_of(&archive, "by-tcp") == 1).then_some(()));
+    run.signal(Signal::TERM);
+    run.finish().expect(0);
 }

@@ -17,6 +17,7 @@ use cardcage_plugin_api::record::{SensorId, UnitId};
 use std::cell::Cell as StdCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_void;
+use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::ptr::null;
@@ -39,6 +40,8 @@ pub struct Environment {
     pub cancel: Arc<Cancel>,
     /// Where each component finds its own folder.
     pub state_directory: PathBuf,
+    /// Sockets that listen, by the name that components ask for.
+    listeners: BTreeMap<String, OwnedFd>,
     entries: RwLock<HashMap<u32, Entry>>,
 }
 
@@ -54,7 +57,17 @@ unsafe impl Sync for Entry {}
 impl Environment {
     /// An environment for one pipeline.
     pub fn new(dictionary: Arc<Dictionary>, cancel: Arc<Cancel>, state_directory: PathBuf) -> Self {
-        Self { dictionary, cancel, state_directory, entries: RwLock::default() }
+        Self::with_listeners(dictionary, cancel, state_directory, BTreeMap::new())
+    }
+
+    /// An environment with listening sockets that the host was given, by name.
+    pub fn with_listeners(
+        dictionary: Arc<Dictionary>,
+        cancel: Arc<Cancel>,
+        state_directory: PathBuf,
+        listeners: BTreeMap<String, OwnedFd>,
+    ) -> Self {
+        Self { dictionary, cancel, state_directory, listeners, entries: RwLock::default() }
     }
 
     fn entry(&self, id: u32) -> Option<SensorEntry> {
@@ -473,9 +486,22 @@ unsafe extern "C" fn join(_context: *mut c_void, handle: *mut ThreadHandle, unti
     joinable.join(until_ns)
 }
 
-unsafe extern "C" fn listener(_context: *mut c_void, _name: Bytes, _descriptor: *mut i32) -> Outcome {
-    // No listeners are handed to the host yet, so there is none under any name.
-    Outcome::UNKNOWN
+unsafe extern "C" fn listener(context: *mut c_void, name: Bytes, descriptor: *mut i32) -> Outcome {
+    // SAFETY: the table's context; the name is lent for the call.
+    let (context, name) = unsafe { (known(context), text(name, NAME_MAX_BYTES)) };
+    let Some(socket) = name.and_then(|name| context.environment.listeners.get(name)) else {
+        return Outcome::UNKNOWN;
+    };
+    // A copy, so that a component that is restarted finds it again.
+    let Ok(copy) = socket.try_clone() else {
+        return Outcome::FAILED;
+    };
+    // SAFETY: the caller lends room for one number, or nothing.
+    let Some(descriptor) = (unsafe { descriptor.as_mut() }) else {
+        return Outcome::FAILED;
+    };
+    *descriptor = copy.into_raw_fd();
+    Outcome::OK
 }
 
 unsafe extern "C" fn get_group(_context: *mut c_void, _id: u32) -> *const Group {

@@ -56,6 +56,36 @@ impl Source for Count {
     }
 }
 
+/// Gives 30 readings, three at a time or none: as lines do that hold several.
+struct Threes {
+    given: u32,
+    refused: u32,
+}
+
+impl Source for Threes {
+    type Settings = NoSettings;
+    fn describe(_: &NoSettings) -> Description {
+        Description::source()
+    }
+    fn open(_: NoSettings, _: &Host) -> Result<Self, PluginError> {
+        Ok(Self { given: 0, refused: 0 })
+    }
+    fn fill(&mut self, out: &mut Batch<'_>, _: i64) -> Result<Fill, PluginError> {
+        if out.remaining() >= 3 {
+            for _ in 0..3 {
+                out.push(Record::default());
+            }
+            self.given += 3;
+        } else {
+            self.refused += 1;
+        }
+        if self.refused > 30 {
+            return Err(PluginError::new("asked again and again, without room"));
+        }
+        Ok(if self.given == 30 { Fill::Finished } else { Fill::Produced })
+    }
+}
+
 /// Does with odd values what its settings say.
 struct Odd {
     settings: OddSettings,
@@ -215,12 +245,13 @@ impl Sink for Keep {
     }
 }
 
-fn types() -> [Type; 3] {
+fn types() -> [Type; 4] {
     use Capability::{Creates, Drops, Holds};
     [
         Type { plugin: "count", entry: source::<Count>("count"), does: &[] },
         Type { plugin: "odd", entry: stage::<Odd>("odd"), does: &[Drops, Holds, Creates] },
         Type { plugin: "keep", entry: sink::<Keep>("keep"), does: &[] },
+        Type { plugin: "threes", entry: source::<Threes>("threes"), does: &[] },
     ]
 }
 
@@ -562,6 +593,18 @@ sinks:
     asker.join().expect("no panic");
     assert!(summary.balances(), "{}", summary.books.render());
     assert_eq!(summary.committed_epochs, 0);
+}
+
+#[test]
+fn a_batch_whose_rest_is_too_small_for_what_comes_next_does_not_linger() {
+    let yaml = "version: 1
+sources:
+  threes: { plugin: threes, batch: { records: 4, linger: 1s } }
+sinks:
+  kept: { plugin: keep, inputs: [threes], settings: { name: threes } }
+";
+    let summary = run(yaml, &types());
+    assert_eq!(account(&summary, "kept").output, 30);
 }
 
 #[test]

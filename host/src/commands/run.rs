@@ -7,7 +7,7 @@ use crate::document::{self, Document, DocumentError};
 use crate::report::say;
 use crate::signals::{self, Drain};
 use crate::state_directory::{StateDirectory, StateError};
-use crate::{dry_run, exit, logging, report};
+use crate::{dry_run, exit, listeners, logging, report};
 use cardcage_core::codes;
 use cardcage_core::config::quantity::show_duration;
 use cardcage_core::diagnostic::{Diagnostic, Diagnostics};
@@ -75,16 +75,19 @@ fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
     // started, so that a pipeline means the same under a service manager.
     std::env::set_current_dir(&folder)
         .map_err(|error| RunError::Io(format!("{}: {error}", folder.display())))?;
+    // Before any child is started, which would inherit them.
+    let listeners = listeners::take();
     let drain = Drain::default();
     signals::listen(&drain).map_err(|error| RunError::Io(format!("no signals: {error}")))?;
     let home = Home::of(&folder.join(&config.state_directory), arguments.dry_run)?;
-    let environment = Arc::new(Environment::new(
+    let environment = Arc::new(Environment::with_listeners(
         Arc::new(Dictionary::new(DictionaryLimits {
             sensors: config.limits.sensors,
             units: config.limits.units,
         })),
         Arc::new(Cancel::default()),
         home.state().to_owned(),
+        listeners,
     ));
     let mut assembled =
         assemble(config, &folder, home.verdicts(), &environment).map_err(RunError::Refused)?;
