@@ -3,6 +3,7 @@
 use super::Fault;
 use super::dynamic::Dynamic;
 use super::headers::For;
+use super::versions;
 use cardcage_plugin_api::manifest::MANIFEST_SYMBOL;
 use object::elf::{self, Sym64};
 use object::read::ReadRef as _;
@@ -38,6 +39,8 @@ pub(super) struct Symbols<'a> {
     dynamic: &'a Dynamic<'a>,
     table: &'a [u8],
     versions: Option<&'a [u8]>,
+    /// The versions that there are.
+    known: Vec<u16>,
 }
 
 impl<'a> Symbols<'a> {
@@ -49,7 +52,12 @@ impl<'a> Symbols<'a> {
         let Some(table) = dynamic.open_table(elf::DT_SYMTAB)? else {
             return Err(Fault::damaged("no symbol table"));
         };
-        Ok(Self { dynamic, table, versions: dynamic.open_table(elf::DT_VERSYM)? })
+        Ok(Self {
+            dynamic,
+            table,
+            versions: dynamic.open_table(elf::DT_VERSYM)?,
+            known: versions::known(dynamic)?,
+        })
     }
 
     /// The symbol of this number, as the linker would follow it: its name is in the string table, its version beside it.
@@ -60,9 +68,16 @@ impl<'a> Symbols<'a> {
             .map_err(|()| Fault::damaged(format!("symbol {number}, behind the end of the file")))?;
         if let Some(versions) = self.versions {
             let at = usize::try_from(number.saturating_mul(2)).unwrap_or(usize::MAX);
-            if versions.len().saturating_sub(2) < at {
+            let Some(&[low, high]) = versions.get(at..at.saturating_add(2)) else {
                 return Err(Fault::damaged(format!(
                     "the version of symbol {number}, behind the end of the file"
+                )));
+            };
+            // The linker looks it up in a list without asking whether it is that long. 0 is local, 1 has no version.
+            let version = u16::from_le_bytes([low, high]) & versions::NUMBER;
+            if version > 1 && !self.known.contains(&version) {
+                return Err(Fault::damaged(format!(
+                    "symbol {number} of version number {version}, which no library has"
                 )));
             }
         }

@@ -9,6 +9,9 @@ use object::{LittleEndian, LittleEndian as LE};
 /// The most libraries with versions, and versions of one library; a plugin has about four and ten.
 const MOST_ENTRIES: u64 = 256;
 
+/// The bits of a symbol's version that are its number; the one above says hidden.
+pub(super) const NUMBER: u16 = 0x7fff;
+
 /// The linker would refuse these too, but only by the first one and without saying what is here. Damage it would follow.
 pub(super) fn check(dynamic: &Dynamic<'_>, system: &mut dyn System) -> Result<(), Fault> {
     let count = dynamic.value(elf::DT_VERNEEDNUM).unwrap_or(0);
@@ -39,6 +42,33 @@ pub(super) fn check(dynamic: &Dynamic<'_>, system: &mut dyn System) -> Result<()
         }
     }
     Err(Fault::damaged(format!("versions of more than {MOST_ENTRIES} libraries")))
+}
+
+/// The numbers by which symbols name these versions, without the bit that says hidden. To be asked of a table that
+/// may be damaged: what cannot be read is left out, and said by [`check`].
+pub(super) fn known(dynamic: &Dynamic<'_>) -> Result<Vec<u16>, Fault> {
+    let mut known = Vec::new();
+    let Some(table) = dynamic.open_table(elf::DT_VERNEED)? else {
+        return Ok(known);
+    };
+    let (mut at, mut libraries) = (0_u64, 0);
+    while let Ok(need) = table.read_at::<Verneed<LittleEndian>>(at) {
+        let (mut version_at, mut versions) = (at.saturating_add(need.vn_aux.get(LE).into()), 0);
+        while let Ok(version) = table.read_at::<Vernaux<LittleEndian>>(version_at) {
+            known.push(version.vna_other.get(LE).0 & NUMBER);
+            versions += 1;
+            if version.vna_next.get(LE) == 0 || versions == MOST_ENTRIES {
+                break;
+            }
+            version_at = version_at.saturating_add(version.vna_next.get(LE).into());
+        }
+        libraries += 1;
+        if need.vn_next.get(LE) == 0 || libraries == MOST_ENTRIES {
+            break;
+        }
+        at = at.saturating_add(need.vn_next.get(LE).into());
+    }
+    Ok(known)
 }
 
 fn of_library(
