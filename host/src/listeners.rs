@@ -1,5 +1,5 @@
 //! Listening sockets that a service manager opened before the daemon started, by name: systemd's socket activation
-//! (`LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES`, as in sd_listen_fds_with_names(3)).
+//! (`LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES`, as in `sd_listen_fds_with_names(3)`).
 
 #![forbid(unsafe_code)]
 
