@@ -124,7 +124,7 @@ sinks:
 
 #[test]
 fn a_program_that_is_missing_and_a_port_that_is_taken_are_refused_before_anything_starts() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let yaml = format!(
         "version: 1
