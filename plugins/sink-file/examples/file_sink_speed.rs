@@ -1,5 +1,5 @@
 //! How long the sink takes for a record, beside a loop that only renders lines and writes them:
-//! `cargo run --release -p cardcage-sink-file --example speed [FOLDER [BATCHES]]`.
+//! `cargo run --release -p cardcage-sink-file --example file_sink_speed [FOLDER [BATCHES]]`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::cast_precision_loss, reason = "nanoseconds and bytes, shown with one decimal")]
