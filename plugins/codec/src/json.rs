@@ -36,15 +36,26 @@ pub(crate) struct NotJson(pub(crate) usize);
 /// Visits the members of the object that is all of `text` (but for white space): the key's span and the value.
 pub(crate) fn whole_object(text: &[u8], mut member: impl FnMut(Range<usize>, Token)) -> Result<(), NotJson> {
     let start = skip_space(text, 0);
-    let end = skip_space(text, object(text, start, 0, &mut member)?);
+    let end = skip_space(text, members(text, start, &mut member)?);
     if end == text.len() { Ok(()) } else { Err(NotJson(end)) }
 }
 
-fn object(
+/// The offset behind the value at `at`, which is checked but for its UTF-8; `None` if it is no value within this line.
+#[inline]
+pub(crate) fn skip(text: &[u8], at: usize) -> Option<usize> {
+    value_end(text, at, 0).ok()
+}
+
+/// Whether it is UTF-8; without a call where it is short ASCII.
+#[inline]
+pub(crate) fn is_utf8(text: &[u8]) -> bool {
+    text.is_ascii() || std::str::from_utf8(text).is_ok()
+}
+
+fn members(
     text: &[u8],
     start: usize,
-    depth: u32,
-    member: &mut dyn FnMut(Range<usize>, Token),
+    member: &mut impl FnMut(Range<usize>, Token),
 ) -> Result<usize, NotJson> {
     let mut at = skip_space(text, expect(text, start, b'{')?);
     if text.get(at) == Some(&b'}') {
@@ -54,55 +65,79 @@ fn object(
         let key_end = string_end(text, expect(text, at, b'"')?)?;
         let key = at + 1..key_end;
         at = expect(text, skip_space(text, key_end + 1), b':')?;
-        let (token, end) = value(text, skip_space(text, at), depth)?;
+        let (token, end) = value(text, skip_space(text, at))?;
         member(key, token);
-        at = skip_space(text, end);
-        match text.get(at) {
-            Some(b',') => at = skip_space(text, at + 1),
-            Some(b'}') => return Ok(at + 1),
-            _ => return Err(NotJson(at)),
-        }
-    }
-}
-
-fn array(text: &[u8], start: usize, depth: u32) -> Result<usize, NotJson> {
-    let mut at = skip_space(text, expect(text, start, b'[')?);
-    if text.get(at) == Some(&b']') {
-        return Ok(at + 1);
-    }
-    loop {
-        at = skip_space(text, value(text, at, depth)?.1);
-        match text.get(at) {
-            Some(b',') => at = skip_space(text, at + 1),
-            Some(b']') => return Ok(at + 1),
-            _ => return Err(NotJson(at)),
+        match list_end(text, end, b'}')? {
+            (behind, true) => return Ok(behind),
+            (next, false) => at = next,
         }
     }
 }
 
 /// The value at `at`, and the offset behind it.
-fn value(text: &[u8], at: usize, depth: u32) -> Result<(Token, usize), NotJson> {
-    if depth >= DEPTH_MAX {
-        return Err(NotJson(at));
-    }
+fn value(text: &[u8], at: usize) -> Result<(Token, usize), NotJson> {
+    let mut number = 0.0;
     let (kind, end) = match text.get(at) {
         Some(b'"') => {
             let end = string_end(text, at + 1)?;
-            let span = at + 1..end;
-            return Ok((Token { kind: TokenKind::Text, span, number: 0.0 }, end + 1));
+            return Ok((Token { kind: TokenKind::Text, span: at + 1..end, number }, end + 1));
         }
-        Some(b'{') => (TokenKind::Object, object(text, at, depth + 1, &mut |_, _| ())?),
-        Some(b'[') => (TokenKind::Array, array(text, at, depth + 1)?),
+        Some(b'{') => (TokenKind::Object, value_end(text, at, 0)?),
+        Some(b'[') => (TokenKind::Array, value_end(text, at, 0)?),
         Some(b't') => (TokenKind::True, word(text, at, b"true")?),
         Some(b'f') => (TokenKind::False, word(text, at, b"false")?),
         Some(b'n') => (TokenKind::Null, word(text, at, b"null")?),
         _ => {
             let scanned = crate::number::scan(text.get(at..).unwrap_or_default()).ok_or(NotJson(at))?;
-            let end = at + scanned.len;
-            return Ok((Token { kind: TokenKind::Number, span: at..end, number: scanned.value }, end));
+            number = scanned.value;
+            (TokenKind::Number, at + scanned.len)
         }
     };
-    Ok((Token { kind, span: at..end, number: 0.0 }, end))
+    Ok((Token { kind, span: at..end, number }, end))
+}
+
+/// The offset behind the value at `at`.
+fn value_end(text: &[u8], mut at: usize, depth: u32) -> Result<usize, NotJson> {
+    let (close, is_object) = match text.get(at) {
+        Some(b'"') => return Ok(string_end(text, at + 1)? + 1),
+        Some(b't') => return word(text, at, b"true"),
+        Some(b'f') => return word(text, at, b"false"),
+        Some(b'n') => return word(text, at, b"null"),
+        Some(b'{') => (b'}', true),
+        Some(b'[') => (b']', false),
+        _ => {
+            let rest = text.get(at..).unwrap_or_default();
+            return crate::number::scan_len(rest).map(|len| at + len).ok_or(NotJson(at));
+        }
+    };
+    if depth >= DEPTH_MAX {
+        return Err(NotJson(at));
+    }
+    at = skip_space(text, at + 1);
+    if text.get(at) == Some(&close) {
+        return Ok(at + 1);
+    }
+    loop {
+        if is_object {
+            let key_end = string_end(text, expect(text, at, b'"')?)?;
+            at = skip_space(text, expect(text, skip_space(text, key_end + 1), b':')?);
+        }
+        match list_end(text, value_end(text, at, depth + 1)?, close)? {
+            (behind, true) => return Ok(behind),
+            (next, false) => at = next,
+        }
+    }
+}
+
+/// What follows a value that ends at `at`: another one, or the list's end; and the offset behind that.
+#[inline]
+fn list_end(text: &[u8], at: usize, close: u8) -> Result<(usize, bool), NotJson> {
+    let at = skip_space(text, at);
+    match text.get(at) {
+        Some(b',') => Ok((skip_space(text, at + 1), false)),
+        Some(byte) if *byte == close => Ok((at + 1, true)),
+        _ => Err(NotJson(at)),
+    }
 }
 
 fn expect(text: &[u8], at: usize, byte: u8) -> Result<usize, NotJson> {
@@ -113,8 +148,10 @@ fn word(text: &[u8], at: usize, word: &[u8]) -> Result<usize, NotJson> {
     if text[at..].starts_with(word) { Ok(at + word.len()) } else { Err(NotJson(at)) }
 }
 
-fn skip_space(text: &[u8], mut at: usize) -> usize {
-    while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+/// The offset behind white space. A line end is none here: it ends what is read.
+#[inline]
+pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\t' | b'\r')) {
         at += 1;
     }
     at
@@ -126,6 +163,7 @@ fn string_end(text: &[u8], mut at: usize) -> Result<usize, NotJson> {
         at = swar::find_special(text, at).ok_or(NotJson(text.len()))?;
         match text[at] {
             b'"' => return Ok(at),
+            b'\\' if matches!(text.get(at + 1), Some(b'"' | b'\\' | b'/' | b'n' | b't')) => at += 2,
             b'\\' => at += escape(&text[at..]).ok_or(NotJson(at))?.1,
             _ => return Err(NotJson(at)),
         }

@@ -7,6 +7,7 @@
 
 mod layout;
 mod reader;
+mod walk;
 mod writer;
 
 pub use reader::{Reader, Step};

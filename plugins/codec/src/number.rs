@@ -41,8 +41,8 @@ pub(crate) fn scan(text: &[u8]) -> Option<Scanned> {
         at += 1 + fraction_digits;
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
-        let len = at + exponent_len(&text[at..])?;
-        return rounded(text, len);
+        let fits = integer_digits + fraction_digits <= DIGITS_MAX && mantissa <= EXACT_INTEGER_MAX;
+        return with_exponent(text, at, fits.then_some(mantissa), fraction_digits);
     }
     if integer_digits + fraction_digits > DIGITS_MAX
         || mantissa > EXACT_INTEGER_MAX
@@ -99,6 +99,29 @@ pub(crate) fn plain_integer(text: &[u8]) -> Option<(u64, usize)> {
 fn rounded(text: &[u8], len: usize) -> Option<Scanned> {
     let value = fast_float2::parse(&text[..len]).ok()?;
     Some(Scanned { len, value })
+}
+
+/// The number at the start of `text` whose exponent is at `at`. `mantissa`: its digits, if they are exactly held.
+fn with_exponent(text: &[u8], at: usize, mantissa: Option<u64>, fraction_digits: usize) -> Option<Scanned> {
+    let len = at + exponent_len(&text[at..])?;
+    let exact = || {
+        let (shrinks, digits) = match text[at + 1] {
+            b'-' => (true, &text[at + 2..len]),
+            b'+' => (false, &text[at + 2..len]),
+            _ => (false, &text[at + 1..len]),
+        };
+        // Longer ones have zeros in front, or are far from what two exact factors give.
+        let short = digits.len() <= 2;
+        let exponent = digits.iter().take(2).fold(0, |number, digit| number * 10 + i32::from(digit - b'0'));
+        let exponent = if shrinks { -exponent } else { exponent };
+        let moved = exponent - i32::try_from(fraction_digits).ok()?;
+        let power = EXACT_POWERS.get(moved.unsigned_abs() as usize).filter(|_| short)?;
+        #[expect(clippy::cast_precision_loss, reason = "at most 2^53, as the caller checked: exact")]
+        let mantissa = mantissa? as f64;
+        let magnitude = if moved < 0 { mantissa / power } else { mantissa * power };
+        Some(Scanned { len, value: if text[0] == b'-' { -magnitude } else { magnitude } })
+    };
+    exact().or_else(|| rounded(text, len))
 }
 
 /// The bytes of `e-12` at the start of `text`.

@@ -1,6 +1,7 @@
 //! Lines to records.
 
 use super::layout::Layout;
+use super::walk::KeyTable;
 use crate::assemble::{Assembler, Part, Parts, Stamp};
 use crate::dictionary::Dictionary;
 use crate::intern::Spelling;
@@ -17,10 +18,16 @@ const LAYOUTS_MAX: usize = 4;
 /// read in the general way for so long.
 const LEARNING_PAUSE_MAX: u32 = 255;
 
+/// So many lines of no known layout, one after the other, and the layouts that did not fit last are left alone...
+const STRANGE_MAX: u32 = 16;
+/// ...but for every so many of them.
+const LAYOUTS_TRIED_EVERY: u32 = 16;
+
 /// Reads lines of JSON objects into records.
 pub struct Reader {
     settings: ReadSettings,
     assembler: Assembler,
+    keys: KeyTable,
     layouts: Vec<Layout>,
     /// The layout that fitted last, tried first.
     likely: usize,
@@ -30,6 +37,8 @@ pub struct Reader {
     /// learning would cost more than it brings.
     unlearned: u32,
     pause: u32,
+    /// Lines of no known layout, one after the other.
+    strange: u32,
     values: Vec<(Option<Part>, Token)>,
     text: String,
 }
@@ -57,12 +66,14 @@ impl Reader {
         };
         Self {
             assembler: Assembler::new(&settings, Spelling::Json, escaped),
+            keys: KeyTable::new(&settings.fields),
             settings,
             layouts: Vec::with_capacity(LAYOUTS_MAX),
             likely: 0,
             oldest: 0,
             unlearned: 0,
             pause: 0,
+            strange: 0,
             values: Vec::new(),
             text: String::new(),
         }
@@ -130,11 +141,24 @@ impl Reader {
     #[inline(never)]
     fn step_slowly<D: Dictionary>(&mut self, text: &[u8], dictionary: &D, now_ns: i64) -> Step {
         let likely = self.likely;
-        for index in (0..self.layouts.len()).filter(|index| *index != likely) {
+        let others = if self.strange < STRANGE_MAX || self.strange.is_multiple_of(LAYOUTS_TRIED_EVERY) {
+            self.layouts.len()
+        } else {
+            0
+        };
+        for index in (0..others).filter(|index| *index != likely) {
             if let Some((record, len)) = self.follow(index, text, dictionary, now_ns) {
                 self.likely = index;
+                self.strange = 0;
                 return Step::Record(record, len);
             }
+        }
+        self.strange = self.strange.wrapping_add(1);
+        if let Some((parts, len)) = self.keys.parts(text)
+            && let Ok(record) = self.assembler.record(&parts, dictionary, now_ns)
+        {
+            self.learn(&text[..len]);
+            return Step::Record(record, len);
         }
         let Some(end) = memchr::memchr(b'\n', text) else {
             return Step::Incomplete;
@@ -206,7 +230,7 @@ impl Reader {
         Some((record, len))
     }
 
-    /// Learns the layout of the line just scanned.
+    /// Learns the layout of a line that is a reading, unless there was too much to learn lately.
     fn learn(&mut self, line: &[u8]) {
         if self.unlearned > 0 {
             self.unlearned -= 1;
@@ -214,7 +238,8 @@ impl Reader {
         }
         self.pause = (self.pause * 2 + 1).min(LEARNING_PAUSE_MAX);
         self.unlearned = self.pause;
-        let Some(layout) = Layout::learn(line, &self.values) else {
+        let scanned = self.scan(&line[..line.len() - 1]);
+        let Some(layout) = scanned.ok().and_then(|()| Layout::learn(line, &self.values)) else {
             return;
         };
         if self.layouts.len() < LAYOUTS_MAX {
