@@ -49,8 +49,9 @@ impl Dictionary for Names {
 /// everything is known.
 pub fn read(format: Format, data: &[u8]) {
     let Some((size, text)) = data.split_first() else { return };
-    // Where a line that is too long begins, the mark counts or not, as it is met.
-    if text.starts_with(b"\xEF\xBB\xBF") {
+    // A mark behind a first line that was thrown away piece by piece is taken for the file's own.
+    let second = text.iter().position(|byte| *byte == b'\n').map_or(&b""[..], |end| &text[end + 1..]);
+    if second.starts_with(b"\xEF") && text.len() - second.len() > LINE_MAX {
         return;
     }
     let settings = ReadSettings { max_line: LINE_MAX, ..ReadSettings::default() };

@@ -2,7 +2,7 @@
 
 use crate::dictionary::Dictionary;
 use crate::format::Format;
-use crate::reject::Rejected;
+use crate::reject::{About, Reason, Rejected, Rejection};
 use crate::settings::ReadSettings;
 use crate::{csv, line_protocol, ndjson};
 use cardcage_plugin_api::{Batch, Host, Record};
@@ -17,6 +17,7 @@ pub struct Reader {
     header: Option<Box<[u8]>>,
     /// The most room that [`Reader::fill`] was ever given: the host lends the free part of a batch.
     batch_records: usize,
+    line_max: usize,
 }
 
 enum Form {
@@ -57,7 +58,7 @@ impl Reader {
             Format::LineProtocol => Form::LineProtocol(Box::new(line_protocol::Reader::new(settings))),
             Format::Csv => Form::Csv(Box::new(csv::Reader::new(settings))),
         };
-        Self { form, header: None, batch_records: 0 }
+        Self { form, header: None, batch_records: 0, line_max: settings.max_line }
     }
 
     /// Goes to another file: to its first byte (`None`), or into its middle with what [`Reader::header`] said there.
@@ -97,6 +98,14 @@ impl Reader {
         let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) else {
             return self.read_on(text, end, room, round, dictionary, rejected);
         };
+        // The mark is part of the first line, as it is where lines are cut (see `lines::Window`).
+        if let Some(len) = first_line(text, end).filter(|len| *len > self.line_max) {
+            let raw = text[..len].strip_suffix(b"\n").unwrap_or(&text[..len]);
+            let rejection = Rejection::new(Reason::TooLong, 0);
+            rejected(&Rejected { rejection, line: 0, at: 0, raw, about: About::Nothing });
+            self.header = Some(Box::default());
+            return Taken { bytes: len, lines: 1, records: 0 };
+        }
         let taken = self.read_on(rest, end, room, round, dictionary, &mut |line| {
             rejected(&Rejected { at: line.at + BYTE_ORDER_MARK.len(), ..*line });
         });

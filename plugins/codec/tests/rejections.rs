@@ -38,6 +38,34 @@ fn a_missing_key_is_named_with_those_that_are_there() {
 }
 
 #[test]
+fn a_byte_order_mark_counts_as_part_of_the_first_line_however_it_comes() {
+    for (format, line) in
+        [(Format::Ndjson, "{\"sensor\":\"a\",\"value\":1}"), (Format::LineProtocol, "a v=1,w=1,x=2,y=3")]
+    {
+        for more in 0..6 {
+            let settings = ReadSettings { max_line: line.len() + 1 + more, ..ReadSettings::default() };
+            let text = format!("\u{feff}{line}\n{line}\n");
+            let found = |piece: usize| {
+                let (mut reader, names) = (Reader::new(format, &settings), Names::default());
+                let events =
+                    read_in_pieces(&mut reader, &names, text.as_bytes(), &[piece], settings.max_line, 8);
+                let (readings, rejections) = sorted(&events);
+                let at = |event: &Event| match event {
+                    Event::Rejected(reason, line, at, _) => Some((*reason, *line, *at)),
+                    Event::Reading(_) => None,
+                };
+                (readings.len(), rejections.iter().filter_map(at).collect::<Vec<_>>())
+            };
+            let whole = found(text.len());
+            assert_eq!(whole.1.is_empty(), more >= 3, "{format:?} {more}");
+            for piece in 1..text.len() {
+                assert_eq!(found(piece), whole, "{format:?} {more} {piece}");
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_in_a_message_steers_a_terminal() {
     let message = messages(Format::Ndjson, "{\"\\u001b[2J\":1}").remove(0);
     assert!(message.contains("`\u{fffd}[2J`"), "{message}");
@@ -89,6 +117,13 @@ fn line() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn random_bytes_never_panic(text: Vec<u8>) {
+        let mut reader = cardcage_codec::ndjson::Reader::new(ReadSettings::default());
+        let _ = reader.step(&text, &Names::default(), NOW_NS);
+        let _ = reader.line(&text, &Names::default(), NOW_NS);
+    }
 
     #[test]
     fn ndjson_is_the_same_in_any_pieces(

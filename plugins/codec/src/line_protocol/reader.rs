@@ -21,6 +21,8 @@ pub(crate) struct Reader {
     timestamps: TimestampReader,
     series: SeriesTable,
     line: Line,
+    /// A key without its escapes.
+    key: String,
     /// Fields of the line that are no readings.
     faults: Vec<Rejection>,
 }
@@ -46,6 +48,7 @@ impl Reader {
             timestamps: TimestampReader::new(settings.timestamp.clone(), settings.zone.clone()),
             series: SeriesTable::default(),
             line: Line::default(),
+            key: String::new(),
             faults: Vec::new(),
         }
     }
@@ -190,12 +193,12 @@ impl Reader {
             .series
             .number(&text[self.line.series.clone()], dictionary, &self.unit_key, &self.default_unit)
             .map_err(|reason| Rejection::new(reason, start))?;
-        let mut key = String::new();
         for field in &self.line.fields {
             if let FieldValue::Text(contents) = &field.value {
+                let key = &mut self.key;
                 key.clear();
                 let is_quality =
-                    decode_name(&text[field.key.clone()], &mut key).is_some() && key == self.quality_key;
+                    decode_name(&text[field.key.clone()], key).is_some() && *key == self.quality_key;
                 if is_quality {
                     let told = parse_quality(&text[contents.clone()]);
                     let told = told.ok_or(Rejection::new(Reason::BadQuality, field.value_at))?;

@@ -14,9 +14,11 @@ use std::ops::Range;
 
 /// Layouts kept at a time: lines with and without tags, with and without a quality, from two programs.
 const LAYOUTS_MAX: usize = 4;
-/// The most lines that are not learned from, one after the other: a program that writes differently from now on is
-/// read in the general way for so long.
-const LEARNING_PAUSE_MAX: u32 = 255;
+/// The most lines that are not learned from, one after the other: where no two lines are alike, what learning
+/// allocates is then nothing beside what is read.
+const LEARNING_PAUSE_MAX: u32 = 65_535;
+/// A call that reads at least so many lines, all by layouts, shows that learning pays: then what is new is learned at once.
+const PAYING_LINES: usize = 256;
 
 /// So many lines of no known layout, one after the other, and the layouts that did not fit last are left alone...
 const STRANGE_MAX: u32 = 16;
@@ -92,6 +94,7 @@ impl Reader {
     ) -> Taken {
         let line_max = self.settings.max_line;
         let mut taken = Taken::default();
+        let strange = self.strange;
         while let Some(slot) = room.get_mut(taken.records) {
             let rest = &text[taken.bytes..];
             let step = match self.step(rest, dictionary, now_ns) {
@@ -124,6 +127,9 @@ impl Reader {
             }
             taken.bytes += len;
             taken.lines += 1;
+        }
+        if taken.records >= PAYING_LINES && self.strange == strange {
+            (self.pause, self.unlearned) = (0, 0);
         }
         taken
     }
