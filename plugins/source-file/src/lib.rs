@@ -64,7 +64,9 @@ impl Source for FileSource {
             description = description.does(Capability::Finite);
         }
         let parsers = settings.threads().unwrap_or(if settings.follow() { 1 } else { THREADS_AUTO_MAX });
-        settings.problems(description.threads(parsers.saturating_sub(1)))
+        // The source's own thread is one that parses; another says when files change.
+        let helpers = parsers.saturating_sub(1) + u32::from(settings.follow());
+        settings.problems(description.threads(helpers))
     }
 
     fn open(settings: FileSettings, host: &Host) -> Result<Self, PluginError> {
@@ -132,6 +134,9 @@ impl Source for FileSource {
     }
 
     fn close(mut self) -> Result<(), PluginError> {
+        if let Some(watch) = self.watch.take() {
+            watch.close();
+        }
         self.reading.close()
     }
 }
@@ -240,8 +245,8 @@ impl FileSource {
         let Self { watch, roster, look_wanted, .. } = self;
         if let Some(watch) = watch {
             watch.drain(|change| match change {
-                Change::Written(path) => *look_wanted |= !roster.touch(path),
-                Change::Moved(path) => *look_wanted |= roster.means(path),
+                Change::Written(path) => *look_wanted |= !roster.touch(&path),
+                Change::Moved(path) => *look_wanted |= roster.means(&path),
                 Change::Anything => *look_wanted = true,
             });
         }
@@ -294,7 +299,7 @@ export_plugin! {
     name: "file",
     description: "reads readings from files",
     components: [source FileSource as "file" {
-        drops, finite, replayable, state, threads: 63,
+        drops, finite, replayable, state, threads: 64,
         read: [settings.path, "/proc/self/stat", "/proc/sys/kernel/random/boot_id"],
         write: [settings.rejects],
         metrics: [
