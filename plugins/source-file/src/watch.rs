@@ -189,8 +189,8 @@ impl Watch {
             return;
         }
         // Not under the lock: `notify`'s thread may want it while it is waited for.
-        let changes = std::mem::take(&mut self.board.news().changes);
-        for change in changes {
+        let heard = std::mem::take(&mut self.board.news().changes);
+        for change in heard {
             changed(match change {
                 Change::Written(path) => self.as_meant(&path).map_or(Change::Anything, Change::Written),
                 Change::Moved(path) if self.forget(&path) || path.is_dir() => Change::Anything,
@@ -234,5 +234,47 @@ impl Watch {
                 "the system cannot say of every file when it changes ({why}); the others are looked at every `poll`"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn heard(watch: &mut Watch) -> Vec<Change> {
+        let mut all = Vec::new();
+        watch.drain(|change| all.push(change));
+        all
+    }
+
+    #[test]
+    fn news_ends_a_wait_long_before_its_time() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut watch = Watch::new();
+        watch.add(folder.path().to_owned());
+        for round in 0..20 {
+            let begun = Instant::now();
+            std::fs::write(folder.path().join(format!("{round}.ndjson")), "x").unwrap();
+            assert!(watch.wait(i64::try_from(LONG.as_nanos()).unwrap()));
+            assert!(begun.elapsed() < LONG / 2, "it was polled, not told");
+            assert!(!heard(&mut watch).is_empty());
+        }
+        let board = Arc::clone(&watch.board);
+        watch.close();
+        assert!(board.news().ended, "its thread is still there");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_then_everything_is_looked_at() {
+        let mut watch = Watch::new();
+        let mut reporter = Reporter(Arc::clone(&watch.board));
+        for number in 0..=NEWS_MAX {
+            let written = EventKind::Modify(ModifyKind::Data(notify::event::DataChange::Any));
+            reporter.handle_event(Ok(Event::new(written).add_path(PathBuf::from(format!("/{number}")))));
+        }
+        assert_eq!(heard(&mut watch), [Change::Anything]);
     }
 }
