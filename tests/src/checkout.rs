@@ -8,12 +8,13 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// The plugins that a release build leaves behind.
-pub const PLUGINS: [&str; 13] = [
+pub const PLUGINS: [&str; 14] = [
     "source_exec",
     "source_file",
     "source_generate",
     "source_host",
     "source_socket",
+    "source_stdin",
     "stage_convert",
     "stage_deadband",
     "stage_range",

@@ -14,12 +14,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 /// What comes with Cardcage: the pages' pipelines use these, unless they say what some other plugin is like.
-const BUNDLED: [(&str, &str); 13] = [
+const BUNDLED: [(&str, &str); 14] = [
     ("host", "source_host"),
     ("file", "source_file"),
     ("file", "sink_file"),
     ("generate", "source_generate"),
     ("socket", "source_socket"),
+    ("stdin", "source_stdin"),
     ("exec", "source_exec"),
     ("range", "stage_range"),
     ("convert", "stage_convert"),
