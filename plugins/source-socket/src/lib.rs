@@ -1,7 +1,7 @@
 //! Reads readings from the network: TCP and Unix sockets, listening or connecting, and UDP.
 //!
 //! Everything happens on the lane's own thread, inside of `fill`: one poller tells which sockets have something, each of
-//! them gets one read in its turn ([`intake`]), and nothing else ever waits. The one exception is asking for the addresses
+//! them gets one read in its turn (`intake`), and nothing else ever waits. The one exception is asking for the addresses
 //! behind a name, which has a thread.
 
 #![forbid(unsafe_code)]
