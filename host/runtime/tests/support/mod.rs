@@ -1,5 +1,7 @@
 //! A pipeline in one process: component types written in the test, linked statically, run by the real runtime.
 
+pub(crate) mod components;
+
 use cardcage_core::config::{self, Environment as Outside};
 use cardcage_core::graph::wiring;
 use cardcage_plugin_api::abi::ComponentType;
