@@ -28,6 +28,8 @@ pub(crate) struct Roster {
     by_identity: HashMap<Identity, usize>,
     by_path: HashMap<PathBuf, usize>,
     due: VecDeque<usize>,
+    /// Every open file is among these, and few others: not all files are looked at to find one to close.
+    opened: Vec<usize>,
     round: u64,
     uses: u64,
     complained: HashSet<PathBuf>,
@@ -46,6 +48,7 @@ impl Roster {
             by_identity: HashMap::new(),
             by_path: HashMap::new(),
             due: VecDeque::new(),
+            opened: Vec::new(),
             round: 0,
             uses: 0,
             complained: HashSet::new(),
@@ -204,6 +207,7 @@ impl Roster {
         file.gone_since_ns = Some(now_ns);
         // Opened now, as long as it can be found.
         let opened = file.open();
+        self.note_open(number);
         if !matches!(opened, Ok(Found::Same | Found::Replaced)) {
             self.remove(number);
             return;
@@ -347,6 +351,7 @@ impl Roster {
             return Ok(Found::Another);
         };
         let found = file.open()?;
+        self.note_open(number);
         if let (Found::Replaced, Some(truncations)) = (found, &self.truncations) {
             truncations.add(1.0);
         }
@@ -356,15 +361,21 @@ impl Roster {
     /// Closes the file that was not used for longest, if as many are open as may be. One that is gone stays open: nothing
     /// else leads to it.
     fn make_room(&mut self) {
-        let open = self.files().filter(|(_, file)| file.file.is_some()).count();
-        let oldest = self
-            .files()
-            .filter(|(_, file)| file.file.is_some() && file.gone_since_ns.is_none())
-            .min_by_key(|(_, file)| file.used);
-        if let (true, Some((number, _))) = (open >= self.max_open, oldest)
+        let Self { files, opened, max_open, .. } = self;
+        let open = |number: usize| files.get(number)?.as_ref().filter(|file| file.file.is_some());
+        opened.retain(|number| open(*number).is_some());
+        let known = opened.iter().filter_map(|number| Some((*number, open(*number)?)));
+        let oldest = known.filter(|(_, file)| file.gone_since_ns.is_none()).min_by_key(|(_, file)| file.used);
+        if let (true, Some((number, _))) = (opened.len() >= *max_open, oldest)
             && let Some(file) = self.file(number)
         {
             file.file = None;
+        }
+    }
+
+    fn note_open(&mut self, number: usize) {
+        if !self.opened.contains(&number) {
+            self.opened.push(number);
         }
     }
 
