@@ -69,7 +69,7 @@ fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
     let Document { folder, config } = document::read(arguments.file.as_deref()).map_err(with_plugins)?;
     let summary_path = arguments.summary_json.as_deref().map(std::path::absolute).transpose();
     let summary_path = summary_path.map_err(|error| RunError::Io(format!("--summary-json: {error}")))?;
-    logging::start(&config.log);
+    let _log_filter = logging::start(&config);
     end_on_host_panic();
     // Relative paths, in the file and in plugins' settings, start from the file and not from wherever the daemon was
     // started, so that a pipeline means the same under a service manager.
