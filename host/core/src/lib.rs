@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod codes;
 pub mod config;
 pub mod diagnostic;

@@ -1,5 +1,6 @@
 //! The core, tried from outside: text in, config, graph, plan and books out.
 
+mod audit;
 mod config;
 mod drawing;
 mod explanations;

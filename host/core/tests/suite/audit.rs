@@ -1,0 +1,4 @@
+//! The audit trail: what was written is read again, and what was changed since is found.
+
+mod codec;
+mod trail;
