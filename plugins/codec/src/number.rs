@@ -25,6 +25,50 @@ const DIGITS_MAX: usize = 19;
 /// instruments write; the rest goes through fast-float.
 #[inline]
 pub(crate) fn scan(text: &[u8]) -> Option<Scanned> {
+    match scan_short(text) {
+        Some(scanned) => Some(scanned),
+        None => scan_any(text),
+    }
+}
+
+/// [`scan`] for up to seven digits before the point and up to seven behind it, no exponent, and more text behind the
+/// number: without a loop, and without a branch on how many digits there are. `None`: [`scan_any`] must look.
+#[inline]
+fn scan_short(text: &[u8]) -> Option<Scanned> {
+    let negative = *text.first()? == b'-';
+    let start = usize::from(negative);
+    let word = word_at(text, start)?;
+    let (values, integer_digits) = leading_digits(word);
+    let leading_zero = integer_digits > 1 && word.to_le_bytes()[0] == b'0';
+    if integer_digits == 0 || integer_digits == 8 || leading_zero {
+        return None;
+    }
+    let integer = eight_values(values << (64 - 8 * integer_digits));
+    let mut at = start + integer_digits;
+    let mut behind = word.to_le_bytes()[integer_digits];
+    let (mut mantissa, mut fraction_digits) = (integer, 0);
+    if behind == b'.' {
+        let word = word_at(text, at + 1)?;
+        let (values, count) = leading_digits(word);
+        if count == 0 || count == 8 {
+            return None;
+        }
+        mantissa = integer * POWERS[count] + eight_values(values << (64 - 8 * count));
+        fraction_digits = count;
+        at += 1 + count;
+        behind = word.to_le_bytes()[count];
+    }
+    if matches!(behind, b'e' | b'E') {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "at most fourteen digits: exact")]
+    let magnitude = mantissa as f64 / EXACT_POWERS[fraction_digits];
+    Some(Scanned { len: at, value: if negative { -magnitude } else { magnitude } })
+}
+
+/// [`scan`] for all numbers.
+#[inline(never)]
+fn scan_any(text: &[u8]) -> Option<Scanned> {
     let negative = text.first() == Some(&b'-');
     let start = usize::from(negative);
     let (mut mantissa, integer_digits) = digits(text.get(start..)?, 0);
@@ -138,11 +182,8 @@ fn exponent_len(text: &[u8]) -> Option<usize> {
 #[inline]
 pub(crate) fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     let mut at = 0;
-    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        // Digits become 0 to 9, everything else becomes larger.
-        let values = u64::from_le_bytes(chunk) ^ 0x3030_3030_3030_3030;
-        let beyond = ((values & 0x7F7F_7F7F_7F7F_7F7F) + 0x7676_7676_7676_7676) | values;
-        let count = (beyond & 0x8080_8080_8080_8080).trailing_zeros() as usize / 8;
+    while let Some(word) = word_at(text, at) {
+        let (values, count) = leading_digits(word);
         if count == 0 {
             return (number, at);
         }
@@ -161,6 +202,21 @@ pub(crate) fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
         at += 1;
     }
     (number, at)
+}
+
+/// Eight bytes at `at`, the first in the lowest place; `None` near the text's end.
+#[inline]
+fn word_at(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// What eight bytes are as digits, and how many of them are some before the first that is none.
+#[inline]
+fn leading_digits(word: u64) -> (u64, usize) {
+    // Digits become 0 to 9, everything else becomes larger.
+    let values = word ^ 0x3030_3030_3030_3030;
+    let beyond = ((values & 0x7F7F_7F7F_7F7F_7F7F) + 0x7676_7676_7676_7676) | values;
+    (values, (beyond & 0x8080_8080_8080_8080).trailing_zeros() as usize / 8)
 }
 
 /// The powers of ten by which up to eight digits move what is in front of them.

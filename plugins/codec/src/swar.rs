@@ -22,12 +22,16 @@ fn first(
     hits: impl Fn(u64) -> u64,
     is_hit: impl Fn(u8) -> bool,
 ) -> Option<usize> {
-    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let found = hits(u64::from_le_bytes(chunk));
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+    // Two words for each branch: how many it takes changes from name to name, and each wrong guess costs more than a word.
+    while let Some(chunk) = text.get(at..at + 16)
+        && let (Some(low), Some(high)) = (chunk.first_chunk::<8>(), chunk.last_chunk::<8>())
+    {
+        let (low, high) = (hits(u64::from_le_bytes(*low)), hits(u64::from_le_bytes(*high)));
+        if low | high != 0 {
+            let (found, skipped) = if low != 0 { (low, 0) } else { (high, 8) };
+            return Some(at + skipped + found.trailing_zeros() as usize / 8);
         }
-        at += 8;
+        at += 16;
     }
     text.get(at..)?.iter().position(|byte| is_hit(*byte)).map(|found| at + found)
 }

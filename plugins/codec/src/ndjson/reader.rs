@@ -97,7 +97,16 @@ impl Reader {
         let strange = self.strange;
         while let Some(slot) = room.get_mut(taken.records) {
             let rest = &text[taken.bytes..];
-            let step = match self.step(rest, dictionary, now_ns) {
+            if let Some((record, len)) = self.follow(self.likely, rest, dictionary, now_ns)
+                && len <= line_max
+            {
+                *slot = record;
+                taken.records += 1;
+                taken.bytes += len;
+                taken.lines += 1;
+                continue;
+            }
+            let step = match self.step_slowly(rest, dictionary, now_ns) {
                 Step::Incomplete if end && !rest.is_empty() => match self.line(rest, dictionary, now_ns) {
                     Ok(Some(record)) => Step::Record(record, rest.len()),
                     Ok(None) => Step::Blank(rest.len()),
@@ -138,7 +147,7 @@ impl Reader {
     /// (UTC nanoseconds) and says so in its quality.
     #[inline]
     pub fn step<D: Dictionary>(&mut self, text: &[u8], dictionary: &D, now_ns: i64) -> Step {
-        if let Some((record, len)) = self.follow(self.likely, text, dictionary, now_ns) {
+        if let Some((record, len)) = self.follow_another(self.likely, text, dictionary, now_ns) {
             return Step::Record(record, len);
         }
         self.step_slowly(text, dictionary, now_ns)
@@ -153,7 +162,7 @@ impl Reader {
             0
         };
         for index in (0..others).filter(|index| *index != likely) {
-            if let Some((record, len)) = self.follow(index, text, dictionary, now_ns) {
+            if let Some((record, len)) = self.follow_another(index, text, dictionary, now_ns) {
                 self.likely = index;
                 self.strange = 0;
                 return Step::Record(record, len);
@@ -223,7 +232,8 @@ impl Reader {
         .map_err(|NotJson(at)| Rejection::new(Reason::BadJson, at))
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "see `Layout::parts`")]
+    #[inline(always)]
     fn follow<D: Dictionary>(
         &mut self,
         layout: usize,
@@ -234,6 +244,18 @@ impl Reader {
         let (parts, len) = self.layouts.get(layout)?.parts(text)?;
         let record = self.assembler.record(&parts, dictionary, now_ns).ok()?;
         Some((record, len))
+    }
+
+    /// [`Reader::follow`], not inlined.
+    #[inline(never)]
+    fn follow_another<D: Dictionary>(
+        &mut self,
+        layout: usize,
+        text: &[u8],
+        dictionary: &D,
+        now_ns: i64,
+    ) -> Option<(Record, usize)> {
+        self.follow(layout, text, dictionary, now_ns)
     }
 
     /// Learns the layout of a line that is a reading, unless there was too much to learn lately.
