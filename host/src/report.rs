@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::logging;
 use cardcage_core::diagnostic::{Diagnostics, Look, Severity};
 use std::io::{IsTerminal as _, Write as _};
 
@@ -20,10 +21,22 @@ pub(crate) fn answer(text: &str) {
 
 /// Prints diagnostics to stderr, with what a person does next in the last line. Nothing where there are none.
 pub(crate) fn problems(problems: &Diagnostics) {
-    if !problems.is_empty() {
-        let text = problems.draw(look());
-        say(&format!("{text}\n{}\n", footer(problems)));
+    if problems.is_empty() {
+        return;
     }
+    let text = format!("{}\n{}\n", problems.draw(look()), footer(problems));
+    let failed = problems.count(Severity::Error) > 0;
+    if logging::stderr_is_journal() {
+        say(&for_journal(&text, if failed { tracing::Level::ERROR } else { tracing::Level::WARN }));
+    } else {
+        say(&text);
+    }
+}
+
+/// Each line with its severity, which the journal reads at its start: else all would be no more than news.
+fn for_journal(text: &str, level: tracing::Level) -> String {
+    let severity = logging::severity(level);
+    text.lines().fold(String::new(), |all, line| all + &format!("<{severity}>{line}\n"))
 }
 
 fn look() -> Look {
@@ -56,6 +69,12 @@ mod tests {
     use super::*;
     use cardcage_core::codes;
     use cardcage_core::diagnostic::Diagnostic;
+
+    #[test]
+    fn in_the_journal_each_line_of_a_problem_has_its_severity() {
+        assert_eq!(for_journal("a\n\nb\n", tracing::Level::ERROR), "<3>a\n<3>\n<3>b\n");
+        assert_eq!(for_journal("a\n", tracing::Level::WARN), "<4>a\n");
+    }
 
     #[test]
     fn the_last_line_counts_what_was_found_and_says_where_there_is_more() {

@@ -470,7 +470,8 @@ pub struct HostTable {
         Option<unsafe extern "C" fn(context: *mut c_void, cell: *mut MetricCell, to: f64) -> Outcome>,
     /// Whether an event of this level would be logged. Levels: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
     pub log_enabled: Option<unsafe extern "C" fn(context: *mut c_void, level: u32) -> u32>,
-    /// Logs an event. The component is known from the calling thread, else from the context.
+    /// Logs an event. The component is known from the calling thread, else from the context. `target` is the module, or
+    /// `module:12` with the line in the code: of one place only so many events are written in a while.
     pub log: Option<
         unsafe extern "C" fn(context: *mut c_void, level: u32, target: Bytes, message: Bytes) -> Outcome,
     >,

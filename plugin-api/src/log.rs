@@ -37,7 +37,12 @@ impl Subscriber for Forward {
         let mut text = Text(String::new());
         event.record(&mut text);
         let metadata = event.metadata();
-        self.host.log(number(*metadata.level()), metadata.target(), &text.0);
+        let level = number(*metadata.level());
+        // The host tells events by their place when it holds back what repeats.
+        match metadata.line() {
+            Some(line) => self.host.log(level, &format!("{}:{line}", metadata.target()), &text.0),
+            None => self.host.log(level, metadata.target(), &text.0),
+        }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -12,12 +12,14 @@ pub mod json_schema;
 pub mod keys;
 mod links;
 pub mod raw;
+mod secrets;
 mod settings;
 mod substitute;
 pub mod valid;
 mod values;
 
 pub use cardcage_plugin_api::quantity;
+pub use secrets::Secrets;
 pub use valid::{
     Audit, AuditDetail, BatchConfig, ComponentConfig, Config, Control, Delivery, Input, Limits, Log,
     LogFormat, OnBadConfig, OnFailure, Permissions, PluginRef, Plugins, Restarts, Substituted, Trust,

@@ -15,6 +15,7 @@ pub use resolve::type_of;
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Diagnostics, Location};
+use std::fmt;
 
 /// The largest text that is read. The largest pipelines that people write by hand have some 100 KB.
 pub const TEXT_MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -113,6 +114,23 @@ pub struct Origin {
     pub written: String,
     /// Whether there was no text to be had; that was reported, and nothing more should be said of the value.
     pub failed: bool,
+    /// What was brought in from outside the file, each with its own substitution.
+    pub brought: Vec<Brought>,
+}
+
+/// A text that substitution brought into a setting. `Debug` shows where it is from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// The substitution as written: `${credential:token}`.
+    pub written: String,
+    /// What came out of it.
+    pub text: String,
+}
+
+impl fmt::Debug for Brought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
 }
 
 impl Node {

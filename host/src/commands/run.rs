@@ -9,6 +9,7 @@ use crate::signals::{self, Drain};
 use crate::state_directory::{StateDirectory, StateError};
 use crate::{dry_run, exit, listeners, logging, report};
 use cardcage_core::codes;
+use cardcage_core::config::Secrets;
 use cardcage_core::config::quantity::show_duration;
 use cardcage_core::diagnostic::{Diagnostic, Diagnostics};
 use cardcage_runtime::{
@@ -22,7 +23,9 @@ use tempfile::TempDir;
 
 /// Runs a pipeline.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
-    match try_run(arguments) {
+    let ended = try_run(arguments);
+    logging::finish();
+    match ended {
         // At once, without what libraries have registered for the end of the process: every component is closed, and a
         // thread that had to be left behind may still be running in one of them.
         Ok(code) => signal_hook::low_level::exit(i32::from(code)),
@@ -186,9 +189,10 @@ fn carry_out(
 }
 
 fn open_errors(config: &cardcage_core::config::Config, errors: &[(usize, CallError)]) -> Diagnostics {
+    let secrets = Secrets::of(config);
     let each = errors.iter().map(|(node, error)| {
         let component = &config.components[*node];
-        let message = format!("`{}` did not open: {}", component.name, error.message);
+        let message = format!("`{}` did not open: {}", component.name, secrets.mask(&error.message));
         Diagnostic::error(codes::OPEN_FAILED, message).at(component.location.clone())
     });
     each.collect()

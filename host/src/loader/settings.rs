@@ -10,7 +10,7 @@ mod misfit;
 mod schema;
 
 use super::refusal::{Climbed, Refusal, Rung};
-use cardcage_core::config::Substituted;
+use cardcage_core::config::{Secrets, Substituted};
 use cardcage_core::verdict::Sample;
 use cardcage_plugin_api::describe::Description;
 use cardcage_runtime::ComponentTypeHandle;
@@ -44,7 +44,7 @@ pub(crate) fn settle(
 ) -> Result<Settled, Vec<Misfit>> {
     let settings = fit(schema, settings, substituted)
         .map_err(|misfits| with_described(handle, schema, settings, substituted, misfits))?;
-    let masked = |misfit: Misfit| Misfit { message: masked(misfit.message, substituted), ..misfit };
+    let masked = |misfit: Misfit| Misfit { message: masked(&misfit.message, substituted), ..misfit };
     let description =
         handle.describe(&settings).map_err(|error| vec![masked(Misfit::whole(error.message))])?;
     if !description.problems.is_empty() {
@@ -75,7 +75,7 @@ fn with_described(
             let misfit = Misfit::from(problem);
             Misfit {
                 setting: corrected.written(&misfit.setting),
-                message: masked(misfit.message, substituted),
+                message: masked(&misfit.message, substituted),
                 ..misfit
             }
         }));
@@ -84,11 +84,8 @@ fn with_described(
 }
 
 /// A plugin's message, in which what came from outside the file may be quoted: it may be a secret.
-fn masked(message: String, substituted: &BTreeMap<String, Substituted>) -> String {
-    /// Shorter texts stand in every sentence and are no secrets.
-    const SECRET_MIN_BYTES: usize = 3;
-    let secrets = substituted.values().filter(|one| one.text.len() >= SECRET_MIN_BYTES);
-    secrets.fold(message, |message, one| message.replace(&one.text, &one.written))
+fn masked(message: &str, substituted: &BTreeMap<String, Substituted>) -> String {
+    Secrets::of_settings(substituted).mask(message).into_owned()
 }
 
 /// Rung 10 for a type that nobody configured yet: its schema is one, and takes the probe's settings. Also gives what

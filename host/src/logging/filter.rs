@@ -87,7 +87,7 @@ impl Directives {
                 "" => read.rest = level,
                 _ if name == PLUGINS || name.starts_with(HOST) => read.targets.push((name.to_owned(), level)),
                 _ if components.iter().any(|known| known == name) => {
-                    read.components.push((name.to_owned(), level))
+                    read.components.push((name.to_owned(), level));
                 }
                 _ => {
                     let known = components.iter().map(String::as_str).chain([PLUGINS, HOST]);

@@ -29,7 +29,7 @@ impl Form {
 }
 
 /// How severe syslog and the journal take a level to be.
-pub(super) fn severity(level: Level) -> u8 {
+pub(crate) fn severity(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
         Level::WARN => 4,

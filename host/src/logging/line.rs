@@ -1,7 +1,9 @@
 //! One event as values, bounded: what every form of the log is written from.
 
 use super::filter::PLUGINS;
+use cardcage_core::config::Secrets;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::time::SystemTime;
@@ -11,9 +13,9 @@ use tracing::{Event, Level};
 /// The longest message; what is longer is cut and says so. Plugins' messages are cut to the half of it before.
 const MESSAGE_MAX_BYTES: usize = 16 * 1024;
 /// The longest text of a field.
-const FIELD_MAX_BYTES: usize = 4 * 1024;
+const FIELD_MAX_BYTES: usize = 2 * 1024;
 /// The most fields of an event beside its message; our own have at most five.
-const FIELDS_MAX: usize = 32;
+const FIELDS_MAX: usize = 16;
 
 /// An event.
 #[derive(Clone, Debug)]
@@ -29,9 +31,9 @@ pub(super) struct Line {
     /// The plugin's module.
     pub(super) module: Option<String>,
     /// The file of the host's code.
-    pub(super) code_file: Option<&'static str>,
+    pub(super) source: Option<&'static str>,
     /// The line of the code, be it the host's or the plugin's.
-    pub(super) code_line: Option<u32>,
+    pub(super) row: Option<u32>,
     pub(super) message: String,
     /// The other fields, in the order of the code.
     pub(super) fields: Vec<(&'static str, Value)>,
@@ -48,18 +50,32 @@ impl Line {
             plugin: None,
             target: metadata.target(),
             module: None,
-            code_file: metadata.file(),
-            code_line: metadata.line(),
+            source: metadata.file(),
+            row: metadata.line(),
             message: String::new(),
             fields: Vec::new(),
         };
         event.record(&mut Reading(&mut line));
         if line.target == PLUGINS {
             // Where in the host a plugin's event passed through helps nobody.
-            line.code_file = None;
-            line.code_line = line.module.as_mut().and_then(split_line);
+            line.source = None;
+            line.row = line.module.as_mut().and_then(split_line);
         }
         line
+    }
+
+    /// Takes out what is not to be shown.
+    pub(super) fn mask(&mut self, secrets: &Secrets) {
+        let own = [Some(&mut self.message), self.module.as_mut()].into_iter().flatten();
+        let fields = self.fields.iter_mut().filter_map(|(_, value)| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        });
+        for text in own.chain(fields) {
+            if let Cow::Owned(masked) = secrets.mask(text) {
+                *text = masked;
+            }
+        }
     }
 
     /// A line that the log itself has to say.
@@ -73,8 +89,8 @@ impl Line {
             plugin: None,
             target: module_path!(),
             module: None,
-            code_file: Some(place.file()),
-            code_line: Some(place.line()),
+            source: Some(place.file()),
+            row: Some(place.line()),
             message,
             fields: Vec::new(),
         }

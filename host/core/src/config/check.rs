@@ -221,7 +221,12 @@ fn control(reader: &mut Reader<'_>, raw: &Section<'_>) -> Control {
 
 fn log(reader: &mut Reader<'_>, raw: &Section<'_>) -> Log {
     let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, Some(level)));
-    let formats = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
+    let formats = [
+        ("auto", LogFormat::Auto),
+        ("human", LogFormat::Human),
+        ("json", LogFormat::Json),
+        ("journal", LogFormat::Journal),
+    ];
     let level = reader.choice(raw, "level", &levels);
     Log {
         level: level.map_or_else(|| Log::default().level, str::to_owned),

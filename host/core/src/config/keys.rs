@@ -252,9 +252,9 @@ pub const LOG: Table = Table {
         ),
         key(
             "format",
-            Shape::Words(&["auto", "human", "json"]),
+            Shape::Words(&["auto", "human", "json", "journal"]),
             Value("auto"),
-            "How lines look; `auto`: human on a terminal, else JSON.",
+            "How lines look; `auto`: human on a terminal, in the journal its own protocol, else JSON.",
         ),
     ],
 };

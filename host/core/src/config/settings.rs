@@ -86,7 +86,11 @@ impl Settings {
     ) -> serde_json::Value {
         self.incomplete |= scalar.origin.as_ref().is_some_and(|origin| origin.failed);
         if let Some(origin) = scalar.origin.as_ref().filter(|origin| !origin.failed) {
-            let substituted = Substituted { written: origin.written.clone(), text: scalar.text.clone() };
+            let substituted = Substituted {
+                written: origin.written.clone(),
+                text: scalar.text.clone(),
+                brought: origin.brought.clone(),
+            };
             self.substituted.insert(path.to_owned(), substituted);
         }
         match scalar.typed {

@@ -7,7 +7,7 @@
 use super::Environment;
 use crate::codes;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::yaml::{Node, Origin, Scalar, Value, clipped, type_of};
+use crate::yaml::{Brought, Node, Origin, Scalar, Value, clipped, type_of};
 
 /// The most text that all substitutions together may bring in; certificates are the largest that people use.
 const SUBSTITUTED_MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -42,7 +42,8 @@ impl Pass<'_> {
             Value::Scalar(scalar) if scalar.text.contains("${") => {
                 if let Err(problem) = self.scalar(scalar) {
                     self.problems.push((*problem).at(span.in_file(self.file)));
-                    scalar.origin = Some(Origin { written: scalar.text.clone(), failed: true });
+                    scalar.origin =
+                        Some(Origin { written: scalar.text.clone(), failed: true, brought: Vec::new() });
                 }
             }
             Value::Scalar(_) => {}
@@ -52,6 +53,7 @@ impl Pass<'_> {
     fn scalar(&mut self, scalar: &mut Scalar) -> Result<(), Box<Diagnostic>> {
         let mut text = String::new();
         let mut substituted = false;
+        let mut brought = Vec::new();
         let mut rest = scalar.text.as_str();
         while let Some(at) = rest.find("${") {
             if rest[..at].ends_with('$') {
@@ -66,9 +68,12 @@ impl Pass<'_> {
                 let message = format!("`{}` has no closing `}}`", clipped(&rest[at..]));
                 return Err(refused(codes::BAD_SUBSTITUTION, message, FORMS));
             };
-            let brought = self.expression(&inside[..end])?;
+            let (came, from) = self.expression(&inside[..end])?;
             substituted = true;
-            text.push_str(&brought);
+            text.push_str(&came);
+            if from == From::Outside {
+                brought.push(Brought { written: rest[at..=at + 2 + end].to_owned(), text: came });
+            }
             rest = &inside[end + 1..];
         }
         text.push_str(rest);
@@ -82,14 +87,16 @@ impl Pass<'_> {
             return Err(refused(codes::TOO_MUCH, message, "is this the right file?"));
         }
         scalar.typed = type_of(&text);
-        scalar.origin = Some(Origin { written: std::mem::replace(&mut scalar.text, text), failed: false });
+        let written = std::mem::replace(&mut scalar.text, text);
+        scalar.origin = Some(Origin { written, failed: false, brought });
         Ok(())
     }
 
     /// What stands between `${` and `}`.
-    fn expression(&self, inside: &str) -> Result<String, Box<Diagnostic>> {
+    fn expression(&self, inside: &str) -> Result<(String, From), Box<Diagnostic>> {
         if let Some(path) = inside.strip_prefix("file:") {
-            return content(self.environment.file(path), &format!("file `{}`", clipped(path)));
+            let text = content(self.environment.file(path), &format!("file `{}`", clipped(path)))?;
+            return Ok((text, From::Outside));
         }
         if let Some(name) = inside.strip_prefix("credential:") {
             if !is_credential_name(name) {
@@ -97,7 +104,8 @@ impl Pass<'_> {
                 let help = "credentials are named with letters, digits, `.`, `-` and `_`";
                 return Err(refused(codes::BAD_SUBSTITUTION, message, help));
             }
-            return content(self.environment.credential(name), &format!("credential `{name}`"));
+            let text = content(self.environment.credential(name), &format!("credential `{name}`"))?;
+            return Ok((text, From::Outside));
         }
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -110,8 +118,8 @@ impl Pass<'_> {
         let value = self.environment.variable(name);
         // As in a shell, `:-` also stands in for a variable that is set to nothing.
         let text = match (value, default) {
-            (Some(value), None) => value,
-            (Some(value), Some(_)) if !value.is_empty() => value,
+            (Some(value), None) => (value, From::Outside),
+            (Some(value), Some(_)) if !value.is_empty() => (value, From::Outside),
             // The first `}` ends the substitution, so another one cannot stand inside.
             (_, Some(default)) if default.contains("${") => {
                 let message = format!("the default of `{name}` holds another `${{`");
@@ -121,7 +129,7 @@ impl Pass<'_> {
                     "write one substitution, or put both beside each other",
                 ));
             }
-            (_, Some(default)) => default.to_owned(),
+            (_, Some(default)) => (default.to_owned(), From::File),
             (None, None) => {
                 let message = format!("the environment variable `{name}` is not set");
                 let help = format!("set it, or write `${{{name}:-default}}`");
@@ -130,6 +138,14 @@ impl Pass<'_> {
         };
         Ok(text)
     }
+}
+
+/// Where a text stood.
+#[derive(PartialEq, Eq)]
+enum From {
+    /// In the config, for everyone to read: a default.
+    File,
+    Outside,
 }
 
 fn content(content: Result<String, String>, what: &str) -> Result<String, Box<Diagnostic>> {

@@ -141,13 +141,15 @@ impl Default for Log {
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Human on a terminal, JSON otherwise.
+    /// By what stderr is: human on a terminal, `journal` where it leads to the journal, else JSON.
     #[default]
     Auto,
     /// For people.
     Human,
     /// One JSON object a line.
     Json,
+    /// The systemd journal, in its own protocol.
+    Journal,
 }
 
 /// The audit trail.

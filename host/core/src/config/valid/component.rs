@@ -1,6 +1,7 @@
 //! One component after every check.
 
 use crate::diagnostic::Location;
+use crate::yaml::Brought;
 use cardcage_plugin_api::manifest::Kind;
 use cardcage_plugin_api::record::Record;
 use serde_json::Value;
@@ -62,6 +63,8 @@ pub struct Substituted {
     pub written: String,
     /// The text that came out; it may be a secret.
     pub text: String,
+    /// What of it came from outside, each part with its own substitution.
+    pub brought: Vec<Brought>,
 }
 
 impl fmt::Debug for Substituted {

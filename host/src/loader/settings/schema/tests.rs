@@ -1,4 +1,5 @@
 use super::*;
+use cardcage_core::yaml::Brought;
 use cardcage_plugin_api::schemars::{self, JsonSchema};
 use serde_json::json;
 
@@ -47,7 +48,8 @@ struct Rotate {
 
 fn substituted<const N: usize>(texts: [(&str, &str); N]) -> BTreeMap<String, Substituted> {
     let one = |(setting, text): (&str, &str)| {
-        let substituted = Substituted { written: "${X}".to_owned(), text: text.to_owned() };
+        let brought = vec![Brought { written: "${X}".to_owned(), text: text.to_owned() }];
+        let substituted = Substituted { written: "${X}".to_owned(), text: text.to_owned(), brought };
         (setting.to_owned(), substituted)
     };
     texts.into_iter().map(one).collect()
@@ -248,8 +250,7 @@ fn what_may_be_a_secret_is_never_shown() {
     let text = misfits.expect_err("none fits").into_iter().map(told).collect::<Vec<_>>().join("\n");
     assert!(!text.contains("hunter2") && !text.contains("1.5") && !text.contains("did you mean"), "{text}");
     assert_eq!(text.matches("what `${X}` stands for").count(), 3);
-    let masked =
-        crate::loader::settings::masked("`hunter2` is no unit".to_owned(), &substituted([("a", "hunter2")]));
+    let masked = crate::loader::settings::masked("`hunter2` is no unit", &substituted([("a", "hunter2")]));
     assert_eq!(masked, "`${X}` is no unit");
 }
 
