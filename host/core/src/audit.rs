@@ -11,7 +11,7 @@
 //! to the writes.
 //!
 //! Writing: [`FileHeader::encode`], then blocks made by a [`BlockBuilder`], one after the other. Reading: a [`Stream`]
-//! takes the bytes of one file in pieces of any size and gives the blocks; a verifier takes the blocks and proves them.
+//! takes the bytes of one file in pieces of any size and gives the blocks; a [`Verifier`] takes the blocks and proves them.
 //! Neither believes anything that it reads, and what they keep in memory is bounded whatever the bytes say.
 //!
 //! Fields and promises are described in `docs/audit.md`.
@@ -21,15 +21,21 @@ mod block;
 mod decode;
 mod encode;
 mod file;
+mod misfit;
 mod record;
+mod report;
 mod stream;
+mod verify;
 
-pub use anchor::{Anchor, Misfit};
+pub use anchor::Anchor;
 pub use block::{BLOCK_MAX_BYTES, BlockBuilder, BlockError, Full, Hash, Head, STORED_MAX_BYTES, SealedBlock};
 pub use decode::{RecordError, Records};
 pub use file::{FILE_HEADER_BYTES, FileHeader, FileHeaderError, file_name, file_number};
+pub use misfit::Misfit;
 pub use record::{
     Balance, CellId, Declaration, Entry, Note, Number, Record, Rule, Rules, TEXT_MAX_BYTES, Value, What,
     Writer,
 };
+pub use report::{Fault, Finding, FoundHead, Place, Remark, Report, Seen, Segment};
 pub use stream::{Block, Step, Stream};
+pub use verify::Verifier;

@@ -1,5 +1,6 @@
 //! Where every part of every cell stands, by what a trail has said so far.
 
+use super::misfit::Misfit;
 use super::record::{Balance, CellId, Declaration, Entry, Note, Number, Record, What, Writer};
 use cardcage_plugin_api::manifest::MetricKind;
 use std::collections::{BTreeMap, HashMap};
@@ -33,8 +34,10 @@ struct Part {
     value: u64,
     writes: u64,
     violations: u64,
-    /// Of [`Anchor::known`].
+    /// The [`Anchor::known`] of when its value was said.
     known: u32,
+    /// The [`Anchor::known`] of when its sums were: a balance says both, an entry the value only.
+    summed: u32,
     /// The opening that had it.
     opening: u32,
 }
@@ -47,117 +50,6 @@ struct Opening {
     balances: u32,
     /// Something was missing before: what it says cannot be compared.
     alone: bool,
-}
-
-/// What does not fit to the records before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
-    /// The chain of a part is broken: what an entry changed is not what the one before left.
-    #[error("an entry begins at {} where the one before ended at {}", number.value(*found), number.value(*expected))]
-    Gap {
-        /// Which cell.
-        cell: CellId,
-        /// Which part of it.
-        writer: u32,
-        /// How its values are meant.
-        number: Number,
-        /// What the entry before left.
-        expected: u64,
-        /// What this one changed.
-        found: u64,
-    },
-    /// A write was done that breaks a rule of the cell.
-    #[error("a write from {} to {} breaks a rule that the cell was declared with", number.value(*old), number.value(*new))]
-    Rule {
-        /// Which cell.
-        cell: CellId,
-        /// Which part of it.
-        writer: u32,
-        /// How its values are meant.
-        number: Number,
-        /// The value before.
-        old: u64,
-        /// The value after.
-        new: u64,
-    },
-    /// An entry stands for no write, or one that was forbidden changed the cell.
-    #[error(
-        "an entry contradicts itself: it stands for no write, or is a forbidden one that changed its cell"
-    )]
-    Contradiction {
-        /// Which cell.
-        cell: CellId,
-        /// Which part of it.
-        writer: u32,
-    },
-    /// An entry, writer or balance of a cell that was not declared.
-    #[error("cell {cell} is used before it was declared")]
-    Undeclared {
-        /// Which cell.
-        cell: CellId,
-    },
-    /// An entry of a part that nobody was said to write.
-    #[error("an entry by writer {writer} stands before the record that says who that is")]
-    Unannounced {
-        /// Which cell.
-        cell: CellId,
-        /// Which part of it.
-        writer: u32,
-    },
-    /// A cell was declared as two things.
-    #[error("cell {cell} is declared again as something else")]
-    Redeclared {
-        /// Which cell.
-        cell: CellId,
-    },
-    /// Entries and balance disagree.
-    #[error(
-        "its balance says {} after {writes} writes and {violations} forbidden ones; its entries say {} after {} and {}",
-        number.value(*value), number.value(*entries_value), entries_writes, entries_violations
-    )]
-    Balance {
-        /// Which cell.
-        cell: CellId,
-        /// Which part of it.
-        writer: u32,
-        /// How its values are meant.
-        number: Number,
-        /// By the balance.
-        value: u64,
-        /// By the balance.
-        writes: u64,
-        /// By the balance.
-        violations: u64,
-        /// By the entries.
-        entries_value: u64,
-        /// By the entries.
-        entries_writes: u64,
-        /// By the entries.
-        entries_violations: u64,
-    },
-    /// The account at a file's beginning has not everything that was known before, or not as much as it says.
-    #[error("the account at the file's beginning is not complete")]
-    Opening,
-    /// There are more parts or declarations than a trail can have.
-    #[error(
-        "the trail has more cells or longer texts than any daemon writes; the rest of them was not checked"
-    )]
-    TooMany,
-}
-
-impl Misfit {
-    /// The cell and the writer that it is about, if it is about one.
-    pub const fn place(&self) -> Option<(CellId, Option<u32>)> {
-        match *self {
-            Self::Gap { cell, writer, .. }
-            | Self::Rule { cell, writer, .. }
-            | Self::Contradiction { cell, writer }
-            | Self::Unannounced { cell, writer }
-            | Self::Balance { cell, writer, .. } => Some((cell, Some(writer))),
-            Self::Undeclared { cell } | Self::Redeclared { cell } => Some((cell, None)),
-            Self::Opening | Self::TooMany => None,
-        }
-    }
 }
 
 impl Anchor {
@@ -321,32 +213,24 @@ impl Anchor {
 
     fn entry(&mut self, entry: &Entry) -> Result<(), Misfit> {
         let Entry { cell, writer, old, new, count, what, .. } = *entry;
-        let known = self.declared(cell, Some(writer))?;
-        let (number, monotonic) = known.unwrap_or((Number::Float, false));
+        let (number, monotonic) = self.declared(cell, Some(writer))?.unwrap_or((Number::Float, false));
+        let known = self.known;
         let part = self.part(cell, writer)?;
-        let expected = part.value;
-        part.value = new;
-        let contradiction = match what {
-            What::Write => {
-                part.writes = part.writes.saturating_add(count);
-                false
-            }
-            What::Violation { .. } => {
-                part.violations = part.violations.saturating_add(count);
-                old != new
-            }
+        let (expected, is_known) = (part.value, part.known == known);
+        (part.value, part.known) = (new, known);
+        let (sum, is_done) = match what {
+            What::Write => (&mut part.writes, true),
+            What::Violation { .. } => (&mut part.violations, false),
         };
-        let is_known = part.known == self.known;
-        self.part(cell, writer)?.known = self.known;
+        *sum = sum.saturating_add(count);
         if is_known && expected != old {
             return Err(Misfit::Gap { cell, writer, number, expected, found: old });
         }
-        if contradiction || count == 0 {
+        if count == 0 || !(is_done || old == new) {
             return Err(Misfit::Contradiction { cell, writer });
         }
         let (before, after) = (number.value(old).as_f64(), number.value(new).as_f64());
-        let breaks = after.is_nan() || (monotonic && after < before);
-        if breaks && what == What::Write {
+        if is_done && (after.is_nan() || (monotonic && after < before)) {
             return Err(Misfit::Rule { cell, writer, number, old, new });
         }
         Ok(())
@@ -358,9 +242,10 @@ impl Anchor {
         let (known, opening) = (self.known, self.openings);
         let part = self.part(cell, writer)?;
         let before = *part;
-        *part = Part { value, writes, violations, known, opening };
-        let same = before.value == value && before.writes == writes && before.violations == violations;
-        if same || before.known != known {
+        *part = Part { value, writes, violations, known, summed: known, opening };
+        let same_value = before.value == value || before.known != known;
+        let same_sums = (before.writes, before.violations) == (writes, violations) || before.summed != known;
+        if same_value && same_sums {
             return Ok(());
         }
         Err(Misfit::Balance {
@@ -399,7 +284,7 @@ impl Anchor {
         }
         let is_known = !self.adrift && !self.opening.is_some_and(|opening| opening.alone);
         let known = if is_known { self.known } else { self.known.wrapping_sub(1) };
-        let new = Part { value: 0, writes: 0, violations: 0, known, opening: self.openings };
+        let new = Part { value: 0, writes: 0, violations: 0, known, summed: known, opening: self.openings };
         Ok(self.parts.entry((cell, writer)).or_insert(new))
     }
 }

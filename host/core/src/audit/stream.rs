@@ -58,7 +58,7 @@ pub enum Step<'a> {
     Header(FileHeader),
     /// The file's header is none. Blocks may follow.
     BadHeader(FileHeaderError),
-    /// A block that has the hash that it ends with. Whether it follows the one before is for the verifier
+    /// A block that has the hash that it ends with. Whether it follows the one before is for the [`Verifier`](super::Verifier)
     /// to say.
     Block(Block<'a>),
     /// No block begins here, or it is damaged; the next step is the next block behind it that is whole.

@@ -1,8 +1,8 @@
 //! Trails as a daemon writes them, in memory.
 
 use cardcage_core::audit::{
-    Anchor, Balance, Block, BlockBuilder, Declaration, Entry, FileHeader, Head, Note, Number, Record, Rule,
-    Rules, Step, Stream, What, Writer,
+    Anchor, Balance, Block, BlockBuilder, Declaration, Entry, FileHeader, Hash, Head, Note, Number, Record,
+    Report, Rule, Rules, Step, Stream, Verifier, What, Writer, file_name,
 };
 use cardcage_plugin_api::manifest::MetricKind;
 
@@ -32,8 +32,34 @@ impl Scribe {
             time_ns: 1_700_000_000_000_000_000,
         };
         scribe.rotate();
-        scribe.note(Note::Began { version: "0.1.0".into(), detail: "write".into() });
+        scribe.began();
         scribe
+    }
+
+    /// The daemon starts again, without a word of the run before.
+    pub(super) fn begin(&mut self) {
+        self.anchor = Anchor::new();
+        self.rotate();
+        self.began();
+    }
+
+    fn began(&mut self) {
+        self.note(Note::Began { version: "0.1.0".into(), detail: "write".into() });
+    }
+
+    /// Goes on in the last file of a trail.
+    pub(super) fn write_after(&mut self, trail: &Trail, head: Head) {
+        self.trail = trail.clone();
+        self.head = head;
+        self.block = BlockBuilder::new();
+        self.note(Note::Remark { text: "goes on".into() });
+    }
+
+    /// Writes what need not fit to what was written.
+    pub(super) fn forge(&mut self, record: &Record) {
+        // What it says of that is for the reader to find out.
+        let _ = self.anchor.take(record);
+        self.block.push(record).expect("there is room");
     }
 
     pub(super) fn now(&mut self) -> i64 {
@@ -75,8 +101,10 @@ impl Scribe {
     }
 
     pub(super) fn declare(&mut self, cell: u32, component: &str, metric: &str, kind: MetricKind) {
-        let declaration =
-            Declaration { component: component.into(), metric: metric.into(), kind, ..declaration(cell) };
+        let mut declaration = declaration(cell);
+        (declaration.component, declaration.metric, declaration.kind) =
+            (component.into(), metric.into(), kind);
+        declaration.rules.monotonic = kind == MetricKind::Counter;
         self.push(&Record::Declaration(declaration));
         self.writer(cell, 0, 0);
     }
@@ -164,4 +192,38 @@ pub(super) fn steps(file: &[u8], piece: usize, mut each: impl FnMut(&Step<'_>)) 
 /// The records of a block.
 pub(super) fn records(block: &Block<'_>) -> Vec<Record> {
     block.records.clone().map(|record| record.expect("was written")).collect()
+}
+
+/// What verifying finds, with these heads.
+pub(super) fn verify(trail: &Trail, heads: &[Hash]) -> Report {
+    let mut verifier = Verifier::new(heads);
+    for (number, file) in &trail.files {
+        verifier.file(&file_name(*number), *number);
+        steps(file, usize::MAX, |step| verifier.step(step));
+    }
+    verifier.finish()
+}
+
+/// Four files with one run and a bit of everything; blocks are small.
+pub(super) fn sample() -> (Trail, Head) {
+    let mut scribe = Scribe::new();
+    scribe.declare(1, "plausible", "out_of_range", MetricKind::Counter);
+    scribe.declare(2, "", "queue_records", MetricKind::Gauge);
+    scribe.writer(1, 1, 0);
+    for file in 0..4u32 {
+        for block in 0..4u32 {
+            let so_far = f64::from(16 * file + 4 * block);
+            for n in 0..4u32 {
+                scribe.write(1, 0, so_far + f64::from(n + 1), 1);
+                scribe.write(2, 0, f64::from(n * 1000), 2);
+            }
+            scribe.write(1, 1, so_far * 2.5, 7);
+            scribe.forbidden(1, 0, -1.0, Rule::Monotonic);
+            scribe.seal();
+        }
+        if file < 3 {
+            scribe.rotate();
+        }
+    }
+    scribe.end()
 }
