@@ -6,9 +6,14 @@
 //! not identity: a record lost and another made up in its place balance.
 
 mod balance;
+mod call;
+pub mod claims;
 mod render;
+mod sheet;
 
 pub use balance::{Imbalance, Totals, Who};
+pub use call::Call;
+pub use sheet::sheet;
 
 use cardcage_plugin_api::manifest::Kind;
 use serde::{Serialize, Serializer};
@@ -41,6 +46,8 @@ pub struct Account {
     pub dead_lettered: u64,
     /// Still inside.
     pub held: u64,
+    /// How many of those held are in the batch that is worked on this moment, not kept from one to the next.
+    pub in_hand: u64,
 }
 
 impl Account {

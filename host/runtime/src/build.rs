@@ -10,6 +10,7 @@ use crate::inbox::Inbox;
 use crate::instance::{CallError, StageOutputs};
 use crate::lane::{Exit, Feed, Lane, Mailbox};
 use crate::opening::Opening;
+use crate::page::Page;
 use crate::pipeline::Part;
 use crate::restart::Restarts;
 use crate::services::{Environment, HostHandle};
@@ -34,6 +35,8 @@ pub(crate) struct LaneRecord {
     /// Head and stages, by node.
     pub(crate) nodes: Vec<usize>,
     pub(crate) watch: Arc<Watch>,
+    /// The lane's page in the books.
+    pub(crate) page: Arc<Page>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) inbox: Option<Arc<Inbox>>,
     /// Every edge that leaves the lane, to end them if the lane has to be given up.
@@ -79,6 +82,7 @@ pub(crate) fn build(
     for (index, lane) in plan.iter().enumerate() {
         let context = LaneContext {
             watch: Arc::new(Watch::default()),
+            page: Arc::new(Page::default()),
             cancel: Arc::clone(cancel),
             reports: reports.clone(),
             pool: pool.clone(),
@@ -88,6 +92,7 @@ pub(crate) fn build(
         let record = LaneRecord {
             nodes: lane.nodes().collect(),
             watch: Arc::clone(&context.watch),
+            page: Arc::clone(&context.page),
             mailbox: Arc::new(Mailbox::default()),
             inbox: inbox.clone(),
             senders: Arc::clone(&context.leaving),

@@ -5,6 +5,7 @@ use crate::build::LaneRecord;
 use crate::cancel::Cancel;
 use crate::clock::monotonic_ns;
 use crate::event::Event;
+use crate::live::{Phase, Shown};
 use crate::pipeline::{Ended, Member};
 use crate::watch::Running;
 use cardcage_core::config::OnFailure;
@@ -27,6 +28,8 @@ pub(crate) struct Control<'a> {
     pub(crate) lanes: &'a [LaneRecord],
     pub(crate) counters: &'a [Arc<Counters>],
     pub(crate) cancel: &'a Cancel,
+    /// Where others see how things are.
+    pub(crate) shown: &'a Shown,
     pub(crate) epoch_every: Duration,
     pub(crate) drain_deadline: Duration,
     alive: BTreeSet<usize>,
@@ -54,19 +57,19 @@ pub(crate) struct Outcome {
 
 impl<'a> Control<'a> {
     pub(crate) fn new(
-        members: &'a [Member],
-        lanes: &'a [LaneRecord],
-        counters: &'a [Arc<Counters>],
+        shown: &'a Shown,
         cancel: &'a Cancel,
         epoch_every: Duration,
         drain_deadline: Duration,
         acknowledges: bool,
     ) -> Self {
+        let lanes = &shown.lanes;
         Self {
-            members,
+            members: &shown.members,
             lanes,
-            counters,
+            counters: &shown.counters,
             cancel,
+            shown,
             epoch_every,
             drain_deadline,
             alive: (0..lanes.len()).collect(),
@@ -86,6 +89,7 @@ impl<'a> Control<'a> {
     /// Runs until no lane lives or the drain takes too long.
     pub(crate) fn run(mut self, events: &Receiver<Event>) -> Outcome {
         while !self.alive.is_empty() {
+            self.shown.beat();
             match events.recv_timeout(WATCH_EVERY.min(self.epoch_every)) {
                 Ok(event) => self.take(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -98,7 +102,6 @@ impl<'a> Control<'a> {
                     "the drain took longer than {} s; ending with what is held",
                     self.drain_deadline.as_secs()
                 );
-                self.count_lent();
                 return self.outcome(Ended::DrainDeadline);
             }
         }
@@ -135,6 +138,7 @@ impl<'a> Control<'a> {
     fn drain(&mut self) {
         if self.drain_since.is_none() {
             self.drain_since = Some(Instant::now());
+            self.shown.progress().phase = Phase::Draining;
             self.cancel.raise();
         }
     }
@@ -152,6 +156,7 @@ impl<'a> Control<'a> {
     }
 
     fn fail(&mut self, node: usize, why: String) {
+        self.shown.progress().failed.insert(node, why.clone());
         self.failed.insert(node, why);
         self.taint(node);
         self.no_longer_awaited(node);
@@ -166,6 +171,7 @@ impl<'a> Control<'a> {
 
     fn lane_ended(&mut self, lane: usize) {
         self.alive.remove(&lane);
+        self.shown.progress().ended_lanes.insert(lane);
         for node in &self.lanes[lane].nodes {
             self.no_longer_awaited(*node);
         }
@@ -195,6 +201,7 @@ impl<'a> Control<'a> {
         if self.uncommitted.remove(&node) && self.uncommitted.is_empty() {
             if !self.tainted {
                 self.committed_epochs = self.epoch;
+                self.shown.progress().committed_epochs = self.epoch;
             }
             self.acknowledge(self.epoch);
         }
@@ -230,16 +237,6 @@ impl<'a> Control<'a> {
         self.cancel.nudge();
     }
 
-    /// What is lent to calls that still run at the very end is held there.
-    fn count_lent(&self) {
-        for lane in &self.alive {
-            if let Some(running) = self.lanes[*lane].watch.running() {
-                let counters = &self.counters[running.component];
-                counters.holds(counters.held() + running.lent);
-            }
-        }
-    }
-
     /// Looks at every running call, and gives up lanes whose call has outlasted its deadline.
     fn watch(&mut self) {
         let now = monotonic_ns();
@@ -268,16 +265,19 @@ impl<'a> Control<'a> {
         );
         self.overdue.insert(node);
         self.counters[node].overdue_calls(1);
-        self.counters[node].lost(running.lent);
         let record = &self.lanes[lane];
+        let entry = record.page.entry();
         for member in &record.nodes {
-            self.counters[*member].lose_held();
+            self.counters[*member].lose_all();
         }
+        drop(entry);
         if let Some(inbox) = &record.inbox {
             let first = &self.counters[record.nodes[0]];
-            for (_, batch) in inbox.close() {
-                first.came_in(u64::from(batch.len()));
-                first.lost(u64::from(batch.len()));
+            for (edge, batch) in inbox.close() {
+                let _entry = record.page.entry();
+                inbox.counts(edge).receives(u64::from(batch.len()));
+                first.takes(u64::from(batch.len()));
+                first.loses(u64::from(batch.len()));
             }
         }
         record.senders.iter().for_each(crate::edge::Sender::end);

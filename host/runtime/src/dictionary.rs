@@ -113,6 +113,11 @@ impl Dictionary {
         units.by_id.get(usize::from(id).checked_sub(1)?).copied()
     }
 
+    /// The most that it takes.
+    pub fn limits(&self) -> DictionaryLimits {
+        self.limits
+    }
+
     /// How many sensors and units there are.
     pub fn len(&self) -> (usize, usize) {
         (

@@ -16,6 +16,16 @@ impl Sender {
         Self { inbox, edge }
     }
 
+    /// Counts records as sent; the producer does so before it sends them, in the entry in which they leave it.
+    pub(crate) fn count(&self, records: u64) {
+        self.inbox.counts(self.edge).sends(records);
+    }
+
+    /// Counts records that came back.
+    pub(crate) fn count_back(&self, records: u64) {
+        self.inbox.counts(self.edge).gets_back(records);
+    }
+
     pub(crate) fn barrier(&self, epoch: u64) {
         self.inbox.barrier(self.edge, epoch);
     }
@@ -33,7 +43,8 @@ impl Sender {
         self.inbox.is_open()
     }
 
-    /// Hands over a batch without waking the consumer (see [`Sender::announce`]); if the consumer is gone, the batch comes back and is counted on the edge.
+    /// Hands over a batch that was counted, without waking the consumer (see [`Sender::announce`]); if the consumer is
+    /// gone, what it has not taken comes back.
     ///
     /// Before it has to wait for room, `others` are announced: their consumers must not sleep meanwhile.
     pub(crate) fn send(&self, batch: Batch, others: &[Self]) -> Result<(), Batch> {

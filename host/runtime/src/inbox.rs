@@ -6,6 +6,7 @@
 //! the bound, which counts capacity, is not spent on air.
 
 use crate::batch::{Batch, Pool};
+use crate::latency::bump;
 use cardcage_core::ledger::EdgeAccount;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,14 +56,52 @@ struct State {
     reader_waits: bool,
 }
 
-/// Counts of one edge, for the books and for seeing where a pipeline waits.
+/// Counts of one edge, for the books and for seeing where a pipeline waits. The lanes at its ends count, in entries of
+/// their pages; the queue itself counts nothing but the waiting.
 #[derive(Debug, Default)]
 pub(crate) struct EdgeCounts {
-    pub(crate) sent: AtomicU64,
-    pub(crate) received: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+    /// Sent, and neither received nor discarded: counted by both ends.
+    queued: AtomicU64,
     /// Records that could not be handed over because the consumer is gone.
-    pub(crate) discarded: AtomicU64,
-    pub(crate) blocked_ns: AtomicU64,
+    discarded: AtomicU64,
+    blocked_ns: AtomicU64,
+}
+
+impl EdgeCounts {
+    /// The producer hands over so many.
+    pub(crate) fn sends(&self, records: u64) {
+        bump(&self.sent, records);
+        self.queued.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// The producer got so many back, since the consumer is gone.
+    pub(crate) fn gets_back(&self, records: u64) {
+        bump(&self.discarded, records);
+        self.queued.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    /// The consumer took so many.
+    pub(crate) fn receives(&self, records: u64) {
+        bump(&self.received, records);
+        self.queued.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    /// How long the producer waited for room, in nanoseconds.
+    pub(crate) fn blocked_ns(&self) -> u64 {
+        self.blocked_ns.load(Ordering::Relaxed)
+    }
+
+    /// What passed over the edge.
+    pub(crate) fn account(&self) -> EdgeAccount {
+        EdgeAccount {
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            queued: self.queued.load(Ordering::Relaxed),
+            discarded: self.discarded.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// The queues in front of a lane.
@@ -102,19 +141,18 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What passed over an edge.
-    pub(crate) fn account(&self, edge: usize) -> EdgeAccount {
-        let counts = &self.counts[edge];
-        EdgeAccount {
-            sent: counts.sent.load(Ordering::Relaxed),
-            received: counts.received.load(Ordering::Relaxed),
-            queued: self.waiting(edge),
-            discarded: counts.discarded.load(Ordering::Relaxed),
-        }
+    /// The most capacity that may wait on one edge, in records.
+    pub(crate) fn bound(&self) -> u64 {
+        self.bound
     }
 
-    /// Records that wait on an edge.
-    fn waiting(&self, edge: usize) -> u64 {
+    /// What is counted on an edge.
+    pub(crate) fn counts(&self, edge: usize) -> &EdgeCounts {
+        &self.counts[edge]
+    }
+
+    /// Records that really wait on an edge.
+    pub(crate) fn waiting(&self, edge: usize) -> u64 {
         let state = self.lock();
         let input = &state.inputs[edge];
         input.blocked + input.items.iter().map(Item::records).sum::<u64>()
@@ -134,20 +172,15 @@ impl Inbox {
         }
     }
 
-    /// Hands over a batch, waiting for room. Gives back what was not taken if the consumer is gone. The consumer is not
+    /// Hands over a batch, which its producer has counted as sent, waiting for room. Gives back what was not taken if
+    /// the consumer is gone. The consumer is not
     /// woken before [`Inbox::announce`], unless there is no room.
     pub(crate) fn push(&self, edge: usize, mut batch: Batch, before_waiting: impl Fn()) -> Result<(), Batch> {
-        let len = u64::from(batch.len());
         let mut state = self.lock();
         let mut blocked: Option<Instant> = None;
         loop {
             if state.closed || state.inputs[edge].ended {
                 state.inputs[edge].blocked = 0;
-                let counts = &self.counts[edge];
-                counts.discarded.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
-                if blocked.is_none() {
-                    counts.sent.fetch_add(len, Ordering::Relaxed);
-                }
                 return Err(batch);
             }
             let input = &mut state.inputs[edge];
@@ -170,7 +203,6 @@ impl Inbox {
             input.blocked = u64::from(batch.len());
             if blocked.is_none() {
                 blocked = Some(Instant::now());
-                self.counts[edge].sent.fetch_add(len, Ordering::Relaxed);
                 // Without the lock: it takes those of other inboxes.
                 drop(state);
                 self.announce();
@@ -183,13 +215,9 @@ impl Inbox {
         }
         state.inputs[edge].blocked = 0;
         drop(state);
-        let counts = &self.counts[edge];
-        if blocked.is_none() {
-            counts.sent.fetch_add(len, Ordering::Relaxed);
-        }
         if let Some(since) = blocked {
             let waited = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            counts.blocked_ns.fetch_add(waited, Ordering::Relaxed);
+            bump(&self.counts[edge].blocked_ns, waited);
         }
         Ok(())
     }
@@ -216,7 +244,7 @@ impl Inbox {
         !self.gone.load(Ordering::Acquire)
     }
 
-    /// The consumer is gone: returns what waits, and refuses what comes.
+    /// The consumer is gone: returns what waits, to be counted as received, and refuses what comes.
     pub(crate) fn close(&self) -> Vec<(usize, Batch)> {
         let mut state = self.lock();
         state.closed = true;
@@ -226,7 +254,6 @@ impl Inbox {
             input.waiting_capacity = 0;
             for item in input.items.drain(..) {
                 if let Item::Batch(batch) = item {
-                    self.counts[edge].received.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
                     left.push((edge, batch));
                 }
             }
@@ -237,7 +264,7 @@ impl Inbox {
         left
     }
 
-    /// The next thing to do, waiting for it at most `timeout`.
+    /// The next thing to do, waiting for it at most `timeout`. Whoever takes a batch counts it as received.
     pub(crate) fn pop(&self, timeout: Option<Duration>) -> Popped {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = self.lock();
@@ -248,11 +275,8 @@ impl Inbox {
                     _ => false,
                 };
                 drop(state);
-                if let Popped::Batch(edge, batch) = &popped {
-                    if writer_waits {
-                        self.writable.notify_all();
-                    }
-                    self.counts[*edge].received.fetch_add(u64::from(batch.len()), Ordering::Relaxed);
+                if writer_waits {
+                    self.writable.notify_all();
                 }
                 return popped;
             }

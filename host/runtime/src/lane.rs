@@ -189,9 +189,12 @@ impl Lane {
                 popped = inbox.pop(timeout);
             }
             match popped {
-                Popped::Batch(_, batch) => {
-                    self.first_counters(|counters| counters.came_in(u64::from(batch.len())));
-                    self.pass(0, batch)?;
+                Popped::Batch(edge, batch) => {
+                    let entry = self.context.page.entry();
+                    inbox.counts(edge).receives(u64::from(batch.len()));
+                    self.first_counters(|counters| counters.takes(u64::from(batch.len())));
+                    drop(entry);
+                    self.go_through(0, batch)?;
                     self.passed_one();
                 }
                 Popped::Barrier(epoch) => self.barrier(epoch)?,
@@ -205,11 +208,14 @@ impl Lane {
 
     /// Nobody is left to work for: what waits is lost, and what still comes is refused.
     fn leave(&self, inbox: &Inbox) {
-        for (_, batch) in inbox.close() {
+        for (edge, batch) in inbox.close() {
+            let entry = self.context.page.entry();
+            inbox.counts(edge).receives(u64::from(batch.len()));
             self.first_counters(|counters| {
-                counters.came_in(u64::from(batch.len()));
-                counters.lost(u64::from(batch.len()));
+                counters.takes(u64::from(batch.len()));
+                counters.loses(u64::from(batch.len()));
             });
+            drop(entry);
             self.context.pool.give(batch);
         }
     }
@@ -293,7 +299,7 @@ impl Lane {
         for stage in &mut self.stages {
             stage.slot.close()?;
             // A stage that ends with records inside has lost them.
-            stage.slot.counters.lose_held();
+            stage.slot.lose_held();
         }
         if let Exit::Sink(sink) = &mut self.exit {
             sink.slot.close()?;

@@ -19,7 +19,10 @@ mod event;
 mod inbox;
 mod instance;
 mod lane;
+mod latency;
+mod live;
 mod opening;
+mod page;
 mod pipeline;
 mod restart;
 mod services;
@@ -41,6 +44,10 @@ pub use event::DrainHandle;
 pub use instance::{
     CallError, Committed, Counted, FailureKind, Filled, Processed, SinkInstance, SourceInstance,
     StageInstance, StageOutputs,
+};
+pub use latency::{BOUNDS_NS, CallTimes};
+pub use live::{
+    Claim, ComponentState, ComponentView, DictionaryView, EdgeView, Health, Live, Phase, Reason, Ruling, View,
 };
 pub use pipeline::{ComponentSummary, Ended, Part, Pipeline, PipelineError, Summary};
 pub use services::{Environment, HostHandle};

@@ -1,16 +1,18 @@
 //! A pipeline: started from parts, run to its end, summed up.
 
-use crate::build::{Built, build};
+use crate::build::build;
 use crate::cancel::Cancel;
 use crate::cells::MetricReading;
 use crate::control::{Control, DRAIN_DEADLINE};
 use crate::event::{DrainHandle, Event, Reports};
 use crate::instance::CallError;
+use crate::lane::Lane;
+use crate::live::{Live, Phase, Shown};
 use crate::services::Environment;
 use crate::vtable::ComponentTypeHandle;
 use cardcage_core::config::{ComponentConfig, OnFailure};
-use cardcage_core::graph::{Graph, Output};
-use cardcage_core::ledger::{Books, ComponentRow, EdgeAccount, EdgeRow, OutputName};
+use cardcage_core::graph::Graph;
+use cardcage_core::ledger::Books;
 use cardcage_plugin_api::describe::Description;
 use cardcage_plugin_api::manifest::Kind;
 use std::sync::Arc;
@@ -55,9 +57,11 @@ pub enum Ended {
     DrainDeadline,
 }
 
-/// What the control loop knows of a component.
+/// What the control loop, and whoever looks on, knows of a component.
 pub(crate) struct Member {
     pub(crate) name: String,
+    pub(crate) plugin: String,
+    pub(crate) batch_records: u32,
     pub(crate) kind: Kind,
     pub(crate) deadline: Duration,
     pub(crate) on_failure: OnFailure,
@@ -66,9 +70,7 @@ pub(crate) struct Member {
 
 /// A running pipeline.
 pub struct Pipeline {
-    built: Built,
-    graph: Graph,
-    members: Vec<Member>,
+    live: Live,
     cancel: Arc<Cancel>,
     reports: Reports,
     events: Receiver<Event>,
@@ -129,29 +131,45 @@ impl Pipeline {
         let (reports, events) = Reports::new();
         let cancel = Arc::clone(&environment.cancel);
         let members = parts.iter().map(Member::of).collect();
-        let mut built = build(&graph, parts, environment, &cancel, &reports).map_err(PipelineError::Open)?;
-        let mut lanes = std::mem::take(&mut built.lanes);
+        let built = build(&graph, parts, environment, &cancel, &reports).map_err(PipelineError::Open)?;
+        let mut lanes = built.lanes;
         // A lane's head stands in the topological order behind everything that feeds it.
         let order = graph.topological();
         let rank = |node: usize| order.iter().position(|other| *other == node);
         lanes.sort_by_key(|lane| {
             std::cmp::Reverse(built.records[lane.index].nodes.first().and_then(|head| rank(*head)))
         });
-        let mut pipeline = Self { built, graph, members, cancel, reports, events, threads: Vec::new() };
+        let kept = (built.records, built.counters, built.hosts);
+        let shown = Shown::new(graph, members, Arc::clone(environment), kept, built.edges);
+        let live = Live(Arc::new(shown));
+        let mut pipeline = Self { live, cancel, reports, events, threads: Vec::new() };
         drainable(pipeline.drain_handle());
         for lane in lanes {
-            let head = pipeline.members[pipeline.built.records[lane.index].nodes[0]].name.clone();
-            let name: String = head.chars().take(15).collect();
-            match std::thread::Builder::new().name(name).spawn(move || lane.run()) {
-                Ok(thread) => pipeline.threads.push(thread),
-                Err(error) => {
-                    // What runs already ends by itself; the process will not go on after this.
-                    pipeline.cancel.raise();
-                    return Err(PipelineError::Thread { lane: head, why: error.to_string() });
-                }
-            }
+            pipeline.start_lane(lane)?;
         }
         Ok(pipeline)
+    }
+
+    fn start_lane(&mut self, lane: Lane) -> Result<(), PipelineError> {
+        let shown = &self.live.0;
+        let head = shown.members[shown.lanes[lane.index].nodes[0]].name.clone();
+        let name: String = head.chars().take(15).collect();
+        match std::thread::Builder::new().name(name).spawn(move || lane.run()) {
+            Ok(thread) => {
+                self.threads.push(thread);
+                Ok(())
+            }
+            Err(error) => {
+                // What runs already ends by itself; the process will not go on after this.
+                self.cancel.raise();
+                Err(PipelineError::Thread { lane: head, why: error.to_string() })
+            }
+        }
+    }
+
+    /// A way to look at it while it runs, and at its end.
+    pub fn live(&self) -> Live {
+        self.live.clone()
     }
 
     /// A handle to ask for the drain from another thread.
@@ -171,61 +189,40 @@ impl Pipeline {
     }
 
     fn carry_out(self, checkpoint_every: Duration, acknowledges: bool) -> Summary {
+        let shown = &self.live.0;
         let control = Control::new(
-            &self.members,
-            &self.built.records,
-            &self.built.counters,
+            shown,
             &self.cancel,
             checkpoint_every.max(Duration::from_millis(1)),
             DRAIN_DEADLINE,
             acknowledges,
         );
         let outcome = control.run(&self.events);
-        let components = self.members.iter().enumerate().map(|(node, member)| ComponentSummary {
+        shown.progress().phase = Phase::Ended;
+        let components = shown.members.iter().enumerate().map(|(node, member)| ComponentSummary {
             name: member.name.clone(),
             failed: outcome.failed.get(&node).cloned(),
-            failed_calls: self.built.counters[node].failures(),
-            overdue_calls: self.built.counters[node].overdue(),
-            unexplained: self.built.counters[node].unexplained(),
-            metrics: self.built.hosts[node].cells().read(),
+            failed_calls: shown.counters[node].failures(),
+            overdue_calls: shown.counters[node].overdue(),
+            unexplained: shown.counters[node].unexplained(),
+            metrics: shown.hosts[node].cells().read(),
         });
         let components = components.collect();
-        let summary = Summary {
-            ended: outcome.ended,
-            books: self.books(),
-            components,
-            committed_epochs: outcome.committed_epochs,
-        };
-        if outcome.overdue.is_empty() && summary.ended != Ended::DrainDeadline {
+        let nothing_moves = outcome.overdue.is_empty() && outcome.ended != Ended::DrainDeadline;
+        if nothing_moves {
             for thread in self.threads {
                 // A lane's thread has nothing left that could panic but its own end.
                 let _ = thread.join();
             }
         }
-        summary
-    }
-
-    fn books(&self) -> Books {
-        let components = self.members.iter().zip(&self.built.counters).map(|(member, counters)| {
-            ComponentRow { name: member.name.clone(), kind: member.kind, account: counters.account() }
-        });
-        let edges = self.graph.edges.iter().zip(&self.built.edges).map(|(edge, place)| {
-            // Inside a lane nothing can get lost between two components: what one gave, the next took in.
-            let passed = self.built.counters[edge.to].account().input;
-            let fused = EdgeAccount { sent: passed, received: passed, queued: 0, discarded: 0 };
-            let account = place.as_ref().map_or(fused, |(inbox, at)| inbox.account(*at));
-            let output = match edge.output {
-                Output::Main => OutputName::Main,
-                Output::DeadLetter => OutputName::DeadLetter,
-                Output::Port(port) => {
-                    let name = self.members[edge.from].ports.get(port);
-                    OutputName::Port(name.cloned().unwrap_or_else(|| port.to_string()))
-                }
-            };
-            let name = |node: usize| self.members[node].name.clone();
-            EdgeRow { from: name(edge.from), output, to: name(edge.to), account }
-        });
-        Books { components: components.collect(), edges: edges.collect() }
+        let (mut books, _) = shown.books();
+        if nothing_moves {
+            // What really waits, should it be other than what was counted.
+            for (edge, waiting) in shown.waiting() {
+                books.edges[edge].account.queued = waiting;
+            }
+        }
+        Summary { ended: outcome.ended, books, components, committed_epochs: outcome.committed_epochs }
     }
 }
 
@@ -233,6 +230,8 @@ impl Member {
     fn of(part: &Part) -> Self {
         Self {
             name: part.config.name.clone(),
+            plugin: part.handle.plugin().to_owned(),
+            batch_records: part.config.batch.records,
             kind: part.config.kind,
             deadline: part.config.deadline,
             on_failure: part.config.on_failure,

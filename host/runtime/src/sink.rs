@@ -1,7 +1,7 @@
 //! A sink in its lane: what is written is held until it is committed.
 
 use crate::batch::Batch;
-use crate::clock::{monotonic_ns, now_ns, until};
+use crate::clock::{now_ns, until};
 use crate::instance::{CallError, Committed, FailureKind, SinkInstance};
 use crate::slot::{Abandoned, Slot};
 use std::time::Duration;
@@ -27,13 +27,13 @@ impl SinkSlot {
     pub(crate) fn write(&mut self, mut batch: Batch) -> Result<(), Abandoned> {
         let records = batch.len();
         let Some(instance) = &mut self.slot.instance else {
-            self.slot.counters.lost(u64::from(records));
+            self.slot.lose(records, None);
             self.slot.context.pool.give(batch);
             return Ok(());
         };
         let copy = self.slot.dead_letter.as_ref().map(|_| self.slot.context.pool.copy(&batch));
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "write", u64::from(records), monotonic_ns());
+        self.slot.context.watch.begin(self.slot.node, "write", 0);
         let written = instance.write(&mut batch, now);
         self.slot.end()?;
         self.slot.context.pool.give(batch);
@@ -64,8 +64,12 @@ impl SinkSlot {
         };
         let counted = instance.counted();
         let rejected = counted.tallied();
-        self.slot.counters.tallied(&counted.tally);
-        self.slot.counters.holds(self.slot.counters.held() + records.saturating_sub(rejected));
+        let counters = &self.slot.counters;
+        let entry = self.slot.context.page.entry();
+        counters.tallied(&counted.tally);
+        counters.let_go(records);
+        counters.holds(counters.held() + records.saturating_sub(rejected));
+        drop(entry);
         let unexplained = rejected.saturating_sub(records).saturating_add(counted.undeclared);
         if unexplained > 0 {
             self.slot.counters.cannot_explain(unexplained);
@@ -96,7 +100,7 @@ impl SinkSlot {
                 return Ok(());
             };
             let now = now_ns();
-            self.slot.context.watch.begin(self.slot.node, "commit", 0, monotonic_ns());
+            self.slot.context.watch.begin(self.slot.node, "commit", 0);
             let committed = instance.commit(epoch, now);
             self.slot.end()?;
             match committed {
@@ -114,7 +118,7 @@ impl SinkSlot {
                 Ok(Committed::Permanent(why)) => {
                     let lost = self.slot.counters.held();
                     self.safe = false;
-                    self.slot.counters.lose_held();
+                    self.slot.lose_held();
                     tracing::error!(
                         component = self.slot.name(),
                         "{lost} records could not be committed: {why}"
@@ -134,7 +138,7 @@ impl SinkSlot {
             return Ok(());
         };
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "commit", 0, monotonic_ns());
+        self.slot.context.watch.begin(self.slot.node, "commit", 0);
         let committed = instance.commit(self.epoch, now);
         self.slot.end()?;
         if committed == Ok(Committed::Safe) {
@@ -144,13 +148,14 @@ impl SinkSlot {
     }
 
     fn delivered(&mut self) {
+        let _entry = self.slot.context.page.entry();
         self.slot.counters.went_out(self.slot.counters.held());
         self.slot.counters.holds(0);
     }
 
     fn fail(&mut self, error: CallError) -> Result<(), Abandoned> {
         self.safe &= self.slot.counters.held() == 0;
-        self.slot.counters.lose_held();
+        self.slot.lose_held();
         self.slot.recover(error)
     }
 

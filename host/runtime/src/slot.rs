@@ -5,10 +5,11 @@
 use crate::account::Counters;
 use crate::batch::{Batch, Pool};
 use crate::cancel::Cancel;
-use crate::clock::{monotonic_ns, now_ns};
+use crate::clock::now_ns;
 use crate::edge::Sender;
 use crate::event::{Event, Reports};
 use crate::instance::{CallError, FailureKind, SinkInstance, SourceInstance, StageInstance};
+use crate::page::Page;
 use crate::restart::Restarts;
 use crate::services::HostHandle;
 use crate::vtable::ComponentTypeHandle;
@@ -96,11 +97,22 @@ impl CarriedOver {
 #[derive(Clone)]
 pub(crate) struct LaneContext {
     pub(crate) watch: Arc<Watch>,
+    pub(crate) page: Arc<Page>,
     pub(crate) cancel: Arc<Cancel>,
     pub(crate) reports: Reports,
     pub(crate) pool: Pool,
     /// Every edge that leaves the lane.
     pub(crate) leaving: Arc<[Sender]>,
+}
+
+impl LaneContext {
+    /// What a consumer that is gone has not taken is counted on the edge, and its memory used again.
+    pub(crate) fn takes_back(&self, sender: &Sender, back: Batch) {
+        let entry = self.page.entry();
+        sender.count_back(u64::from(back.len()));
+        drop(entry);
+        self.pool.give(back);
+    }
 }
 
 /// How to make an instance of a component, again and again.
@@ -137,27 +149,38 @@ impl<I: Opened> Slot<I> {
         self.opener.host.component()
     }
 
-    /// Begins to watch a call that is lent `lent` records.
-    fn begin(&self, call: &'static str, lent: u32) {
-        self.context.watch.begin(self.node, call, u64::from(lent), monotonic_ns());
+    /// Begins to watch a call.
+    fn begin(&self, call: &'static str) {
+        self.context.watch.begin(self.node, call, 0);
     }
 
-    /// Ends the watch.
+    /// Ends the watch, and counts how long the call took.
     pub(crate) fn end(&self) -> Result<(), Abandoned> {
-        if self.context.watch.end() { Ok(()) } else { Err(Abandoned) }
+        let returned = self.context.watch.end().ok_or(Abandoned)?;
+        self.counters.called(returned.call, returned.took_ns);
+        Ok(())
     }
 
     /// The records of a failed call are lost, or go to the dead letter.
     pub(crate) fn lose(&self, records: u32, copy: Option<Batch>) {
+        let entry = self.context.page.entry();
         match (&self.dead_letter, copy) {
             (Some(dead_letter), Some(copy)) => {
-                self.counters.dead_letter(u64::from(copy.len()));
-                if let Err(batch) = dead_letter.send(copy, &self.context.leaving) {
-                    self.context.pool.give(batch);
+                self.counters.dead_letters(u64::from(copy.len()));
+                dead_letter.count(u64::from(copy.len()));
+                drop(entry);
+                if let Err(back) = dead_letter.send(copy, &self.context.leaving) {
+                    self.context.takes_back(dead_letter, back);
                 }
             }
-            _ => self.counters.lost(u64::from(records)),
+            _ => self.counters.loses(u64::from(records)),
         }
+    }
+
+    /// What the component held is lost.
+    pub(crate) fn lose_held(&self) {
+        let _entry = self.context.page.entry();
+        self.counters.lose_held();
     }
 
     /// Whether to log the next complaint of a kind that may come with every batch.
@@ -170,6 +193,13 @@ impl<I: Opened> Slot<I> {
     /// works again or has failed for good and has no instance.
     pub(crate) fn recover(&mut self, error: CallError) -> Result<(), Abandoned> {
         self.counters.failed_calls(1);
+        self.counters.restarting(true);
+        let recovered = self.open_again(error);
+        self.counters.restarting(false);
+        recovered
+    }
+
+    fn open_again(&mut self, error: CallError) -> Result<(), Abandoned> {
         let state = self.state_to_carry_over(&error)?;
         self.dispose(error.kind)?;
         let mut error = error;
@@ -186,13 +216,14 @@ impl<I: Opened> Slot<I> {
             self.context.leaving.iter().for_each(Sender::announce);
             // Cut short when the pipeline drains: then what still works should work at once.
             self.context.cancel.wait(wait);
-            self.begin("open", 0);
+            self.begin("open");
             let opened = self.opener.open().and_then(|instance| state.give_to(instance));
             self.end()?;
             match opened {
                 Ok(instance) => {
                     tracing::info!(component = self.name(), "restarted");
                     self.instance = Some(instance);
+                    self.counters.restarted(1);
                     return Ok(());
                 }
                 Err(again) => {
@@ -214,7 +245,7 @@ impl<I: Opened> Slot<I> {
         let Some(instance) = self.instance.as_mut().filter(|_| error.kind == FailureKind::Failed) else {
             return Ok(CarriedOver::Lost);
         };
-        self.context.watch.begin(self.node, "snapshot", 0, monotonic_ns());
+        self.context.watch.begin(self.node, "snapshot", 0);
         let snapshot = instance.snapshot();
         self.end()?;
         Ok(snapshot
@@ -233,7 +264,7 @@ impl<I: Opened> Slot<I> {
             std::mem::forget(instance);
             return Ok(());
         }
-        self.begin("close", 0);
+        self.begin("close");
         let closed = instance.close(now_ns());
         self.end()?;
         self.opener.host.cells().retire();
@@ -246,7 +277,7 @@ impl<I: Opened> Slot<I> {
     /// The end of a component that still works. What `close` says is logged; there is nothing left to fail.
     pub(crate) fn close(&mut self) -> Result<(), Abandoned> {
         if let Some(instance) = self.instance.take() {
-            self.begin("close", 0);
+            self.begin("close");
             let closed = instance.close(now_ns());
             self.end()?;
             if let Err(error) = closed {

@@ -73,7 +73,7 @@ impl SourceSlot {
         let before = self.filling.len();
         // A source may wait in `fill`; only what is beyond that counts against its deadline.
         let allowed_ns = wait_until_ns.saturating_sub(now).max(0);
-        self.slot.context.watch.begin(self.slot.node, "fill", 0, monotonic_ns().saturating_add(allowed_ns));
+        self.slot.context.watch.begin(self.slot.node, "fill", allowed_ns);
         let filled = instance.fill(&mut self.filling, room, now, wait_until_ns);
         self.slot.end()?;
         match filled {
@@ -94,9 +94,11 @@ impl SourceSlot {
         };
         let counted = instance.counted();
         let counters = &self.slot.counters;
+        let entry = self.slot.context.page.entry();
         counters.tallied(&counted.tally);
         counters.came_in(u64::from(produced).saturating_add(counted.tallied()));
         counters.holds(u64::from(self.filling.len()));
+        drop(entry);
         let undeclared = counted.undeclared;
         if undeclared > 0 {
             counters.cannot_explain(undeclared);
@@ -123,7 +125,7 @@ impl SourceSlot {
             let head = std::mem::replace(&mut self.filling, tail);
             self.mark(at);
             self.filling_since_ns = monotonic_ns();
-            return Next::Pass(self.count_out(head));
+            return Next::Pass(head);
         }
         if produced > 0 {
             self.mark(at);
@@ -157,19 +159,18 @@ impl SourceSlot {
         };
     }
 
-    /// Takes what was filled, if there is any.
+    /// Takes what was filled, if there is any. It counts as held until [`SourceSlot::gives`].
     pub(crate) fn flush(&mut self) -> Option<Batch> {
         if self.filling.is_empty() {
             return None;
         }
-        let batch = std::mem::replace(&mut self.filling, self.slot.context.pool.take());
-        Some(self.count_out(batch))
+        Some(std::mem::replace(&mut self.filling, self.slot.context.pool.take()))
     }
 
-    fn count_out(&self, batch: Batch) -> Batch {
-        self.slot.counters.went_out(u64::from(batch.len()));
+    /// Counts what was flushed as given.
+    pub(crate) fn gives(&self, records: u64) {
+        self.slot.counters.went_out(records);
         self.slot.counters.holds(u64::from(self.filling.len()));
-        batch
     }
 
     fn fail(&mut self, error: CallError) -> Result<Next, Abandoned> {
@@ -192,7 +193,7 @@ impl SourceSlot {
             return Ok(());
         };
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "acknowledge", 0, monotonic_ns());
+        self.slot.context.watch.begin(self.slot.node, "acknowledge", 0);
         let acknowledged = instance.acknowledge(positions, now);
         self.slot.end()?;
         match acknowledged {

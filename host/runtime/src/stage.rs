@@ -5,6 +5,7 @@ use crate::clock::{monotonic_ns, now_ns};
 use crate::edge::Sender;
 use crate::instance::{CallError, FailureKind, Processed, StageInstance, StageOutputs};
 use crate::slot::{Abandoned, Slot};
+use cardcage_core::ledger::Call;
 use cardcage_plugin_api::manifest::Capability;
 use std::time::Duration;
 
@@ -30,29 +31,22 @@ pub(crate) enum Step {
     Lost,
 }
 
-/// What goes into the equation of one call.
-struct Before {
-    records: u64,
-    held: u64,
-}
-
 impl StageSlot {
     /// Lets the stage change `batch`.
     pub(crate) fn process(&mut self, batch: &mut Batch) -> Result<Step, Abandoned> {
         let records = batch.len();
         let Some(instance) = &mut self.slot.instance else {
-            self.slot.counters.lost(u64::from(records));
+            self.slot.lose(records, None);
             return Ok(Step::Lost);
         };
         let copy = self.slot.dead_letter.as_ref().map(|_| self.slot.context.pool.copy(batch));
         let now = now_ns();
-        self.slot.context.watch.begin(self.slot.node, "process", u64::from(records), monotonic_ns());
+        self.slot.context.watch.begin(self.slot.node, "process", 0);
         let processed = instance.process(batch, &mut self.outputs, now);
         self.slot.end()?;
-        let before = Before { records: u64::from(records), held: self.slot.counters.held() };
         match progress("process", processed, &self.outputs, batch.len() != records) {
             Ok(processed) => {
-                self.balance(&before, u64::from(batch.len()));
+                self.balance(u64::from(records), u64::from(batch.len()));
                 if let Some(copy) = copy {
                     self.slot.context.pool.give(copy);
                 }
@@ -77,7 +71,7 @@ impl StageSlot {
         let Some(instance) = &mut self.slot.instance else {
             return Ok(None);
         };
-        self.slot.context.watch.begin(self.slot.node, "tick", 0, monotonic_ns());
+        self.slot.context.watch.begin(self.slot.node, "tick", 0);
         let ticked = instance.tick(&mut self.outputs, now);
         self.slot.end()?;
         let step = self.without_input("tick", ticked)?;
@@ -101,7 +95,7 @@ impl StageSlot {
         let Some(instance) = &mut self.slot.instance else {
             return Ok(Step::Lost);
         };
-        self.slot.context.watch.begin(self.slot.node, "finish", 0, monotonic_ns());
+        self.slot.context.watch.begin(self.slot.node, "finish", 0);
         let finished = instance.finish(&mut self.outputs, now);
         self.slot.end()?;
         self.without_input("finish", finished)
@@ -114,8 +108,7 @@ impl StageSlot {
     ) -> Result<Step, Abandoned> {
         match progress(call, called, &self.outputs, false) {
             Ok(processed) => {
-                let before = Before { records: 0, held: self.slot.counters.held() };
-                self.balance(&before, 0);
+                self.balance(0, 0);
                 Ok(step(processed))
             }
             Err(error) => self.fail(error),
@@ -124,33 +117,40 @@ impl StageSlot {
 
     fn fail(&mut self, error: CallError) -> Result<Step, Abandoned> {
         // What an instance holds goes with it.
-        self.slot.counters.lose_held();
+        self.slot.lose_held();
         self.slot.recover(error)?;
         Ok(Step::Lost)
     }
 
-    /// `before + created + held before = after + given + tallied + held after`, or else the difference is a fault.
-    fn balance(&mut self, before: &Before, after: u64) {
+    /// Counts what a call did, and what of it the component's own numbers do not explain.
+    fn balance(&mut self, before: u64, after: u64) {
         let Some(instance) = &self.slot.instance else {
             return;
         };
         let counted = instance.counted();
         let declared = &self.slot.opener.handle.manifest().capabilities;
-        let created = if declared.has(Capability::Creates) { counted.created } else { 0 };
         let counters = &self.slot.counters;
+        let call = Call {
+            before,
+            held_before: counters.held(),
+            created: if declared.has(Capability::Creates) { counted.created } else { 0 },
+            after,
+            given: self.outputs.records(),
+            tallied: counted.tallied(),
+            held_after: counted.held,
+        };
+        let entry = self.slot.context.page.entry();
         counters.tallied(&counted.tally);
-        counters.made(created);
-        counters.holds(counted.held);
-        let came = u128::from(before.records) + u128::from(created) + u128::from(before.held);
-        let went = u128::from(after)
-            + u128::from(self.outputs.records())
-            + u128::from(counted.tallied())
-            + u128::from(counted.held);
-        if came == went {
+        counters.made(call.created);
+        counters.holds(call.held_after);
+        counters.has_in_hand(after.saturating_add(call.given));
+        counters.cannot_explain(call.unexplained());
+        drop(entry);
+        if call.unexplained() == 0 {
             return;
         }
         let (undeclared, made) = (counted.undeclared, counted.created);
-        counters.cannot_explain(u64::try_from(came.abs_diff(went)).unwrap_or(u64::MAX));
+        let (came, went) = (call.came(), call.went());
         if self.slot.complain() {
             tracing::error!(
                 component = self.slot.name(),

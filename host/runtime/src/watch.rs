@@ -3,7 +3,10 @@
 //! A call that hangs cannot be killed. The control thread can only see that it is overdue and give the lane up; which of
 //! the two was first, the return or the giving up, is settled by one atomic word.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use crate::clock::monotonic_ns;
+use crate::latency::CALLS;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// No call runs.
 const IDLE: i64 = 0;
@@ -15,15 +18,32 @@ const ABANDONED: i64 = -1;
 pub(crate) struct Watch {
     /// When the running call should have begun to return (monotonic nanoseconds), or one of the words above.
     since: AtomicI64,
+    /// When it began (monotonic nanoseconds).
+    began: AtomicI64,
     component: AtomicUsize,
     call: AtomicUsize,
-    /// Records lent to the running call.
-    lent: AtomicU64,
 }
 
-/// The names of the calls, by the number kept in the watch.
-const CALLS: [&str; 10] =
-    ["fill", "process", "tick", "finish", "write", "commit", "open", "acknowledge", "close", "snapshot"];
+/// A call that has begun and not returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) component: usize,
+    pub(crate) call: &'static str,
+    /// The lane was given up for it.
+    pub(crate) abandoned: bool,
+    /// How long it has run.
+    pub(crate) running: Duration,
+    /// How much of that counts against its deadline.
+    pub(crate) counted: Duration,
+}
+
+/// A call that returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// Its number in [`CALLS`].
+    pub(crate) call: usize,
+    pub(crate) took_ns: u64,
+}
 
 /// A call that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,34 +52,59 @@ pub(crate) struct Running {
     pub(crate) since_ns: i64,
     pub(crate) component: usize,
     pub(crate) call: &'static str,
-    pub(crate) lent: u64,
 }
 
 impl Default for Watch {
     fn default() -> Self {
         Self {
             since: AtomicI64::new(IDLE),
+            began: AtomicI64::new(IDLE),
             component: AtomicUsize::new(0),
             call: AtomicUsize::new(0),
-            lent: AtomicU64::new(0),
         }
     }
 }
 
 impl Watch {
-    /// A call begins. `since_ns` (monotonic) is when it begins to count against its deadline.
-    pub(crate) fn begin(&self, component: usize, call: &'static str, lent: u64, since_ns: i64) {
+    /// A call begins; it counts against its deadline from `allowed_ns` later on.
+    pub(crate) fn begin(&self, component: usize, call: &'static str, allowed_ns: i64) {
+        let now_ns = monotonic_ns();
+        self.began.store(now_ns, Ordering::Relaxed);
+        self.begin_at(component, call, now_ns.saturating_add(allowed_ns));
+    }
+
+    fn begin_at(&self, component: usize, call: &'static str, since_ns: i64) {
         self.component.store(component, Ordering::Relaxed);
         self.call.store(CALLS.iter().position(|name| *name == call).unwrap_or(0), Ordering::Relaxed);
-        self.lent.store(lent, Ordering::Relaxed);
         self.since.store(since_ns.max(1), Ordering::Release);
     }
 
-    /// The call returned. `false` if the lane was given up meanwhile: the thread must touch nothing any more.
-    pub(crate) fn end(&self) -> bool {
+    /// The call returned. `None` if the lane was given up meanwhile: the thread must touch nothing any more.
+    pub(crate) fn end(&self) -> Option<Returned> {
         self.since
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word != ABANDONED).then_some(IDLE))
-            .is_ok()
+            .ok()?;
+        let took_ns = monotonic_ns().saturating_sub(self.began.load(Ordering::Relaxed));
+        Some(Returned {
+            call: self.call.load(Ordering::Relaxed),
+            took_ns: u64::try_from(took_ns).unwrap_or(0),
+        })
+    }
+
+    /// The call that runs, or that the lane was given up for.
+    pub(crate) fn begun(&self) -> Option<Begun> {
+        let word = self.since.load(Ordering::Acquire);
+        let now_ns = monotonic_ns();
+        let since = |ns: i64| Duration::from_nanos(u64::try_from(now_ns.saturating_sub(ns)).unwrap_or(0));
+        let begun = Begun {
+            component: self.component.load(Ordering::Relaxed),
+            call: CALLS[self.call.load(Ordering::Relaxed) % CALLS.len()],
+            abandoned: word == ABANDONED,
+            running: since(self.began.load(Ordering::Relaxed)),
+            counted: since(word),
+        };
+        // Not a mixture of this call and the next.
+        (word != IDLE && self.since.load(Ordering::Acquire) == word).then_some(begun)
     }
 
     /// The call that runs now.
@@ -69,7 +114,6 @@ impl Watch {
             since_ns,
             component: self.component.load(Ordering::Relaxed),
             call: CALLS[self.call.load(Ordering::Relaxed) % CALLS.len()],
-            lent: self.lent.load(Ordering::Relaxed),
         })
     }
 
@@ -88,14 +132,14 @@ mod tests {
     fn either_the_call_returns_or_the_lane_is_given_up_never_both() {
         let watch = Watch::default();
         assert_eq!(watch.running(), None);
-        watch.begin(3, "write", 7, 100);
+        watch.begin_at(3, "write", 100);
         let running = watch.running().expect("a call");
-        assert_eq!((running.component, running.call, running.lent), (3, "write", 7));
-        assert!(watch.end());
+        assert_eq!((running.component, running.call), (3, "write"));
+        assert!(watch.end().is_some());
         assert!(!watch.abandon(running), "it has returned");
-        watch.begin(3, "write", 7, 200);
+        watch.begin_at(3, "write", 200);
         let running = watch.running().expect("a call");
         assert!(watch.abandon(running));
-        assert!(!watch.end(), "it was given up");
+        assert!(watch.end().is_none() && watch.begun().is_some_and(|begun| begun.abandoned));
     }
 }

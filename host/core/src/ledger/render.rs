@@ -25,7 +25,7 @@ const COLUMNS: [(Column, bool); 9] = [
     (("held", |row| row.account.held), true),
 ];
 
-fn table(books: &Books) -> String {
+pub(super) fn table(books: &Books) -> String {
     let rows = &books.components;
     let columns: Vec<Column> = COLUMNS
         .into_iter()
@@ -49,7 +49,7 @@ fn table(books: &Books) -> String {
     lines.iter().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
-fn widest(widths: impl Iterator<Item = usize>, title: &str) -> usize {
+pub(super) fn widest(widths: impl Iterator<Item = usize>, title: &str) -> usize {
     widths.max().unwrap_or(0).max(title.len())
 }
 
@@ -112,7 +112,7 @@ fn side(terms: &[(i128, &str, bool)]) -> String {
 }
 
 /// `12,345`.
-fn grouped(count: i128) -> String {
+pub(super) fn grouped(count: i128) -> String {
     let digits = count.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
     if count < 0 {

@@ -222,6 +222,7 @@ fn the_summary_as_json_has_the_names_of_the_equation() {
     let expected = serde_json::json!({
         "name": "plausible", "kind": "stage", "carried": 0, "in": 1_234_567, "created": 0, "out": 1_200_000,
         "dropped": { "out_of_range": 34_567, "unused": 0 }, "rejected": {}, "failed": 0, "dead_lettered": 0, "held": 0,
+        "in_hand": 0,
     });
     assert_eq!(json["components"][1], expected);
     assert_eq!(json["edges"][2]["queued"], 10);

@@ -15,16 +15,18 @@ const BATCHES_PER_WAKE: u32 = 8;
 const BUSY_NS: i64 = 1_000_000;
 
 impl Lane {
-    /// Passes a batch through the stages from `from` on. The first stage of an inbox lane has counted it already.
-    pub(super) fn pass(&mut self, from: usize, mut batch: Batch) -> Result<(), Abandoned> {
-        let counted = from == 0 && matches!(self.feed, Feed::Inbox(_));
+    /// Passes a batch on to the stage with this index and those behind it, from the component before it.
+    pub(super) fn pass(&mut self, to: usize, batch: Batch) -> Result<(), Abandoned> {
+        self.hand_on(to, u64::from(batch.len()));
+        self.go_through(to, batch)
+    }
+
+    /// Passes a batch that the stage with this index (or, behind the last, whoever is next) has counted through it and
+    /// on.
+    pub(super) fn go_through(&mut self, from: usize, mut batch: Batch) -> Result<(), Abandoned> {
         for index in from..self.stages.len() {
             if batch.is_empty() {
-                self.context.pool.give(batch);
-                return Ok(());
-            }
-            if index > from || !counted {
-                self.stages[index].slot.counters.came_in(u64::from(batch.len()));
+                break;
             }
             loop {
                 let step = self.stages[index].process(&mut batch)?;
@@ -39,9 +41,25 @@ impl Lane {
                     break;
                 }
             }
-            self.stages[index].slot.counters.went_out(u64::from(batch.len()));
+            self.hand_on(index + 1, u64::from(batch.len()));
         }
         self.deliver(batch)
+    }
+
+    /// Counts records as they go to the stage with this index, or behind the last to the consumers, from the component
+    /// before it: in one entry, so that nobody sees them in neither place.
+    fn hand_on(&self, to: usize, records: u64) {
+        let _entry = self.context.page.entry();
+        match (to.checked_sub(1), &self.feed) {
+            (Some(from), _) => self.stages[from].slot.counters.gives(records),
+            (None, Feed::Source(source)) => source.gives(records),
+            (None, Feed::Inbox(_)) => {}
+        }
+        match (self.stages.get(to), &self.exit) {
+            (Some(stage), _) => stage.slot.counters.takes(records),
+            (None, Exit::Senders(senders)) => senders.iter().for_each(|sender| sender.count(records)),
+            (None, Exit::Sink(_)) => {}
+        }
     }
 
     /// Passes on what a stage gave besides its input, with the header of that input.
@@ -53,7 +71,13 @@ impl Lane {
             };
             let mut full = std::mem::replace(port, self.context.pool.take());
             full.header = input.header;
-            stage.slot.counters.went_out(u64::from(full.len()));
+            let records = u64::from(full.len());
+            let entry = self.context.page.entry();
+            stage.slot.counters.gives(records);
+            for sender in senders {
+                sender.count(records);
+            }
+            drop(entry);
             fan_out(senders, full, &self.context);
         }
         if stage.outputs.main.is_empty() {
@@ -61,14 +85,9 @@ impl Lane {
         }
         let mut extra = std::mem::replace(&mut stage.outputs.main, self.context.pool.take());
         extra.header = input.header;
-        stage.slot.counters.went_out(u64::from(extra.len()));
-        // While what comes first is under way, the rest of the input is with this stage: should a call further on hang,
-        // it is found there.
-        let held = stage.slot.counters.held();
-        stage.slot.counters.holds(held + u64::from(input.len()));
-        self.pass(index + 1, extra)?;
-        self.stages[index].slot.counters.holds(held);
-        Ok(())
+        // While what comes first is under way, the rest of the input stays in this stage's hand: should a call further on
+        // hang, it is found there.
+        self.pass(index + 1, extra)
     }
 
     fn deliver(&mut self, batch: Batch) -> Result<(), Abandoned> {
@@ -115,7 +134,7 @@ impl Lane {
     }
 }
 
-/// Gives a batch to every consumer: the last gets the batch itself, the others copies.
+/// Gives a batch, counted as sent, to every consumer: the last gets the batch itself, the others copies.
 fn fan_out(senders: &[Sender], batch: Batch, context: &LaneContext) {
     let Some((last, others)) = senders.split_last() else {
         context.pool.give(batch);
@@ -123,10 +142,10 @@ fn fan_out(senders: &[Sender], batch: Batch, context: &LaneContext) {
     };
     for sender in others {
         if let Err(back) = sender.send(context.pool.copy(&batch), &context.leaving) {
-            context.pool.give(back);
+            context.takes_back(sender, back);
         }
     }
     if let Err(back) = last.send(batch, &context.leaving) {
-        context.pool.give(back);
+        context.takes_back(last, back);
     }
 }
