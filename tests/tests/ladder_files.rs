@@ -131,6 +131,32 @@ fn a_library_that_would_weaken_the_process_is_refused_before_it_is_opened() {
     insta::assert_snapshot!(said(&cases));
 }
 
+/// The linker looks a symbol's version up in a list without asking whether the list is that long: it would crash.
+#[test]
+fn a_symbol_of_a_version_that_no_library_has_is_refused_before_it_is_opened() {
+    const VERSION_TABLE: u32 = 0x6fff_ffff;
+    let folder = Folder::new();
+    let note = assembled(&folder, "note", &manifest_note(&json!({})));
+    let source = "int puts(const char *); int f(void) { return puts(\"\"); }";
+    let file = compiled(&folder, "versions", source, &[note.to_str().unwrap()]);
+    let mut bytes = fs::read(&file).unwrap();
+    let word = |bytes: &[u8], at: usize, len: usize| {
+        bytes[at..at + len].iter().rev().fold(0_usize, |word, byte| word << 8 | usize::from(*byte))
+    };
+    // ELF-64's header says where the section headers are and how long one is; each has its type, place and size.
+    let (sections, each, count) = (word(&bytes, 0x28, 8), word(&bytes, 0x3a, 2), word(&bytes, 0x3c, 2));
+    let table = (0..count)
+        .map(|number| sections + number * each)
+        .find(|at| word(&bytes, at + 4, 4) == VERSION_TABLE as usize)
+        .expect("a library that calls another has symbol versions");
+    let (start, size) = (word(&bytes, table + 0x18, 8), word(&bytes, table + 0x20, 8));
+    for at in (start..start + size).step_by(2).filter(|at| word(&bytes, *at, 2) > 1).collect::<Vec<_>>() {
+        bytes[at..at + 2].copy_from_slice(&0x1234_u16.to_le_bytes());
+    }
+    let file = folder.write("libversions.so", &bytes);
+    insta::assert_snapshot!(said(&[("a version that nobody has", file, "ladder.elf.damaged")]));
+}
+
 #[test]
 fn what_only_the_linker_can_say_it_says_in_the_child() {
     let folder = Folder::new();
