@@ -402,6 +402,20 @@ pub struct SensorEntry {
     pub tag_count: usize,
 }
 
+/// Counter, gauge or histogram, as a number.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, StableAbi)]
+pub struct MetricCode(pub u32);
+
+impl MetricCode {
+    /// Written with `metric_add`.
+    pub const COUNTER: Self = Self(1);
+    /// Written with `metric_set`.
+    pub const GAUGE: Self = Self(2);
+    /// Written with `metric_observe`.
+    pub const HISTOGRAM: Self = Self(3);
+}
+
 /// A host-owned metric cell, opaque to the plugin.
 #[repr(C)]
 #[derive(Debug, StableAbi)]
@@ -457,10 +471,15 @@ pub struct HostTable {
         Option<unsafe extern "C" fn(context: *mut c_void, id: SensorId, entry: *mut SensorEntry) -> Outcome>,
     /// The code behind an id, or `UNKNOWN`. Valid until exit, like a sensor's entry.
     pub unit: Option<unsafe extern "C" fn(context: *mut c_void, id: UnitId, code: *mut Bytes) -> Outcome>,
-    /// The cell of a metric that the manifest declares, or `UNKNOWN`. One writing thread a cell: ask again
-    /// through a spawned thread's own table.
+    /// The cell of a metric that the manifest declares as of this kind, or `UNKNOWN`, which counts against the
+    /// component. One writing thread a cell: ask again through a spawned thread's own table.
     pub metric: Option<
-        unsafe extern "C" fn(context: *mut c_void, name: Bytes, cell: *mut *mut MetricCell) -> Outcome,
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            name: Bytes,
+            kind: MetricCode,
+            cell: *mut *mut MetricCell,
+        ) -> Outcome,
     >,
     /// Adds to a cell (counters), audited by the host. `FAILED` if the metric's rules forbid it.
     pub metric_add:
@@ -468,6 +487,9 @@ pub struct HostTable {
     /// Sets a cell (gauges), audited by the host. `FAILED` if the metric's rules forbid it.
     pub metric_set:
         Option<unsafe extern "C" fn(context: *mut c_void, cell: *mut MetricCell, to: f64) -> Outcome>,
+    /// Puts an observation into a cell (histograms), audited by the host. `FAILED` if the metric's rules forbid it.
+    pub metric_observe:
+        Option<unsafe extern "C" fn(context: *mut c_void, cell: *mut MetricCell, value: f64) -> Outcome>,
     /// Whether an event of this level would be logged. Levels: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
     pub log_enabled: Option<unsafe extern "C" fn(context: *mut c_void, level: u32) -> u32>,
     /// Logs an event. The component is known from the calling thread, else from the context. `target` is the module, or

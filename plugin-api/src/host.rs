@@ -2,7 +2,9 @@
 //!
 //! One of the crate's few files with unsafe code: each call through the [`HostTable`] is here.
 
-use crate::abi::{Bytes, HostTable, MetricCell, Outcome, SensorEntry, Tag, ThreadHandle, ThreadMain, Writer};
+use crate::abi::{
+    Bytes, HostTable, MetricCell, MetricCode, Outcome, SensorEntry, Tag, ThreadHandle, ThreadMain, Writer,
+};
 use crate::plugin::PluginError;
 use crate::record::{SensorId, UnitId};
 use crate::shim;
@@ -104,21 +106,30 @@ impl Host {
         (outcome == Outcome::OK).then(|| unsafe { text(code) })
     }
 
-    /// A counter that the manifest declares; `None` if it does not. A gauge's name is a slip that the test harnesses
-    /// report. Each call makes a cell for one writing thread, so
+    /// A counter that the manifest declares; `None` if it does not: then there is nothing to write to, and having asked
+    /// counts against the component. Each call makes a cell for one writing thread, so
     /// ask once, in `open` or as a thread begins; past 4,096 cells of a component there are no more.
     pub fn counter(&self, name: &str) -> Option<Counter> {
-        self.metric(name).map(|cell| Counter { host: self.clone(), cell, one_thread: PhantomData })
+        let cell = self.metric(name, MetricCode::COUNTER)?;
+        Some(Counter { host: self.clone(), cell, one_thread: PhantomData })
     }
 
     /// A gauge that the manifest declares; `None` if it does not. As for [`Host::counter`], ask once.
     pub fn gauge(&self, name: &str) -> Option<Gauge> {
-        self.metric(name).map(|cell| Gauge { host: self.clone(), cell, one_thread: PhantomData })
+        let cell = self.metric(name, MetricCode::GAUGE)?;
+        Some(Gauge { host: self.clone(), cell, one_thread: PhantomData })
     }
 
-    fn metric(&self, name: &str) -> Option<NonNull<MetricCell>> {
+    /// A histogram that the manifest declares; `None` if it does not. As for [`Host::counter`], ask once. It takes a cell
+    /// for each of its buckets.
+    pub fn histogram(&self, name: &str) -> Option<Histogram> {
+        let cell = self.metric(name, MetricCode::HISTOGRAM)?;
+        Some(Histogram { host: self.clone(), cell, one_thread: PhantomData })
+    }
+
+    fn metric(&self, name: &str, kind: MetricCode) -> Option<NonNull<MetricCell>> {
         let mut cell = null_mut();
-        let outcome = call!(self, metric(lend(name), &raw mut cell), Outcome::UNKNOWN);
+        let outcome = call!(self, metric(lend(name), kind, &raw mut cell), Outcome::UNKNOWN);
         if outcome == Outcome::OK { NonNull::new(cell) } else { None }
     }
 
@@ -246,6 +257,24 @@ impl Gauge {
     /// Sets; `false` if the metric's rules forbid it (the cell is then unchanged and the host reports it).
     pub fn set(&self, to: f64) -> bool {
         call!(self.host, metric_set(self.cell.as_ptr(), to), Outcome::FAILED) == Outcome::OK
+    }
+}
+
+/// A distribution of what was observed. The cells are the host's: every change is audited there.
+pub struct Histogram {
+    host: Host,
+    cell: NonNull<MetricCell>,
+    /// As in [`Counter`].
+    one_thread: PhantomData<Cell<()>>,
+}
+
+// SAFETY: as for `Counter`.
+unsafe impl Send for Histogram {}
+
+impl Histogram {
+    /// Puts an observation in; `false` if the metric's rules forbid it (nothing is changed then and the host reports it).
+    pub fn observe(&self, value: f64) -> bool {
+        call!(self.host, metric_observe(self.cell.as_ptr(), value), Outcome::FAILED) == Outcome::OK
     }
 }
 

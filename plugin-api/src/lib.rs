@@ -28,7 +28,7 @@ pub mod units;
 pub use backoff::Backoff;
 pub use batch::{Batch, Delivery, Fate, Outputs, Port};
 pub use describe::{Description, UnitRules};
-pub use host::{Counter, DictionaryFull, Gauge, Host, Sensor, SensorCache, Thread};
+pub use host::{Counter, DictionaryFull, Gauge, Histogram, Host, Sensor, SensorCache, Thread};
 pub use plugin::{Commit, Fill, Flow, NoSettings, PluginError, Settings, Sink, Source, Stage, State};
 pub use record::{Quality, Record, SensorId, Status, UnitId};
 pub use setting::{ByteSize, Interval};

@@ -288,6 +288,17 @@ pub enum MetricKind {
     Histogram,
 }
 
+impl MetricKind {
+    /// The kind's name, as in a sentence.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// A metric that a component may write, and the rules for its writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -311,4 +322,27 @@ pub struct MetricDeclaration {
     /// No write changes the value by more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest_step: Option<f64>,
+    /// A histogram's upper bounds, rising: each bucket takes what is above the bound before and not above its own; one
+    /// more takes the rest. None given: [`BUCKETS_DEFAULT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<f64>,
+}
+
+/// The buckets of a histogram that names none: from a microsecond to a minute and more, for durations in seconds.
+pub const BUCKETS_DEFAULT: [f64; 16] = [
+    1e-6, 4e-6, 16e-6, 64e-6, 250e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 250e-3, 1.0, 2.5, 10.0, 60.0,
+];
+
+/// The most buckets that a histogram may name: each is a cell that the host keeps for each writing thread.
+pub const BUCKETS_MAX: usize = 64;
+
+impl MetricDeclaration {
+    /// The upper bounds of a histogram's buckets; none for counters and gauges.
+    pub fn bucket_bounds(&self) -> &[f64] {
+        match self.kind {
+            MetricKind::Histogram if self.buckets.is_empty() => &BUCKETS_DEFAULT,
+            MetricKind::Histogram => &self.buckets,
+            MetricKind::Counter | MetricKind::Gauge => &[],
+        }
+    }
 }

@@ -21,8 +21,8 @@ mod values;
 pub use cardcage_plugin_api::quantity;
 pub use secrets::Secrets;
 pub use valid::{
-    Audit, AuditDetail, BatchConfig, ComponentConfig, Config, Control, Delivery, Input, Limits, Log,
-    LogFormat, OnBadConfig, OnFailure, Permissions, PluginRef, Plugins, Restarts, Substituted, Trust,
+    Audit, AuditDetail, AuditSync, BatchConfig, ComponentConfig, Config, Control, Delivery, Input, Limits,
+    Log, LogFormat, OnBadConfig, OnFailure, Permissions, PluginRef, Plugins, Restarts, Substituted, Trust,
 };
 
 use crate::codes;

@@ -1,194 +1,155 @@
 //! Metric cells: numbers that plugins change through handles and never own.
 //!
-//! The audit trail is not kept yet; what is here is its place: every write passes [`Cell::write`], which knows the rules.
+//! Every write passes [`Cell`], which holds the declared rules and tells the trail. A metric has a *part* for each thread
+//! that writes to it, so that a cell has one writer and needs no lock; what the metric reads as is the sum of its parts
+//! (the last one that was opened, for a gauge). Parts are never taken back: a plugin may write to one as long as the
+//! process lives, and how many there are is bounded.
 
+mod cell;
+mod part;
+mod reading;
+mod state;
+
+pub(crate) use cell::{Cell, rule_of};
+pub(crate) use part::Part;
+pub use reading::{Distribution, MetricReading};
+
+use crate::audit::Trail;
+use crate::threads::ThreadCount;
+use cardcage_core::audit::CellId;
 use cardcage_plugin_api::manifest::{MetricDeclaration, MetricKind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One number of one component, written by one thread at a time.
-#[derive(Debug)]
-pub(crate) struct Cell {
-    declaration: MetricDeclaration,
-    /// The bits of an `f64`.
-    value: AtomicU64,
-    violations: AtomicU64,
-}
-
-impl Cell {
-    /// Adds; `false` if a rule forbids it.
-    pub(crate) fn add(&self, by: f64) -> bool {
-        let old = self.value();
-        self.write(old, old + by)
-    }
-
-    /// Sets; `false` if a rule forbids it.
-    pub(crate) fn set(&self, to: f64) -> bool {
-        self.write(self.value(), to)
-    }
-
-    fn write(&self, old: f64, new: f64) -> bool {
-        let rules = &self.declaration;
-        let forbidden = new.is_nan()
-            || (rules.kind == MetricKind::Counter && new < old)
-            || rules.min.is_some_and(|min| new < min)
-            || rules.max.is_some_and(|max| new > max)
-            || rules.largest_step.is_some_and(|step| (new - old).abs() > step);
-        if forbidden {
-            self.violations.fetch_add(1, Ordering::Relaxed);
-            return false;
-        }
-        // A plain store: one writing thread a cell is the ABI's rule.
-        self.value.store(new.to_bits(), Ordering::Relaxed);
-        true
-    }
-
-    fn value(&self) -> f64 {
-        f64::from_bits(self.value.load(Ordering::Relaxed))
-    }
-}
-
-/// The cells of one component: one for each metric and writing thread.
-#[derive(Clone, Debug, Default)]
+/// The cells of one component, or of the host itself. Clones are the same cells.
+#[derive(Clone, Debug)]
 pub struct Cells {
-    cells: Arc<Mutex<All>>,
+    component: Arc<str>,
+    trail: &'static Trail,
+    /// Whether the trail is told of each write; else it looks from time to time.
+    news: bool,
+    /// The threads that the component started.
+    threads: Arc<ThreadCount>,
+    all: Arc<Mutex<All>>,
 }
 
 #[derive(Debug, Default)]
 struct All {
-    /// Every cell ever made: a plugin may write to one as long as the process lives.
-    cells: Vec<Arc<Cell>>,
-    /// Which of them are free to be given out again.
-    free: Vec<usize>,
-    /// What earlier instances counted.
-    retired: Vec<MetricReading>,
+    metrics: Vec<Metric>,
+    /// Cells in all parts of all metrics: a histogram's part has one for each bucket.
+    cells: usize,
+    /// How often the component was started before.
+    generation: u32,
+    /// Writes to metrics that were not declared.
+    undeclared: u64,
 }
 
-/// A metric as it reads now: the sum over its cells for counters, the last cell for gauges.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricReading {
-    /// Its name.
-    pub name: String,
-    /// Its unit code.
-    pub unit: String,
-    /// Its value.
-    pub value: f64,
-    /// Writes that a rule forbade.
-    pub violations: u64,
+/// A metric that was asked for, with its parts.
+#[derive(Debug)]
+struct Metric {
+    declaration: MetricDeclaration,
+    /// What the trail calls it.
+    cell: CellId,
+    parts: Vec<&'static Part>,
+    /// Those that wait for another thread to go on in them.
+    free: Vec<usize>,
+    /// The one that was opened last.
+    latest: usize,
 }
 
 impl Cells {
-    /// A cell for one writing thread; `None` past `most` cells.
-    pub(crate) fn open(&self, declaration: &MetricDeclaration, most: usize) -> Option<Arc<Cell>> {
-        let mut all = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |index: &usize| all.cells[*index].declaration.name == declaration.name;
-        if let Some(at) = all.free.iter().position(same) {
-            let index = all.free.swap_remove(at);
-            return Some(Arc::clone(&all.cells[index]));
+    /// No cells yet, of a component with these threads of its own.
+    pub(crate) fn new(component: &str, trail: &'static Trail, threads: Arc<ThreadCount>) -> Self {
+        Self { component: component.into(), trail, news: true, threads, all: Arc::default() }
+    }
+
+    /// No cells yet, for what the host counts elsewhere and writes down from time to time.
+    pub(crate) fn of_host(component: &str, trail: &'static Trail) -> Self {
+        Self { news: false, ..Self::new(component, trail, Arc::default()) }
+    }
+
+    /// A part of a metric for one writing thread; `None` past `most` cells.
+    pub(crate) fn open(&self, declaration: &MetricDeclaration, most: usize) -> Option<&'static Part> {
+        let mut all = self.lock();
+        let generation = all.generation;
+        let found = all.metrics.iter().position(|metric| metric.declaration.name == declaration.name);
+        let index = if let Some(index) = found {
+            index
+        } else {
+            let cell = self.trail.declare(&self.component, declaration);
+            all.metrics.push(Metric::new(declaration.clone(), cell));
+            all.metrics.len() - 1
+        };
+        let needed = Part::cells_of(declaration);
+        let room = most.saturating_sub(all.cells) >= needed;
+        let metric = &mut all.metrics[index];
+        if let Some(free) = metric.free.pop() {
+            metric.latest = free;
+            metric.parts[free].begin(generation);
+            return Some(metric.parts[free]);
         }
-        if all.cells.len() >= most {
+        if !room {
             return None;
         }
-        let cell = Arc::new(Cell {
-            declaration: declaration.clone(),
-            value: AtomicU64::new(0f64.to_bits()),
-            violations: AtomicU64::new(0),
-        });
-        all.cells.push(Arc::clone(&cell));
-        Some(cell)
+        let writer = u32::try_from(metric.parts.len()).unwrap_or(u32::MAX);
+        let part = self.trail.part(declaration, metric.cell, writer, generation, self.news);
+        metric.latest = metric.parts.len();
+        metric.parts.push(part);
+        all.cells += needed;
+        Some(part)
     }
 
-    /// The instance that wrote to the cells is closed: what they say is kept, and they are given to the next one.
+    /// The instance that wrote to the cells is closed: the next one goes on in them. If threads of it still run, they
+    /// may still write: then their parts stay theirs, and the next instance gets others.
     pub(crate) fn retire(&self) {
-        let mut all = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retired = all.read();
-        for cell in &all.cells {
-            cell.value.store(0f64.to_bits(), Ordering::Relaxed);
-            cell.violations.store(0, Ordering::Relaxed);
+        let mut all = self.lock();
+        all.generation = all.generation.saturating_add(1);
+        if self.threads.running() > 0 {
+            return;
         }
-        all.free = (0..all.cells.len()).collect();
+        for metric in &mut all.metrics {
+            metric.free = (0..metric.parts.len()).rev().collect();
+        }
     }
 
-    /// Every metric, in the order in which they were first asked for.
+    /// Someone wrote to a metric that the component does not have.
+    pub(crate) fn undeclared(&self, metric: &str) {
+        let mut all = self.lock();
+        all.undeclared = all.undeclared.saturating_add(1);
+        self.trail.undeclared(&self.component, metric);
+    }
+
+    /// Every metric that was asked for, in the order in which they first were.
     pub fn read(&self) -> Vec<MetricReading> {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).read()
+        let all = self.lock();
+        all.metrics.iter().map(|metric| metric.read(&self.component)).collect()
+    }
+
+    /// What counts against the component: writes that a rule forbade, and those to metrics that it did not declare.
+    pub fn violations(&self) -> u64 {
+        let all = self.lock();
+        let parts = all.metrics.iter().flat_map(|metric| &metric.parts);
+        parts.map(|part| part.violations()).sum::<u64>().saturating_add(all.undeclared)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl All {
-    fn read(&self) -> Vec<MetricReading> {
-        let mut readings = self.retired.clone();
-        let in_use = self.cells.iter().enumerate().filter(|(index, _)| !self.free.contains(index));
-        for cell in in_use.map(|(_, cell)| cell) {
-            let (value, violations) = (cell.value(), cell.violations.load(Ordering::Relaxed));
-            match readings.iter_mut().find(|reading| reading.name == cell.declaration.name) {
-                Some(reading) => {
-                    reading.violations += violations;
-                    let gauge = cell.declaration.kind == MetricKind::Gauge;
-                    reading.value = if gauge { value } else { reading.value + value };
-                }
-                None => readings.push(MetricReading {
-                    name: cell.declaration.name.clone(),
-                    unit: cell.declaration.unit.clone(),
-                    value,
-                    violations,
-                }),
-            }
+impl Metric {
+    fn new(declaration: MetricDeclaration, cell: CellId) -> Self {
+        Self { declaration, cell, parts: Vec::new(), free: Vec::new(), latest: 0 }
+    }
+
+    fn read(&self, component: &str) -> MetricReading {
+        let mut reading = MetricReading::of(component, &self.declaration);
+        for (index, part) in self.parts.iter().enumerate() {
+            let counts = self.declaration.kind != MetricKind::Gauge || index == self.latest;
+            part.add_to(&mut reading, counts);
         }
-        readings
+        reading
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn declaration(kind: MetricKind) -> MetricDeclaration {
-        MetricDeclaration {
-            name: "n".into(),
-            kind,
-            unit: "1".into(),
-            help: String::new(),
-            min: None,
-            max: Some(10.0),
-            largest_step: None,
-        }
-    }
-
-    #[test]
-    fn a_forbidden_write_changes_nothing_and_is_counted() {
-        let cells = Cells::default();
-        let cell = cells.open(&declaration(MetricKind::Counter), 9).expect("room");
-        assert!(cell.add(4.0));
-        assert!(!cell.add(-1.0));
-        assert!(!cell.add(f64::NAN));
-        assert!(!cell.add(7.0));
-        let reading = &cells.read()[0];
-        assert_eq!((reading.value.to_bits(), reading.violations), (4.0f64.to_bits(), 3));
-    }
-
-    fn open(cells: &Cells) -> Arc<Cell> {
-        cells.open(&declaration(MetricKind::Counter), 2).expect("room")
-    }
-
-    #[test]
-    fn a_restarted_component_goes_on_counting_in_the_same_cells() {
-        let cells = Cells::default();
-        for _ in 0..10 {
-            assert!(open(&cells).add(1.0));
-            cells.retire();
-        }
-        assert_eq!(cells.read()[0].value.to_bits(), 10.0f64.to_bits());
-        let _two = (open(&cells), open(&cells));
-        assert!(cells.open(&declaration(MetricKind::Counter), 2).is_none(), "the bound holds");
-    }
-
-    #[test]
-    fn the_cells_of_two_threads_are_one_counter() {
-        let cells = Cells::default();
-        let (a, b) = (open(&cells), open(&cells));
-        assert!(a.add(1.0) && b.add(2.0));
-        assert_eq!(cells.read().len(), 1);
-        assert_eq!(cells.read()[0].value.to_bits(), 3.0f64.to_bits());
-    }
-}
+mod tests;

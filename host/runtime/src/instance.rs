@@ -4,6 +4,7 @@
 //! made; what it guards against all the same, after each call: an outcome that the call may not have, a swapped buffer,
 //! a length past the capacity, a missing instance.
 
+use crate::audit::thread;
 use crate::batch::Batch;
 use crate::services::HostHandle;
 use crate::vtable::{
@@ -148,6 +149,7 @@ impl Frame {
 
     /// Readies the frame for a call.
     fn begin(&mut self, now_ns: i64, wait_until_ns: i64) -> *mut Call {
+        thread::at(now_ns);
         self.counted.tally.fill(0);
         *self.call = Call {
             now_ns,

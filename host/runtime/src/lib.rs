@@ -7,6 +7,7 @@
 //! them, and the functions that a plugin calls.
 
 mod account;
+mod audit;
 mod batch;
 mod build;
 mod cancel;
@@ -30,14 +31,16 @@ mod sink;
 mod slot;
 mod source;
 mod stage;
+mod sync;
 mod threads;
 mod vtable;
 mod watch;
 
 pub use account::Counters;
+pub use audit::{HostMetrics, KeepError, Keeper, Policy, Trail, TrailStatus};
 pub use batch::{Batch, Pool};
 pub use cancel::Cancel;
-pub use cells::{Cells, MetricReading};
+pub use cells::{Cells, Distribution, MetricReading};
 pub use clock::now_ns;
 pub use dictionary::{Dictionary, DictionaryLimits, SensorText};
 pub use event::DrainHandle;

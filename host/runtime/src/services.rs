@@ -4,15 +4,17 @@
 //! that its table holds, and pointers that are valid for the call. Handles are leaked, so that a context stays valid
 //! even for a plugin thread that outlives its component; there is one for each component of each generation.
 
+use crate::audit::{HostMetrics, Trail};
 use crate::cancel::Cancel;
-use crate::cells::{Cell, Cells};
+use crate::cells::{Cells, Part};
 use crate::clock::now_ns;
 use crate::dictionary::Dictionary;
 use crate::threads::{Joinable, ThreadCount, start};
 use cardcage_plugin_api::abi::{
-    Bytes, Group, HostTable, MetricCell, Outcome, SensorEntry, Tag, ThreadHandle, ThreadMain, Writer,
+    Bytes, Group, HostTable, MetricCell, MetricCode, Outcome, SensorEntry, Tag, ThreadHandle, ThreadMain,
+    Writer,
 };
-use cardcage_plugin_api::manifest::ComponentManifest;
+use cardcage_plugin_api::manifest::{ComponentManifest, MetricKind};
 use cardcage_plugin_api::record::{SensorId, UnitId};
 use std::cell::Cell as StdCell;
 use std::collections::{BTreeMap, HashMap};
@@ -40,6 +42,10 @@ pub struct Environment {
     pub cancel: Arc<Cancel>,
     /// Where each component finds its own folder.
     pub state_directory: PathBuf,
+    /// What becomes of each write to a metric. Kept once [`Trail::keep`] was called, before the pipeline starts.
+    pub trail: &'static Trail,
+    /// What the host counts of itself.
+    pub metrics: HostMetrics,
     /// Sockets that listen, by the name that components ask for.
     listeners: BTreeMap<String, OwnedFd>,
     entries: RwLock<HashMap<u32, Entry>>,
@@ -67,7 +73,9 @@ impl Environment {
         state_directory: PathBuf,
         listeners: BTreeMap<String, OwnedFd>,
     ) -> Self {
-        Self { dictionary, cancel, state_directory, listeners, entries: RwLock::default() }
+        let trail = Trail::new();
+        let metrics = HostMetrics::new(trail, &dictionary);
+        Self { dictionary, cancel, state_directory, trail, metrics, listeners, entries: RwLock::default() }
     }
 
     fn entry(&self, id: u32) -> Option<SensorEntry> {
@@ -138,7 +146,7 @@ impl HostHandle {
             plugin: plugin.to_owned(),
             tags: tags.clone(),
             manifest: Some(manifest),
-            cells: Cells::default(),
+            cells: Cells::new(component, environment.trail, Arc::clone(&threads)),
             threads,
             table: OnceLock::new(),
         })
@@ -152,8 +160,8 @@ impl HostHandle {
             plugin: plugin.to_owned(),
             tags: BTreeMap::new(),
             manifest: None,
-            cells: Cells::default(),
-            threads: Arc::new(ThreadCount::new(0)),
+            cells: Cells::new("", environment.trail, Arc::default()),
+            threads: Arc::default(),
             table: OnceLock::new(),
         })
     }
@@ -170,6 +178,7 @@ impl HostHandle {
             metric: Some(metric),
             metric_add: Some(metric_add),
             metric_set: Some(metric_set),
+            metric_observe: Some(metric_observe),
             log_enabled: Some(log_enabled),
             log: Some(log),
             now: Some(now),
@@ -318,36 +327,59 @@ unsafe extern "C" fn unit(context: *mut c_void, id: UnitId, code: *mut Bytes) ->
     }
 }
 
-unsafe extern "C" fn metric(context: *mut c_void, name: Bytes, cell: *mut *mut MetricCell) -> Outcome {
+unsafe extern "C" fn metric(
+    context: *mut c_void,
+    name: Bytes,
+    kind: MetricCode,
+    cell: *mut *mut MetricCell,
+) -> Outcome {
     // SAFETY: the plugin hands back its context and lends the name.
-    let (context, name) = unsafe { (known(context), text(name, NAME_MAX_BYTES)) };
-    let declared = name.and_then(|name| {
-        context.manifest.as_ref()?.metrics.iter().find(|declaration| declaration.name == name)
+    let (context, name) = unsafe { (known(context), text(name, NAME_MAX_BYTES).unwrap_or("?")) };
+    let declared = context.manifest.as_ref().and_then(|manifest| {
+        manifest.metrics.iter().find(|metric| metric.name == name && code(metric.kind) == kind)
     });
     // SAFETY: the plugin lends a place for the cell, or null.
-    let (Some(declaration), Some(cell)) = (declared, unsafe { cell.as_mut() }) else {
+    let Some(cell) = (unsafe { cell.as_mut() }) else {
+        return Outcome::FAILED;
+    };
+    let Some(declaration) = declared else {
+        context.cells.undeclared(name);
         return Outcome::UNKNOWN;
     };
-    let Some(made) = context.cells.open(declaration, CELLS_MAX) else {
+    let Some(part) = context.cells.open(declaration, CELLS_MAX) else {
         return Outcome::FULL;
     };
-    // The component's `Cells` keep the cell, and the context keeps them, until exit.
-    *cell = Arc::as_ptr(&made).cast_mut().cast();
+    // Parts live until exit.
+    *cell = std::ptr::from_ref(part).cast_mut().cast();
     Outcome::OK
 }
 
+fn code(kind: MetricKind) -> MetricCode {
+    match kind {
+        MetricKind::Counter => MetricCode::COUNTER,
+        MetricKind::Gauge => MetricCode::GAUGE,
+        MetricKind::Histogram => MetricCode::HISTOGRAM,
+    }
+}
+
 unsafe extern "C" fn metric_add(_context: *mut c_void, cell: *mut MetricCell, by: f64) -> Outcome {
-    // SAFETY: the plugin hands back a cell that `metric` gave it, or null; cells stay until exit.
-    write_cell(unsafe { cell.cast::<Cell>().as_ref() }, |cell| cell.add(by))
+    // SAFETY: the plugin hands back a cell that `metric` gave it, or null; parts stay until exit.
+    write_part(unsafe { cell.cast::<Part>().as_ref() }, |part| part.add(by))
 }
 
 unsafe extern "C" fn metric_set(_context: *mut c_void, cell: *mut MetricCell, to: f64) -> Outcome {
     // SAFETY: as in `metric_add`.
-    write_cell(unsafe { cell.cast::<Cell>().as_ref() }, |cell| cell.set(to))
+    write_part(unsafe { cell.cast::<Part>().as_ref() }, |part| part.set(to))
 }
 
-fn write_cell(cell: Option<&Cell>, write: impl FnOnce(&Cell) -> bool) -> Outcome {
-    if cell.is_some_and(write) { Outcome::OK } else { Outcome::FAILED }
+unsafe extern "C" fn metric_observe(_context: *mut c_void, cell: *mut MetricCell, value: f64) -> Outcome {
+    // SAFETY: as in `metric_add`.
+    write_part(unsafe { cell.cast::<Part>().as_ref() }, |part| part.observe(value))
+}
+
+#[inline]
+fn write_part(part: Option<&Part>, write: impl FnOnce(&Part) -> bool) -> Outcome {
+    if part.is_some_and(write) { Outcome::OK } else { Outcome::FAILED }
 }
 
 unsafe extern "C" fn log_enabled(_context: *mut c_void, level: u32) -> u32 {

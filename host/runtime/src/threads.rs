@@ -14,7 +14,7 @@ pub(crate) struct Joinable {
 }
 
 /// How many threads of a component run, and how many may.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ThreadCount {
     most: u32,
     running: AtomicU32,

@@ -28,6 +28,7 @@ const TOP: [&str; 5] = ["name", "version", "description", "components", "probe"]
 const METRIC_KINDS: [&str; 3] = ["counter", "gauge", "histogram"];
 const METRIC_TEXTS: [&str; 2] = ["unit", "help"];
 const METRIC_NUMBERS: [&str; 3] = ["min", "max", "largest_step"];
+const METRIC_LISTS: [&str; 1] = ["buckets"];
 
 /// The whole of `export_plugin!`.
 pub(crate) struct Plugin {
@@ -211,7 +212,14 @@ fn metric(input: ParseStream<'_>) -> Result<Metric> {
         let body;
         braced!(body in input);
         entries(&body, |key, body| {
-            known(key, "key of a metric", &[&METRIC_TEXTS, &METRIC_NUMBERS])?;
+            known(key, "key of a metric", &[&METRIC_TEXTS, &METRIC_NUMBERS, &METRIC_LISTS])?;
+            if METRIC_LISTS.iter().any(|name| key == name) {
+                if !body.peek(token::Bracket) {
+                    return Err(body.error(format!("a list of numbers is expected for `{key}`")));
+                }
+                rules.push((key.to_string(), json::value(body)?));
+                return Ok(());
+            }
             let text = METRIC_TEXTS.iter().any(|name| key == name);
             if text != body.peek(LitStr) {
                 let wanted = if text { "a string" } else { "a number" };

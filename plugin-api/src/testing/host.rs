@@ -138,11 +138,18 @@ impl TestHost {
         self.inner.state().logs.clone()
     }
 
-    /// The value of a declared metric.
+    /// The value of a declared metric; of a histogram the sum of what was observed.
     pub fn metric(self, name: &str) -> Option<f64> {
         let state = self.inner.state();
         let metric = state.metrics.iter().find(|metric| metric.declaration.name == name);
         metric.map(|metric| metric.value)
+    }
+
+    /// What a declared histogram observed, in order; empty for other metrics.
+    pub fn observed(self, name: &str) -> Vec<f64> {
+        let state = self.inner.state();
+        let metric = state.metrics.iter().find(|metric| metric.declaration.name == name);
+        metric.map_or_else(Vec::new, |metric| metric.observed.clone())
     }
 
     /// The host's clock: UTC nanoseconds since 1970.
@@ -248,11 +255,25 @@ impl Held {
 pub(super) struct Metric {
     pub(super) declaration: MetricDeclaration,
     pub(super) value: f64,
+    observed: Vec<f64>,
 }
 
 impl Metric {
     fn new(declaration: MetricDeclaration) -> Self {
-        Self { declaration, value: 0.0 }
+        Self { declaration, value: 0.0, observed: Vec::new() }
+    }
+
+    /// Takes an observation if the declared rules allow it.
+    pub(super) fn observe(&mut self, value: f64) -> bool {
+        let rules = &self.declaration;
+        let allowed = value.is_finite()
+            && rules.min.is_none_or(|min| value >= min)
+            && rules.max.is_none_or(|max| value <= max);
+        if allowed {
+            self.value += value;
+            self.observed.push(value);
+        }
+        allowed
     }
 
     /// Takes a new value if the declared rules allow it.

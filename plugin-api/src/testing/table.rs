@@ -3,9 +3,9 @@
 //! One of the crate's few files with unsafe code. What it relies on: a table's context is an [`Inner`] that lives until
 //! the process ends, and plugins call as `abi` says.
 
-use super::host::{Held, Inner, LogLine};
+use super::host::{Inner, LogLine, Metric};
 use super::threads;
-use crate::abi::{Bytes, Group, HostTable, MetricCell, Outcome, SensorEntry, Tag, Writer};
+use crate::abi::{Bytes, Group, HostTable, MetricCell, MetricCode, Outcome, SensorEntry, Tag, Writer};
 use crate::host::Host;
 use crate::manifest::MetricKind;
 use crate::record::{SensorId, UnitId};
@@ -15,7 +15,7 @@ use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::os::fd::IntoRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{MutexGuard, Once};
+use std::sync::Once;
 
 /// The way to a test host that components get.
 pub(super) fn host(inner: &'static Inner) -> Host {
@@ -36,6 +36,7 @@ pub(super) fn table(inner: &'static Inner) -> &'static HostTable {
         metric: Some(metric),
         metric_add: Some(metric_add),
         metric_set: Some(metric_set),
+        metric_observe: Some(metric_observe),
         log_enabled: Some(log_enabled),
         log: Some(log),
         now: Some(now),
@@ -201,12 +202,28 @@ unsafe extern "C" fn unit(context: *mut c_void, id: UnitId, code: *mut Bytes) ->
     }
 }
 
-unsafe extern "C" fn metric(context: *mut c_void, name: Bytes, cell: *mut *mut MetricCell) -> Outcome {
+unsafe extern "C" fn metric(
+    context: *mut c_void,
+    name: Bytes,
+    kind: MetricCode,
+    cell: *mut *mut MetricCell,
+) -> Outcome {
     // SAFETY: the context is this table's; the plugin lends the name for this call.
-    let (state, name) = unsafe { (inner(context).state(), text(name)) };
+    let (mut state, name) = unsafe { (inner(context).state(), text(name)) };
     let position = state.metrics.iter().position(|metric| metric.declaration.name == name);
     match position {
         Some(index) => {
+            let declared = state.metrics[index].declaration.kind;
+            if code(declared) != kind {
+                let asked = [MetricKind::Counter, MetricKind::Gauge, MetricKind::Histogram]
+                    .into_iter()
+                    .find(|known| code(*known) == kind);
+                let (declared, asked) = (declared.name(), asked.map_or("metric", MetricKind::name));
+                state.slip = Some(format!(
+                    "the manifest declares `{name}` as a {declared}, and the code asks `host.{asked}(…)` for it"
+                ));
+                return Outcome::UNKNOWN;
+            }
             // A cell is the metric's index plus one: never null, and nothing to free.
             // SAFETY: the plugin lends a place for one pointer.
             unsafe { *cell = std::ptr::without_provenance_mut(index + 1) };
@@ -218,38 +235,43 @@ unsafe extern "C" fn metric(context: *mut c_void, name: Bytes, cell: *mut *mut M
 
 unsafe extern "C" fn metric_add(context: *mut c_void, cell: *mut MetricCell, by: f64) -> Outcome {
     // SAFETY: the context is this table's.
-    let mut state = unsafe { inner(context) }.state();
-    let Some(metric) = state.metrics.get_mut(cell.addr().wrapping_sub(1)) else {
-        return Outcome::UNKNOWN;
-    };
-    let to = metric.value + by;
-    if metric.declaration.kind != MetricKind::Counter {
-        return wrong_kind(state, cell, "a gauge", "counter");
-    }
-    if by >= 0.0 && metric.change(to) { Outcome::OK } else { Outcome::FAILED }
+    write(unsafe { inner(context) }, cell, MetricKind::Counter, |metric| {
+        by >= 0.0 && metric.change(metric.value + by)
+    })
 }
 
 unsafe extern "C" fn metric_set(context: *mut c_void, cell: *mut MetricCell, to: f64) -> Outcome {
     // SAFETY: the context is this table's.
-    let mut state = unsafe { inner(context) }.state();
-    let Some(metric) = state.metrics.get_mut(cell.addr().wrapping_sub(1)) else {
-        return Outcome::UNKNOWN;
-    };
-    if metric.declaration.kind == MetricKind::Counter {
-        return wrong_kind(state, cell, "a counter", "gauge");
-    }
-    if metric.change(to) { Outcome::OK } else { Outcome::FAILED }
+    write(unsafe { inner(context) }, cell, MetricKind::Gauge, |metric| metric.change(to))
 }
 
-/// Remembers the slip for the harness, which then fails the call.
-fn wrong_kind(mut state: MutexGuard<'_, Held>, cell: *mut MetricCell, declared: &str, used: &str) -> Outcome {
-    if let Some(metric) = state.metrics.get(cell.addr().wrapping_sub(1)) {
-        let name = &metric.declaration.name;
-        state.slip = Some(format!(
-            "the manifest declares `{name}` as {declared}, and the code asks `host.{used}(…)` for it"
-        ));
+unsafe extern "C" fn metric_observe(context: *mut c_void, cell: *mut MetricCell, value: f64) -> Outcome {
+    // SAFETY: the context is this table's.
+    write(unsafe { inner(context) }, cell, MetricKind::Histogram, |metric| metric.observe(value))
+}
+
+/// A write to a cell that is of this kind; others are not to be had through the SDK.
+fn write(
+    host: &Inner,
+    cell: *mut MetricCell,
+    kind: MetricKind,
+    write: impl FnOnce(&mut Metric) -> bool,
+) -> Outcome {
+    let mut state = host.state();
+    match state.metrics.get_mut(cell.addr().wrapping_sub(1)).filter(|metric| metric.declaration.kind == kind)
+    {
+        Some(metric) if write(metric) => Outcome::OK,
+        Some(_) => Outcome::FAILED,
+        None => Outcome::UNKNOWN,
     }
-    Outcome::FAILED
+}
+
+fn code(kind: MetricKind) -> MetricCode {
+    match kind {
+        MetricKind::Counter => MetricCode::COUNTER,
+        MetricKind::Gauge => MetricCode::GAUGE,
+        MetricKind::Histogram => MetricCode::HISTOGRAM,
+    }
 }
 
 /// The host that a log call is meant for: that of the calling thread, else that of the table.

@@ -4,8 +4,8 @@ use super::component::{self, Checked};
 use super::links;
 use super::raw::{Pipeline, Section};
 use super::valid::{
-    Audit, AuditDetail, ComponentConfig, Config, Control, Limits, Log, LogFormat, OnBadConfig, Permissions,
-    Plugins, Trust,
+    Audit, AuditDetail, AuditSync, ComponentConfig, Config, Control, Limits, Log, LogFormat, OnBadConfig,
+    Permissions, Plugins, Trust,
 };
 use super::values::Reader;
 use crate::codes;
@@ -31,7 +31,9 @@ pub(super) const CHECKPOINT_EVERY: RangeInclusive<Duration> =
 const CHECKPOINT_EVERY_DEFAULT: Duration = Duration::from_secs(1);
 pub(super) const AUDIT_ENTRIES: RangeInclusive<u64> = 1..=1_000_000_000;
 pub(super) const AUDIT_ROTATE_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 40;
-pub(super) const AUDIT_KEEP: RangeInclusive<u32> = 1..=1_000_000;
+pub(super) const AUDIT_ROTATE_EVERY: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24 * 366);
+pub(super) const AUDIT_KEEP: RangeInclusive<u32> = 2..=1_000_000;
 const STATE_DIRECTORY_DEFAULT: &str = ".cardcage";
 
 /// The checked config, and by component whether its plugin can be asked about its settings. Only if no problem is an
@@ -55,7 +57,7 @@ pub(super) fn check(
         limits: limits(&mut reader, &raw.limits),
         control: control(&mut reader, &raw.control),
         log: log(&mut reader, &raw.log),
-        audit: audit(&mut reader, &raw.audit),
+        audit: audit(&mut reader, &raw.audit, &raw.rotate),
         checkpoint_every: reader.duration(
             &raw.checkpoint,
             "every",
@@ -234,9 +236,11 @@ fn log(reader: &mut Reader<'_>, raw: &Section<'_>) -> Log {
     }
 }
 
-fn audit(reader: &mut Reader<'_>, raw: &Section<'_>) -> Audit {
+fn audit(reader: &mut Reader<'_>, raw: &Section<'_>, rotate: &Section<'_>) -> Audit {
     let default = Audit::default();
-    let details = [("full", AuditDetail::Full), ("merged", AuditDetail::Merged)];
+    let details =
+        [("write", AuditDetail::Write), ("batch", AuditDetail::Batch), ("interval", AuditDetail::Interval)];
+    let syncs = [("block", AuditSync::Block), ("rotation", AuditSync::Rotation), ("never", AuditSync::Never)];
     Audit {
         detail: reader.choice(raw, "detail", &details),
         max_entries_per_second: reader.count(
@@ -245,7 +249,9 @@ fn audit(reader: &mut Reader<'_>, raw: &Section<'_>) -> Audit {
             default.max_entries_per_second,
             &AUDIT_ENTRIES,
         ),
-        rotate_bytes: reader.size(raw, "rotate", &AUDIT_ROTATE_BYTES).unwrap_or(default.rotate_bytes),
+        rotate_bytes: reader.size(rotate, "size", &AUDIT_ROTATE_BYTES).unwrap_or(default.rotate_bytes),
+        rotate_every: reader.duration(rotate, "every", default.rotate_every, &AUDIT_ROTATE_EVERY),
         keep: reader.count(raw, "keep", default.keep, &AUDIT_KEEP),
+        sync: reader.choice(raw, "sync", &syncs),
     }
 }

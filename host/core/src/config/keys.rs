@@ -128,8 +128,8 @@ const fn size(range: &RangeInclusive<u64>) -> Shape {
 }
 
 /// All mappings with fixed keys, in the order of the reference.
-pub static TABLES: [Table; 11] =
-    [TOP, PLUGINS, TRUST, LIMITS, CONTROL, LOG, AUDIT, CHECKPOINT, COMPONENT, RESTARTS, BATCH];
+pub static TABLES: [Table; 12] =
+    [TOP, PLUGINS, TRUST, LIMITS, CONTROL, LOG, AUDIT, ROTATE, CHECKPOINT, COMPONENT, RESTARTS, BATCH];
 
 /// The top level.
 pub const TOP: Table = Table {
@@ -146,7 +146,7 @@ pub const TOP: Table = Table {
         key("limits", Shape::Mapping, Nothing, "Bounds of the whole process."),
         key("control", Shape::Mapping, Nothing, "The control socket.").without_effect(),
         key("log", Shape::Mapping, Nothing, "The host's log."),
-        key("audit", Shape::Mapping, Nothing, "The audit trail.").without_effect(),
+        key("audit", Shape::Mapping, Nothing, "The audit trail of every metric."),
         key("checkpoint", Shape::Mapping, Nothing, "How often sinks commit what they got, and sources hear of it (a barrier)."),
         key(
             "on_bad_config",
@@ -265,26 +265,35 @@ pub const AUDIT: Table = Table {
     keys: &[
         key(
             "detail",
-            Shape::Words(&["full", "merged"]),
-            Value("full"),
-            "Every write to every cell, or one entry a cell between two barriers.",
-        )
-        .without_effect(),
+            Shape::Words(&["write", "batch", "interval"]),
+            Value("write"),
+            "What an entry stands for: each write, the writes of one call into a plugin (a batch), or those of a second. \
+             However many, no write goes uncounted.",
+        ),
         key(
             "max_entries_per_second",
             Shape::Count(*check::AUDIT_ENTRIES.start(), *check::AUDIT_ENTRIES.end()),
             Value("1000000"),
-            "Entries beyond are merged, never lost.",
-        )
-        .without_effect(),
+            "Past so many in a second, the rest of the second is merged into one entry a cell.",
+        ),
+        key("rotate", Shape::Mapping, Nothing, "When a new trail file is begun."),
+        key("keep", count(&check::AUDIT_KEEP), Value("16"), "Trail files kept; the oldest go."),
         key(
-            "rotate",
-            size(&check::AUDIT_ROTATE_BYTES),
-            Value("64MiB"),
-            "The size at which a new trail file is begun.",
-        )
-        .without_effect(),
-        key("keep", count(&check::AUDIT_KEEP), Value("16"), "Trail files kept.").without_effect(),
+            "sync",
+            Shape::Words(&["block", "rotation", "never"]),
+            Value("rotation"),
+            "When the trail is made safe from a power cut: with each block (up to twice a second), with each finished file \
+             and at the end, or when the system gets to it.",
+        ),
+    ],
+};
+
+/// `audit.rotate`.
+pub const ROTATE: Table = Table {
+    path: "audit.rotate",
+    keys: &[
+        key("size", size(&check::AUDIT_ROTATE_BYTES), Value("64MiB"), "Once the file has this size,"),
+        key("every", duration(&check::AUDIT_ROTATE_EVERY), Value("24h"), "or once it is this old."),
     ],
 };
 

@@ -24,6 +24,8 @@ pub struct Pipeline<'a> {
     pub log: Section<'a>,
     /// `audit`.
     pub audit: Section<'a>,
+    /// `audit.rotate`.
+    pub rotate: Section<'a>,
     /// `checkpoint`.
     pub checkpoint: Section<'a>,
     /// Sources, stages and sinks.
@@ -93,6 +95,7 @@ pub fn read<'a>(file: &str, root: &'a Node, problems: &mut Diagnostics) -> Pipel
     let control = reader.section(&keys::CONTROL, below("control"));
     let log = reader.section(&keys::LOG, below("log"));
     let audit = reader.section(&keys::AUDIT, below("audit"));
+    let rotate = reader.section(&keys::ROTATE, audit.entry("rotate").map(|entry| &entry.node));
     let checkpoint = reader.section(&keys::CHECKPOINT, below("checkpoint"));
     let mut components = Vec::new();
     for (section, kind) in KINDS {
@@ -100,7 +103,7 @@ pub fn read<'a>(file: &str, root: &'a Node, problems: &mut Diagnostics) -> Pipel
             components.extend(reader.components(section, kind, &entry.node));
         }
     }
-    Pipeline { top, plugins, trust, limits, control, log, audit, checkpoint, components }
+    Pipeline { top, plugins, trust, limits, control, log, audit, rotate, checkpoint, components }
 }
 
 struct Reader<'p> {

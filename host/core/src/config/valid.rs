@@ -161,29 +161,49 @@ pub struct Audit {
     pub max_entries_per_second: u64,
     /// Bytes after which a new trail file is begun. Default 64 MiB.
     pub rotate_bytes: u64,
-    /// Trail files kept. Default 16.
+    /// Time after which a new trail file is begun. Default a day.
+    pub rotate_every: Duration,
+    /// Trail files kept, at least two. Default 16.
     pub keep: u32,
+    /// When the trail is made safe from a power cut.
+    pub sync: AuditSync,
 }
 
 impl Default for Audit {
     fn default() -> Self {
         Self {
-            detail: AuditDetail::Full,
+            detail: AuditDetail::Write,
             max_entries_per_second: 1_000_000,
             rotate_bytes: 64 << 20,
+            rotate_every: Duration::from_hours(24),
             keep: 16,
+            sync: AuditSync::Rotation,
         }
     }
 }
 
-/// How much of the audit trail is kept.
+/// How much of the audit trail is kept: what an entry stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuditDetail {
-    /// Every write to every cell.
+    /// One write to one cell.
     #[default]
-    Full,
-    /// Writes to one cell between two barriers are merged into one entry.
-    Merged,
+    Write,
+    /// The writes to one cell in one call into its plugin.
+    Batch,
+    /// The writes to one cell in a second.
+    Interval,
+}
+
+/// When the audit trail is made safe from a power cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditSync {
+    /// With each block.
+    Block,
+    /// With each finished file, and at the end of a run.
+    #[default]
+    Rotation,
+    /// When the system gets to it.
+    Never,
 }
 
 /// What a start does with a config that is refused.

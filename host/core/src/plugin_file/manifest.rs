@@ -3,7 +3,8 @@
 use super::{Fault, Image, System};
 use cardcage_plugin_api::abi::ABI_VERSION;
 use cardcage_plugin_api::manifest::{
-    ComponentManifest, MANIFEST_MAX_BYTES, MANIFEST_VERSION, Manifest, MetricDeclaration, Permissions, Probe,
+    BUCKETS_MAX, ComponentManifest, MANIFEST_MAX_BYTES, MANIFEST_VERSION, Manifest, MetricDeclaration,
+    MetricKind, Permissions, Probe,
 };
 
 /// The longest name of a plugin, component type or metric.
@@ -220,6 +221,17 @@ fn permissions(permissions: &Permissions) -> Result<(), String> {
 }
 
 fn rules(metric: &MetricDeclaration) -> Result<(), String> {
+    let buckets = &metric.buckets;
+    if !buckets.is_empty() && metric.kind != MetricKind::Histogram {
+        return Err("it has buckets and is no histogram".to_owned());
+    }
+    if metric.kind == MetricKind::Histogram && metric.largest_step.is_some() {
+        return Err("a histogram's observations have no steps, so `largest_step` says nothing".to_owned());
+    }
+    let rising = buckets.iter().all(|bound| bound.is_finite()) && buckets.is_sorted_by(|a, b| a < b);
+    if buckets.len() > BUCKETS_MAX || !rising {
+        return Err(format!("buckets {buckets:?}: expected at most {BUCKETS_MAX} rising numbers"));
+    }
     let ordered = match (metric.min, metric.max) {
         (Some(min), Some(max)) => min <= max,
         _ => true,

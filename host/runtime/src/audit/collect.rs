@@ -1,0 +1,477 @@
+//! From news and cells to records of the trail: what is told one by one, what is merged, and who did it.
+
+use super::chain::Chain;
+use super::files::SetAside;
+use super::ring::{Item, Ring};
+use super::settle::Told;
+use super::thread::Tag;
+use super::trail::{Lent, Slot, Trail};
+use crate::cells::{Cell, rule_of};
+use cardcage_core::audit::{Balance, Declaration, Entry, Note, Record, Rule, What, Writer};
+use cardcage_core::config::AuditDetail;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Turns what threads did into records.
+#[derive(Debug)]
+pub(super) struct Collector {
+    trail: &'static Trail,
+    detail: AuditDetail,
+    max_entries: u64,
+    chain: Chain,
+    rings: Vec<Lent>,
+    lendings: u64,
+    known: Vec<Known>,
+    declarations: Vec<Declaration>,
+    /// How many of them the chain has.
+    declared: usize,
+    /// Entries that may yet be written singly in this second.
+    budget: u64,
+    /// Where the next round over all cells begins, so that a small budget reaches each of them in turn.
+    from: usize,
+    /// What stands at the chain's beginning, or at that of this run; `None` once it is there.
+    beginning: Option<Vec<Record>>,
+    /// Whether something was told that is not of the trail itself.
+    told_others: bool,
+}
+
+/// A cell and what was told of it.
+#[derive(Debug)]
+struct Known {
+    slot: Slot,
+    cell: &'static Cell,
+    told: Told,
+    /// Who the trail thinks writes it, kept with the first cell of a part: generation and lending.
+    by: Option<(u32, u64)>,
+    thread: Arc<str>,
+    /// Where the part's first cell is in the list.
+    first: usize,
+    /// How often its thread had left news out when it was last looked at.
+    missed: u64,
+    /// News of it was left out here.
+    behind: bool,
+    /// News that may yet be joined by more of the same batch.
+    held: Option<News>,
+    /// One of the trail's own figures: telling it must not be a reason to tell it again.
+    own: bool,
+}
+
+/// What a piece of news says.
+#[derive(Clone, Copy, Debug)]
+struct News {
+    slot: usize,
+    value: u64,
+    count: u64,
+    time_ns: i64,
+    generation: u32,
+    lending: u64,
+}
+
+/// The lending of what nobody's ring told.
+const NOBODY: u64 = 0;
+
+impl Collector {
+    pub(super) fn new(
+        trail: &'static Trail,
+        detail: AuditDetail,
+        max_entries: u64,
+        (chain, set_aside): (Chain, Vec<SetAside>),
+        began: Note,
+        now_ns: i64,
+    ) -> Self {
+        let notes = set_aside
+            .into_iter()
+            .map(|aside| Note::SetAside { files: aside.files.join(", "), why: aside.why });
+        let beginning = notes.chain([began]).map(|note| Record::Note { time_ns: now_ns, note }).collect();
+        Self {
+            trail,
+            detail,
+            max_entries,
+            chain,
+            rings: Vec::new(),
+            lendings: 0,
+            known: Vec::new(),
+            declarations: Vec::new(),
+            declared: 0,
+            budget: max_entries,
+            from: 0,
+            beginning: Some(beginning),
+            told_others: false,
+        }
+    }
+
+    /// Another second has begun. `true` if the trail's own figures are worth telling.
+    pub(super) fn second(&mut self) -> bool {
+        self.budget = self.max_entries;
+        std::mem::take(&mut self.told_others)
+    }
+
+    /// Takes up everything that came since the last time. `round` says that cells whose news is not told one by one are
+    /// to be looked at.
+    pub(super) fn pass(&mut self, round: bool, now_ns: i64) {
+        self.chain.retry();
+        if self.chain.wants_file(now_ns) {
+            self.next_file(now_ns);
+        }
+        self.begin();
+        self.catch_up();
+        self.drain();
+        self.let_go();
+        self.look(round, now_ns);
+        self.undeclared(now_ns);
+        self.chain.retain(now_ns);
+    }
+
+    /// Writes what waits in the block.
+    pub(super) fn cut(&mut self) {
+        self.chain.seal();
+    }
+
+    /// The end of the run: everything that is not told yet, where each part stands, and the end.
+    pub(super) fn end(&mut self, now_ns: i64) {
+        self.budget = u64::MAX;
+        self.pass(true, now_ns);
+        for slot in 0..self.known.len() {
+            self.sample(slot, now_ns);
+        }
+        for balance in self.balances() {
+            if self.chain.ready() {
+                self.chain.push(&balance);
+            }
+        }
+        if self.chain.ready() {
+            self.chain.push(&Record::Note { time_ns: now_ns, note: Note::Ended });
+            self.chain.seal();
+        }
+        if self.chain.ready() {
+            self.chain.settle();
+        } else {
+            tracing::error!(
+                "the end of the audit trail could not be written; it ends with {}",
+                self.chain.head()
+            );
+        }
+    }
+
+    fn begin(&mut self) {
+        if !self.chain.ready() {
+            return;
+        }
+        for record in self.beginning.take().into_iter().flatten() {
+            self.chain.push(&record);
+        }
+    }
+
+    /// A file that can be read on its own.
+    fn next_file(&mut self, now_ns: i64) {
+        if !self.chain.next_file(now_ns) {
+            return;
+        }
+        let writers: Vec<Record> =
+            (0..self.known.len()).filter_map(|slot| self.announcement(slot, now_ns)).collect();
+        let balances = self.balances();
+        // None of them is more than there are cells, whose numbers have 32 bits.
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let note = Note::Opened {
+            file: self.chain.number(),
+            declarations: count(self.declared),
+            writers: count(writers.len()),
+            balances: count(balances.len()),
+        };
+        self.chain.push(&Record::Note { time_ns: now_ns, note });
+        let declared = self.declarations[..self.declared].iter().cloned().map(Record::Declaration);
+        for record in declared.chain(writers).chain(balances) {
+            if !self.chain.ready() {
+                // The disk filled up in the middle; the opening is not complete, which a reader will say of it.
+                return;
+            }
+            self.chain.push(&record);
+        }
+    }
+
+    fn balances(&self) -> Vec<Record> {
+        let declared = self.known.iter().filter(|known| self.is_declared(known));
+        let balance = |known: &Known| {
+            let Told { value, writes, violations } = known.told;
+            Record::Balance(Balance {
+                cell: known.slot.cell,
+                writer: known.slot.writer,
+                value,
+                writes,
+                violations,
+            })
+        };
+        declared.filter(|known| known.told != Told::default()).map(balance).collect()
+    }
+
+    fn is_declared(&self, known: &Known) -> bool {
+        let declared = self.declarations[..self.declared].last();
+        declared.is_some_and(|last| known.slot.cell <= *last.cells().end())
+    }
+
+    /// Takes up what was declared since the last time.
+    fn catch_up(&mut self) {
+        let listed = self.trail.listed();
+        self.declarations.extend_from_slice(&listed.declarations[self.declarations.len()..]);
+        for slot in &listed.slots[self.known.len()..] {
+            let Some(cell) = slot.cell() else {
+                continue;
+            };
+            let at = self.known.len();
+            let own = self.declarations.iter().rfind(|of| of.cells().contains(&slot.cell));
+            self.known.push(Known {
+                slot: *slot,
+                cell,
+                told: Told { value: 0f64.to_bits(), ..Told::default() },
+                by: None,
+                thread: slot.opened_by.into(),
+                first: at - slot.offset,
+                missed: 0,
+                behind: false,
+                held: None,
+                own: own.is_some_and(|of| {
+                    of.component.is_empty() && of.metric.starts_with(super::host_metrics::OWN)
+                }),
+            });
+        }
+        drop(listed);
+        while self.declared < self.declarations.len() && self.chain.ready() {
+            self.chain.push(&Record::Declaration(self.declarations[self.declared].clone()));
+            self.declared += 1;
+        }
+    }
+
+    fn drain(&mut self) {
+        let mut rings = std::mem::take(&mut self.rings);
+        self.trail.lent(&mut self.lendings, &mut rings);
+        for lent in &rings {
+            let ring: &Ring = lent.ring;
+            ring.drain(|item| self.take(item, lent.lending));
+        }
+        self.rings = rings;
+        self.trail.free_left();
+    }
+
+    fn take(&mut self, [tag, value, count, time]: Item, lending: u64) {
+        let Tag { slot, rule, generation } = Tag::of(tag);
+        let news = News { slot, value, count, time_ns: time.cast_signed(), generation, lending };
+        if slot >= self.known.len() {
+            self.catch_up();
+        }
+        let Some(known) = self.known.get_mut(slot) else {
+            return;
+        };
+        if let Some(rule) = rule_of(rule) {
+            self.tell_refusal(&news, rule);
+        } else if self.detail == AuditDetail::Batch {
+            // The news of one batch carries one time.
+            if let Some(held) = known.held.replace(news).filter(|held| held.time_ns != news.time_ns) {
+                self.tell(&held);
+            }
+        } else {
+            self.tell(&news);
+        }
+    }
+
+    /// What was held back for its batch is told.
+    fn let_go(&mut self) {
+        if self.detail == AuditDetail::Batch {
+            for slot in 0..self.known.len() {
+                if let Some(held) = self.known[slot].held.take() {
+                    self.tell(&held);
+                }
+            }
+        }
+    }
+
+    /// Looks at the cells that there was no news of, though they may have been written.
+    fn look(&mut self, round: bool, now_ns: i64) {
+        let count = self.known.len();
+        if round {
+            self.from = (self.from + 1) % count.max(1);
+        }
+        for at in 0..count {
+            let slot = (at + self.from) % count;
+            let known = &mut self.known[slot];
+            let missed_by_now = known.cell.missed();
+            let missed = std::mem::replace(&mut known.missed, missed_by_now) != missed_by_now;
+            let wanted = known.behind || !known.cell.has_news();
+            if missed || (round && wanted) {
+                self.sample(slot, now_ns);
+            }
+            self.note_generation(slot, now_ns);
+        }
+    }
+
+    /// A new generation of a component is announced even before it writes.
+    fn note_generation(&mut self, slot: usize, now_ns: i64) {
+        let known = &self.known[slot];
+        let generation = Tag::of(known.cell.tag()).generation;
+        if known.slot.offset == 0 && known.by.is_some_and(|(told, _)| told < generation) && self.chain.ready()
+        {
+            self.announce(slot, (generation, NOBODY), now_ns);
+        }
+    }
+
+    /// Tells where a cell stands, without news of how it got there.
+    fn sample(&mut self, slot: usize, now_ns: i64) {
+        let known = &mut self.known[slot];
+        let generation = Tag::of(known.cell.tag()).generation;
+        known.behind = false;
+        let Some((value, count)) = known.cell.stands() else {
+            known.behind = true;
+            return;
+        };
+        let refused = known.cell.refused().filter(|refused| refused.violations > known.told.violations);
+        let news = News { slot, value, count, time_ns: now_ns, generation, lending: NOBODY };
+        if count > known.told.writes {
+            self.tell(&news);
+        }
+        if let Some(refused) = refused {
+            let news = News { value: refused.attempted, count: refused.violations, ..news };
+            self.tell_refusal(&news, refused.rule);
+        }
+    }
+
+    fn tell(&mut self, news: &News) {
+        let known = &mut self.known[news.slot];
+        if news.count <= known.told.writes {
+            return;
+        }
+        if self.budget == 0 || !self.chain.ready() {
+            known.behind = true;
+            return;
+        }
+        let Some(change) = known.told.change(news.value, news.count) else {
+            return;
+        };
+        let entry = Entry {
+            cell: known.slot.cell,
+            writer: known.slot.writer,
+            time_ns: news.time_ns,
+            old: change.old,
+            new: change.new,
+            count: change.count,
+            what: What::Write,
+        };
+        self.trail.figures.merged.fetch_add(change.count - 1, Ordering::Relaxed);
+        self.write(news, &entry);
+    }
+
+    fn tell_refusal(&mut self, news: &News, rule: Rule) {
+        let known = &mut self.known[news.slot];
+        if self.budget == 0 || !self.chain.ready() {
+            known.behind = true;
+            return;
+        }
+        let Some(count) = known.told.refused(news.count) else {
+            return;
+        };
+        let entry = Entry {
+            cell: known.slot.cell,
+            writer: known.slot.writer,
+            time_ns: news.time_ns,
+            old: known.told.value,
+            new: known.told.value,
+            count,
+            what: What::Violation { rule, attempted: news.value },
+        };
+        self.trail.figures.violations.fetch_add(count, Ordering::Relaxed);
+        self.say_refused(&entry, news.count);
+        self.write(news, &entry);
+    }
+
+    fn write(&mut self, news: &News, entry: &Entry) {
+        let first = self.known[news.slot].first;
+        let by = (news.generation, news.lending);
+        let same = match self.known[first].by {
+            // Nobody's ring told it, so it is taken for whoever wrote before.
+            Some((generation, _)) if news.lending == NOBODY => generation == news.generation,
+            told => told == Some(by),
+        };
+        if !same {
+            self.announce(first, by, news.time_ns);
+        }
+        self.told_others |= !self.known[news.slot].own;
+        self.budget -= 1;
+        self.trail.figures.entries.fetch_add(1, Ordering::Relaxed);
+        if self.chain.ready() {
+            self.chain.push_entry(entry);
+        } else {
+            // Between the check and here only the announcement was pushed, and it filled the block of a full disk. The
+            // entry is not told, so it must count as not told.
+            let told = &mut self.known[news.slot].told;
+            match entry.what {
+                What::Write => {
+                    told.value = entry.old;
+                    told.writes -= entry.count;
+                }
+                What::Violation { .. } => told.violations -= entry.count,
+            }
+            self.known[news.slot].behind = true;
+        }
+    }
+
+    fn announce(&mut self, first: usize, by: (u32, u64), now_ns: i64) {
+        let lent = self.rings.iter().find(|lent| lent.lending == by.1).map(|lent| Arc::clone(&lent.holder));
+        let known = &mut self.known[first];
+        known.by = Some(by);
+        if let Some(thread) = lent {
+            known.thread = thread;
+        }
+        if let Some(record) = self.announcement(first, now_ns) {
+            self.chain.push(&record);
+        }
+    }
+
+    /// Who writes a part; nothing for cells that are not the first of one, or that nobody wrote to.
+    fn announcement(&self, slot: usize, time_ns: i64) -> Option<Record> {
+        let known = self.known.get(slot).filter(|known| known.slot.offset == 0)?;
+        let (generation, _) = known.by?;
+        Some(Record::Writer(Writer {
+            cell: known.slot.cell,
+            writer: known.slot.writer,
+            time_ns,
+            generation,
+            thread: known.thread.to_string(),
+        }))
+    }
+
+    fn undeclared(&mut self, now_ns: i64) {
+        if !self.chain.ready() {
+            return;
+        }
+        let undeclared = std::mem::take(&mut self.trail.listed().undeclared);
+        for told in undeclared {
+            let component = told.component.as_str();
+            tracing::error!(
+                component,
+                "it asked for the metric `{}`, which its manifest does not declare (as that kind)",
+                told.metric
+            );
+            let note = Note::Undeclared { component: told.component, metric: told.metric, count: told.count };
+            self.chain.push(&Record::Note { time_ns: now_ns, note });
+        }
+    }
+
+    /// Says it in the log: the first time, then at powers of two.
+    fn say_refused(&self, entry: &Entry, violations: u64) {
+        let What::Violation { rule, attempted } = entry.what else {
+            return;
+        };
+        if (violations - entry.count + 1).next_power_of_two() > violations {
+            return;
+        }
+        let found = self.declarations.iter().find(|of| of.cells().contains(&entry.cell));
+        if let Some(Declaration { component, metric, .. }) = found {
+            let component = component.as_str();
+            let (attempted, old) = (f64::from_bits(attempted), f64::from_bits(entry.old));
+            tracing::error!(
+                component,
+                "a write of {attempted} to its metric `{metric}` was refused, which stays {old}: it {} \
+                 ({violations} refused so far)",
+                rule.broken()
+            );
+        }
+    }
+}
