@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::commands::audit::AuditCommand;
 use crate::commands::plugin::{Format, PluginCommand};
 use crate::exit;
 use cardcage_core::config::quantity;
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Pages(PagesArguments),
     /// Look at plugins: climb the ladder with a file, list a folder, show what a plugin offers
     Plugin(PluginCommand),
+    /// Read and prove the audit trail: who changed which metric, when, by how much
+    Audit(AuditCommand),
 }
 
 /// `cardcage run`.

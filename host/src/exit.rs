@@ -7,7 +7,6 @@
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 64;
 /// Damaged data (`audit verify`).
-#[cfg_attr(not(test), expect(dead_code, reason = "comes with the audit commands"))]
 pub(crate) const DATA: u8 = 65;
 /// No daemon to talk to.
 #[cfg_attr(not(test), expect(dead_code, reason = "comes with the control socket"))]
@@ -28,7 +27,7 @@ pub(crate) const ALL: [(&str, &str); 9] = [
         "Done. For `run`: every source is finished and everything is delivered, or it was told to stop and drained.",
     ),
     ("64", "The command line is wrong, or names no pipeline and none is at the usual places."),
-    ("65", "Damaged data. No command ends with it yet."),
+    ("65", "Damaged data: `audit` found the trail changed, cut or contradictory, or without the head it was given."),
     ("69", "No daemon to talk to. No command ends with it yet."),
     (
         "70",

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod audit;
 mod check;
 mod explain;
 mod pages;
@@ -22,5 +23,6 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Plugin(command) => plugin::run(command),
+        Command::Audit(command) => audit::run(&command),
     }
 }

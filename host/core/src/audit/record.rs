@@ -95,6 +95,22 @@ impl Declaration {
     /// The most bounds of a histogram.
     pub const BOUNDS_MAX: usize = 255;
 
+    /// The metric as it is called everywhere: `COMPONENT.METRIC`, or `METRIC` for the host's own.
+    pub fn name(&self) -> String {
+        if self.component.is_empty() {
+            self.metric.clone()
+        } else {
+            format!("{}.{}", self.component, self.metric)
+        }
+    }
+
+    /// The upper bound of the bucket that this cell is; infinity for the last. `None` if it is no bucket.
+    pub fn bucket(&self, cell: CellId) -> Option<f64> {
+        let index = usize::try_from(cell.checked_sub(self.cell)?).ok()?;
+        (self.kind == MetricKind::Histogram && self.cells().contains(&cell))
+            .then(|| self.bounds.get(index).copied().unwrap_or(f64::INFINITY))
+    }
+
     /// The cells that it declares: one, or one for each bucket of a histogram.
     pub fn cells(&self) -> RangeInclusive<CellId> {
         let more = if self.kind == MetricKind::Histogram { self.bounds.len() } else { 0 };

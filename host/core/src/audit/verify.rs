@@ -4,7 +4,7 @@ use super::anchor::Anchor;
 use super::block::{Hash, Head};
 use super::decode::RecordError;
 use super::file::FileHeader;
-use super::record::{Note, Record, What};
+use super::record::{Declaration, Note, Record, What};
 use super::report::{Fault, Finding, FoundHead, Place, Remark, Report, Segment};
 use super::stream::{Block, Step};
 
@@ -64,11 +64,17 @@ impl Verifier {
 
     /// The next step in the file. [`Step::More`] is none.
     pub fn step(&mut self, step: &Step<'_>) {
+        self.step_with(step, &mut |_, _, _| {});
+    }
+
+    /// As [`Verifier::step`], and gives each record with what is known by then and the number of its block. Of a block that
+    /// stands where it does not belong, none is given.
+    pub fn step_with(&mut self, step: &Step<'_>, each: &mut dyn FnMut(&Anchor, &Record, u64)) {
         match step {
             Step::More => {}
             Step::Header(header) => self.header(*header),
             Step::BadHeader(why) => self.damage(0, Fault::FileHeader(*why)),
-            Step::Block(block) => self.block(block),
+            Step::Block(block) => self.block(block, each),
             Step::Damaged { offset, why } => self.damage(*offset, Fault::Block(*why)),
             Step::GivenUp { offset } => self.damage(*offset, Fault::GivenUp),
             Step::End { offset, left } => self.end(*offset, *left as u64),
@@ -114,7 +120,7 @@ impl Verifier {
         self.file.is_damaged |= !self.file.has_block;
     }
 
-    fn block(&mut self, block: &Block<'_>) {
+    fn block(&mut self, block: &Block<'_>, each: &mut dyn FnMut(&Anchor, &Record, u64)) {
         let place = self.place(block.offset, Some(block.head.block));
         let Some(continues) = self.link(block, &place) else {
             return;
@@ -133,7 +139,7 @@ impl Verifier {
             self.find(place.clone(), Fault::HeaderDisagrees);
         }
         self.file.has_block = true;
-        self.records(block, &place, opens);
+        self.records(block, &place, opens, each);
     }
 
     /// Whether the block follows the one before; if not, says why. `None` for one that is no part of the trail here.
@@ -179,14 +185,22 @@ impl Verifier {
         self.file.header == Some(FileHeader { number: self.file.number, after })
     }
 
-    fn records(&mut self, block: &Block<'_>, place: &Place, opens: bool) {
+    fn records(
+        &mut self,
+        block: &Block<'_>,
+        place: &Place,
+        opens: bool,
+        each: &mut dyn FnMut(&Anchor, &Record, u64),
+    ) {
+        let number = self.file.number;
         for (index, record) in block.records.clone().enumerate() {
             let record = match record {
                 Ok(record) => record,
                 Err(why) => return self.unreadable(why, place),
             };
-            let opened = matches!(record, Record::Note { note: Note::Opened { file, .. }, .. } if file == self.file.number);
-            if opens && index == 0 && !opened {
+            let opened = |note: &Note| matches!(note, Note::Opened { file, .. } if *file == number);
+            let is_opening = matches!(&record, Record::Note { note, .. } if opened(note));
+            if opens && index == 0 && !is_opening {
                 self.find(place.clone(), Fault::NoOpening);
             }
             self.count(&record, place);
@@ -196,6 +210,7 @@ impl Verifier {
                     .map_or_else(|| "the trail".to_owned(), |(cell, writer)| self.name_of(cell, writer));
                 self.find(place.clone(), Fault::Misfit { of, misfit });
             }
+            each(&self.anchor, &record, block.head.block);
         }
     }
 
@@ -206,10 +221,7 @@ impl Verifier {
 
     /// `plausible.out_of_range, writer 0`.
     fn name_of(&self, cell: u32, writer: Option<u32>) -> String {
-        let name = self.anchor.declaration(cell).map_or_else(
-            || format!("cell {cell}"),
-            |declaration| format!("{}.{}", declaration.component, declaration.metric),
-        );
+        let name = self.anchor.declaration(cell).map_or_else(|| format!("cell {cell}"), Declaration::name);
         writer.map_or(name.clone(), |writer| format!("{name}, writer {writer}"))
     }
 

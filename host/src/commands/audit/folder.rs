@@ -1,0 +1,176 @@
+//! The trail's folder: its files, and what they hold.
+
+use super::Where;
+use crate::document::{self, Document, DocumentError};
+use cardcage_core::audit::{Step, Stream, file_name, file_number};
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Where the trail is in a state directory.
+const FOLDER: &str = "audit";
+
+/// How often a walk is begun anew because retention removed a file in the middle of it.
+const WALKS_MAX: u32 = 5;
+
+/// Why a trail cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TrailError {
+    /// There is none.
+    #[error("there is no audit trail in {}: no run of the daemon has kept one there", .0.display())]
+    None(PathBuf),
+    /// The system does not let it be read.
+    #[error("{}: {why}", path.display())]
+    Unreadable {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Files go faster than they are read.
+    #[error("{}: files are removed by retention faster than they can be read; try again", .0.display())]
+    Restless(PathBuf),
+}
+
+impl Where {
+    /// The folder of the trail.
+    pub(super) fn folder(&self) -> Result<PathBuf, DocumentError> {
+        if let Some(state) = &self.state {
+            return Ok(state.join(FOLDER));
+        }
+        let Document { folder, config } = document::read(self.file.as_deref())?;
+        Ok(folder.join(&config.state_directory).join(FOLDER))
+    }
+}
+
+/// A trail on disk.
+#[derive(Debug)]
+pub(super) struct Trail {
+    pub(super) folder: PathBuf,
+    /// The numbers of its files, rising.
+    pub(super) files: Vec<u64>,
+    /// The names of files that were set aside as damaged.
+    pub(super) set_aside: Vec<String>,
+}
+
+impl Trail {
+    /// The trail in this folder, as it is now.
+    pub(super) fn find(folder: &Path) -> Result<Self, TrailError> {
+        let unreadable = |error: std::io::Error| TrailError::Unreadable {
+            path: folder.to_owned(),
+            why: error.to_string(),
+        };
+        let entries = match std::fs::read_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(TrailError::None(folder.to_owned()));
+            }
+            entries => entries.map_err(unreadable)?,
+        };
+        let (mut files, mut set_aside) = (Vec::new(), Vec::new());
+        for entry in entries {
+            // What is no UTF-8 was not written by a daemon.
+            let Ok(name) = entry.map_err(unreadable)?.file_name().into_string() else {
+                continue;
+            };
+            match (file_number(&name), name.split_once(".damaged-")) {
+                (Some(number), _) => files.push(number),
+                (None, Some((was, _))) if file_number(was).is_some() => set_aside.push(name),
+                _ => {}
+            }
+        }
+        if files.is_empty() {
+            return Err(TrailError::None(folder.to_owned()));
+        }
+        files.sort_unstable();
+        set_aside.sort_unstable();
+        Ok(Self { folder: folder.to_owned(), files, set_aside })
+    }
+
+    /// Goes through a trail from its beginning. `begin` is called before the first file, and again whenever retention removed
+    /// a file that was not read yet, for all of it then counts for nothing.
+    pub(super) fn walk<T>(
+        folder: &Path,
+        mut begin: impl FnMut() -> T,
+        mut each: impl FnMut(&mut T, News<'_>),
+    ) -> Result<(Self, T), TrailError> {
+        for _ in 0..WALKS_MAX {
+            let trail = Self::find(folder)?;
+            let mut to = begin();
+            if trail.files.iter().try_fold(true, |whole, number| {
+                if !whole {
+                    return Ok(false);
+                }
+                let Some(mut reader) = Reader::open(folder, *number)? else {
+                    return Ok(false);
+                };
+                each(&mut to, News::File(*number));
+                reader.finish(|step| each(&mut to, News::Step(step)))?;
+                Ok(true)
+            })? {
+                return Ok((trail, to));
+            }
+        }
+        Err(TrailError::Restless(folder.to_owned()))
+    }
+}
+
+/// What comes along on a walk.
+pub(super) enum News<'a> {
+    /// A file begins.
+    File(u64),
+    /// The next step in it.
+    Step(&'a Step<'a>),
+}
+
+/// A trail file while it is read.
+pub(super) struct Reader {
+    pub(super) number: u64,
+    path: PathBuf,
+    file: File,
+    stream: Stream,
+}
+
+impl Reader {
+    /// Opens a file; `None` if there is none by now.
+    pub(super) fn open(folder: &Path, number: u64) -> Result<Option<Self>, TrailError> {
+        let path = folder.join(file_name(number));
+        match File::open(&path) {
+            Ok(file) => Ok(Some(Self { number, path, file, stream: Stream::new() })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(TrailError::Unreadable { path, why: error.to_string() }),
+        }
+    }
+
+    /// Everything that is in the file by now; it may grow.
+    pub(super) fn grown(&mut self, mut each: impl FnMut(&Step<'_>)) -> Result<(), TrailError> {
+        loop {
+            match self.stream.step() {
+                Step::More => {
+                    let read = self.file.read(self.stream.room());
+                    let read = read.map_err(|error| TrailError::Unreadable {
+                        path: self.path.clone(),
+                        why: error.to_string(),
+                    })?;
+                    if read == 0 {
+                        return Ok(());
+                    }
+                    self.stream.filled(read);
+                }
+                step => {
+                    let is_end = matches!(step, Step::End { .. });
+                    each(&step);
+                    if is_end {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is left of the file, which does not grow any more.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(&Step<'_>)) -> Result<(), TrailError> {
+        self.grown(&mut each)?;
+        self.stream.end();
+        self.grown(each)
+    }
+}

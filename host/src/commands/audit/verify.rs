@@ -1,0 +1,193 @@
+//! `cardcage audit verify`: whether the trail can be believed, and what of it.
+
+use super::folder::{News, Trail};
+use super::words::counted;
+use super::{AuditError, VerifyArguments, code_of, when};
+use crate::commands::plugin::Format;
+use crate::report::answer;
+use cardcage_core::audit::{Place, Remark, Report, Segment, Verifier, file_name};
+use serde_json::{Value as Json, json};
+use std::fmt::Write as _;
+
+/// Proves a trail.
+pub(super) fn run(arguments: &VerifyArguments) -> Result<u8, AuditError> {
+    let folder = arguments.of.folder()?;
+    let begin = || Verifier::new(&arguments.head);
+    let (trail, verifier) = Trail::walk(&folder, begin, |verifier, news| match news {
+        News::File(number) => verifier.file(&file_name(number), number),
+        News::Step(step) => verifier.step(step),
+    })?;
+    let report = verifier.finish();
+    match arguments.format {
+        Format::Text => answer(&text(&trail, &report)),
+        Format::Json => answer(&format!("{}\n", json(&trail, &report))),
+    }
+    Ok(code_of(&report))
+}
+
+fn text(trail: &Trail, report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{}", overview(trail, report));
+    for remark in &report.remarks {
+        let _ = writeln!(out, "note: {}", self::remark(remark));
+    }
+    if !trail.set_aside.is_empty() {
+        let names = trail.set_aside.join(", ");
+        let _ = writeln!(out, "note: set aside as damaged, and not looked at here: {names}");
+    }
+    for finding in &report.findings {
+        let _ = writeln!(out, "DAMAGED: {}: {}", finding.place, finding.fault);
+    }
+    if report.more_findings > 0 {
+        let _ = writeln!(out, "DAMAGED: and in {} more places", report.more_findings);
+    }
+    for head in report.heads.iter().filter(|head| head.block.is_none()) {
+        let _ = writeln!(
+            out,
+            "DAMAGED: no block has the hash {}: the end of the trail was cut off, its chain was written anew, or this is \
+             another trail{}",
+            head.hash,
+            older(report)
+        );
+    }
+    out.push_str(&verdict(report));
+    out
+}
+
+/// What else may be the reason for a head that is not there.
+fn older(report: &Report) -> String {
+    match report.seen.first_block {
+        Some(first @ 2..) => {
+            format!("; or the hash is that of a block before {first}, which retention has removed")
+        }
+        _ => String::new(),
+    }
+}
+
+fn overview(trail: &Trail, report: &Report) -> String {
+    let seen = &report.seen;
+    let (files, blocks) = (counted(seen.files, "file"), counted(seen.blocks, "block"));
+    let span = seen
+        .time_ns
+        .map_or_else(String::new, |(from, to)| format!(", from {} to {}", when::show(from), when::show(to)));
+    let (runs, cells) = (counted(seen.runs, "run"), counted(seen.cells, "cell"));
+    let (entries, writes) = (counted(seen.entries, "change"), counted(seen.writes, "write"));
+    let refused = match seen.violations {
+        0 => "no write was refused".to_owned(),
+        1 => "1 write was refused by a rule".to_owned(),
+        several => format!("{several} writes were refused by rules"),
+    };
+    format!(
+        "audit trail in {}: {files}, {blocks}, {} bytes{span}\n{runs}, {cells}, {entries} that stand for {writes}; {refused}\n",
+        trail.folder.display(),
+        seen.bytes,
+    )
+}
+
+/// What holds, in the last lines.
+pub(super) fn verdict(report: &Report) -> String {
+    let Some(last) = report.seen.last else {
+        return "there is no whole block in it, and so nothing to prove\n".to_owned();
+    };
+    if report.is_damaged() {
+        let segments = report.segments.iter().map(segment).collect::<Vec<_>>();
+        return format!("what can still be proven:\n{}", segments.concat());
+    }
+    let proven = report.segments.last().and_then(|segment| segment.proven_to);
+    let checked = "every block follows from the one before, every change from the one before it, and all sums are right";
+    match proven {
+        Some(block) if block == last.block => {
+            format!("intact and proven to its end, block {block}: {checked}\nhead: {last}\n")
+        }
+        Some(block) => format!(
+            "intact and proven to block {block}, intact to block {}, end not proven: {checked}\nhead: {last}\n",
+            last.block
+        ),
+        None => format!(
+            "intact to block {}, end not proven: {checked}; that no block was cut off at the end, and that the chain was not \
+             written anew, is proven by a head that was kept elsewhere only: give the last `audit head` of the log as \
+             `--head HASH`\nhead: {last}\n",
+            last.block
+        ),
+    }
+}
+
+fn segment(segment: &Segment) -> String {
+    let Segment { first, last, proven_to } = *segment;
+    let blocks = if first == last.block {
+        format!("block {first}")
+    } else {
+        format!("blocks {first} to {}", last.block)
+    };
+    match proven_to {
+        Some(block) if block == last.block => {
+            format!("  {blocks}: unbroken, and proven by the head of block {block}\n")
+        }
+        Some(block) => format!("  {blocks}: unbroken, and proven up to block {block} by its head\n"),
+        None => format!(
+            "  {blocks}: unbroken; an `audit head` of one of them, if the log has one, proves those up to it\n"
+        ),
+    }
+}
+
+fn remark(remark: &Remark) -> String {
+    match remark {
+        Remark::Unfinished { place, bytes, at_end: true } => {
+            let bytes = counted(*bytes, "byte");
+            format!("{place}: {bytes} of a block that is being written, or was when the daemon was ended")
+        }
+        Remark::Unfinished { place, bytes, at_end: false } => {
+            let bytes = counted(*bytes, "byte");
+            format!("{place}: {bytes} of a block that was never finished; the chain goes on without it")
+        }
+        Remark::NotEnded { place } => {
+            format!(
+                "{place}: a run begins here, and the one before did not say that it ended: it was killed, or crashed"
+            )
+        }
+        Remark::SetAside { files, why } => {
+            format!("a trail before this one was damaged ({why}); it was set aside as {files}")
+        }
+        Remark::Removed { first_kept } => {
+            format!("retention has removed the blocks before {first_kept}, as it says itself")
+        }
+        Remark::Said { text } => format!("the daemon says: {text}"),
+    }
+}
+
+fn json(trail: &Trail, report: &Report) -> Json {
+    let seen = &report.seen;
+    let last = seen.last.map(|last| json!({ "block": last.block, "hash": last.hash.to_string() }));
+    let findings = report.findings.iter().map(|finding| {
+        let Place { file, offset, block } = &finding.place;
+        json!({ "file": file, "offset": offset, "block": block, "what": finding.fault.to_string() })
+    });
+    let segments = report.segments.iter().map(|segment| {
+        json!({ "first": segment.first, "last": segment.last.block, "proven_to": segment.proven_to })
+    });
+    let heads = report.heads.iter().map(|head| json!({ "hash": head.hash.to_string(), "block": head.block }));
+    json!({
+        "directory": trail.folder,
+        "damaged": report.is_damaged(),
+        "proven": report.is_proven(),
+        "head": last,
+        "heads_given": heads.collect::<Vec<_>>(),
+        "files": seen.files,
+        "blocks": seen.blocks,
+        "first_block": seen.first_block,
+        "bytes": seen.bytes,
+        "runs": seen.runs,
+        "cells": seen.cells,
+        "changes": seen.entries,
+        "writes": seen.writes,
+        "violations": seen.violations,
+        "from": seen.time_ns.map(|(from, _)| when::show(from)),
+        "to": seen.time_ns.map(|(_, to)| when::show(to)),
+        "findings": findings.collect::<Vec<_>>(),
+        "more_findings": report.more_findings,
+        "unbroken": segments.collect::<Vec<_>>(),
+        "notes": report.remarks.iter().map(remark).collect::<Vec<_>>(),
+        "set_aside": trail.set_aside,
+    })
+}
