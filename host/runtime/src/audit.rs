@@ -23,3 +23,6 @@ mod trail;
 pub use host_metrics::HostMetrics;
 pub use keeper::{KeepError, Keeper};
 pub use trail::{Policy, Trail, TrailStatus};
+
+#[cfg(test)]
+mod tests;

@@ -9,17 +9,21 @@ use crate::signals::{self, Drain};
 use crate::state_directory::{StateDirectory, StateError};
 use crate::{dry_run, exit, listeners, logging, report};
 use cardcage_core::codes;
+use cardcage_core::config::Config;
 use cardcage_core::config::Secrets;
 use cardcage_core::config::quantity::show_duration;
 use cardcage_core::diagnostic::{Diagnostic, Diagnostics};
 use cardcage_runtime::{
-    CallError, Cancel, Dictionary, DictionaryLimits, Environment, Pipeline, PipelineError,
+    CallError, Cancel, Dictionary, DictionaryLimits, Environment, Keeper, Pipeline, PipelineError, Policy,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// The folder of the audit trail, in the state directory.
+pub(crate) const AUDIT_FOLDER: &str = "audit";
 
 /// Runs a pipeline.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
@@ -152,6 +156,8 @@ fn carry_out(
     let Assembled { config, graph, parts } = assembled;
     let checkpoint_every = config.checkpoint_every;
     let count = graph.nodes.len();
+    // What a rehearsal changes is nobody's business later, and its state directory goes with it.
+    let keeper = dry_run.is_none().then(|| keep_trail(&config, environment)).transpose()?;
     let pipeline = match Pipeline::start(graph, parts, environment, |handle| drain.set(handle)) {
         Ok(pipeline) => pipeline,
         Err(PipelineError::Open(errors)) => {
@@ -174,6 +180,8 @@ fn carry_out(
     for imbalance in summary.books.imbalances() {
         tracing::error!("imbalance: {imbalance}");
     }
+    // Nothing writes to a metric any more.
+    drop(keeper);
     let took = started.elapsed();
     let code = summary::exit_code(&summary);
     // The file first: it must be written even if nobody reads stderr any more.
@@ -188,7 +196,23 @@ fn carry_out(
     written.map(|()| code)
 }
 
-fn open_errors(config: &cardcage_core::config::Config, errors: &[(usize, CallError)]) -> Diagnostics {
+/// Begins to keep the audit trail, in the state directory.
+fn keep_trail(config: &Config, environment: &Environment) -> Result<Keeper, RunError> {
+    let audit = &config.audit;
+    let policy = Policy {
+        folder: environment.state_directory.join(AUDIT_FOLDER),
+        detail: audit.detail,
+        max_entries_per_second: audit.max_entries_per_second,
+        rotate_bytes: audit.rotate_bytes,
+        rotate_every: audit.rotate_every,
+        keep: audit.keep,
+        sync: audit.sync,
+    };
+    let kept = environment.trail.keep(policy, &environment.metrics, env!("CARGO_PKG_VERSION"));
+    kept.map_err(|error| RunError::Io(error.to_string()))
+}
+
+fn open_errors(config: &Config, errors: &[(usize, CallError)]) -> Diagnostics {
     let secrets = Secrets::of(config);
     let each = errors.iter().map(|(node, error)| {
         let component = &config.components[*node];

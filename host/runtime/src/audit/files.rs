@@ -5,6 +5,7 @@
 use cardcage_core::audit::{FILE_HEADER_BYTES, Head, Record, Step, Stream, file_name, file_number};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// A file of the chain.
@@ -232,5 +233,7 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// A new file of the chain, which is not there yet.
 pub(super) fn create(folder: &Path, number: u64) -> io::Result<(File, PathBuf)> {
     let path = folder.join(file_name(number));
-    Ok((File::create_new(&path)?, path))
+    // What a trail says of a plant is nobody else's business.
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    Ok((file, path))
 }
