@@ -26,10 +26,19 @@ pub(crate) fn problems(problems: &Diagnostics) {
     }
     let text = format!("{}\n{}\n", problems.draw(look()), footer(problems));
     let failed = problems.count(Severity::Error) > 0;
+    say_at(if failed { tracing::Level::ERROR } else { tracing::Level::WARN }, &text);
+}
+
+/// Prints to stderr why a command fails.
+pub(crate) fn failure(text: &str) {
+    say_at(tracing::Level::ERROR, text);
+}
+
+fn say_at(level: tracing::Level, text: &str) {
     if logging::stderr_is_journal() {
-        say(&for_journal(&text, if failed { tracing::Level::ERROR } else { tracing::Level::WARN }));
+        say(&for_journal(text, level));
     } else {
-        say(&text);
+        say(text);
     }
 }
 

@@ -44,7 +44,7 @@ impl Stage for Talkative {
         let description = Description::stage();
         match settings.fail("describe") {
             Ok(()) => description,
-            Err(error) => description.problem("secret", &error.to_string()),
+            Err(error) => description.problem("secret", error.to_string()),
         }
     }
 

@@ -2,13 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use e2e::{Finished, PATIENCE, Pipeline, library};
+use e2e::{Finished, Pipeline, library};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::Command;
+use std::thread::JoinHandle;
 
 const PASSWORD: &str = "hunter2-of-the-\"press\"";
 
@@ -43,32 +45,46 @@ fn stderr_is_the_journal(pipeline: &Pipeline, command: &mut Command) {
 }
 
 /// A journal that keeps what it is sent.
-struct FakeJournal(UnixDatagram);
+struct FakeJournal {
+    path: PathBuf,
+    reader: JoinHandle<Vec<Entry>>,
+}
+
+type Entry = BTreeMap<String, String>;
 
 impl FakeJournal {
     fn of(pipeline: &Pipeline, command: &mut Command) -> Self {
         let path = pipeline.path("journal.socket");
         let socket = UnixDatagram::bind(&path).expect("bound");
-        socket.set_read_timeout(Some(PATIENCE)).expect("set");
-        command.env("CARDCAGE_JOURNAL_SOCKET", path);
-        Self(socket)
+        command.env("CARDCAGE_JOURNAL_SOCKET", &path);
+        // At once: a socket whose queue is full makes the daemon wait.
+        let reader = std::thread::spawn(move || {
+            let (mut entries, mut bytes) = (Vec::new(), vec![0; 256 * 1024]);
+            loop {
+                let length = socket.recv(&mut bytes).expect("a datagram");
+                if length == 0 {
+                    return entries;
+                }
+                let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                let fields = text.lines().filter_map(|line| line.split_once('='));
+                entries.push(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+            }
+        });
+        Self { path, reader }
     }
 
-    /// Waits for the entry whose message holds this.
-    fn entry(&self, text: &str) -> BTreeMap<String, String> {
-        let mut bytes = vec![0; 256 * 1024];
-        loop {
-            let length =
-                self.0.recv(&mut bytes).unwrap_or_else(|error| panic!("no entry with `{text}`: {error}"));
-            let entry = String::from_utf8_lossy(&bytes[..length]).into_owned();
-            let fields = entry.lines().filter_map(|line| line.split_once('='));
-            let fields: BTreeMap<_, _> =
-                fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            if fields["MESSAGE"].contains(text) {
-                return fields;
-            }
-        }
+    /// What it was sent, once nobody sends any more.
+    fn entries(self) -> Vec<Entry> {
+        let end = UnixDatagram::unbound().and_then(|socket| socket.send_to(&[], &self.path));
+        end.expect("the journal listens");
+        self.reader.join().expect("it read")
     }
+}
+
+/// The entry whose message holds this.
+fn entry<'a>(entries: &'a [Entry], text: &str) -> &'a Entry {
+    let found = entries.iter().find(|entry| entry["MESSAGE"].contains(text));
+    found.unwrap_or_else(|| panic!("no entry with `{text}` in {entries:?}"))
 }
 
 #[test]
@@ -80,11 +96,11 @@ fn in_the_journal_a_line_is_an_entry_with_its_priority_component_and_plugin() {
         journal = Some(FakeJournal::of(&pipeline, command));
     })
     .expect(0);
-    let journal = journal.expect("there is one");
-    let host = journal.entry("running pipeline.yaml");
+    let entries = journal.expect("there is one").entries();
+    let host = entry(&entries, "running pipeline.yaml");
     assert_eq!((host["PRIORITY"].as_str(), host["SYSLOG_IDENTIFIER"].as_str()), ("6", "cardcage"));
     assert!(host["CODE_FILE"].ends_with("run.rs") && !host.contains_key("CARDCAGE_COMPONENT"), "{host:?}");
-    let plugin = journal.entry("the press jumped");
+    let plugin = entry(&entries, "the press jumped");
     assert_eq!(plugin["MESSAGE"], "press: the press jumped n=0");
     assert_eq!(plugin["PRIORITY"], "4");
     assert_eq!(plugin["CARDCAGE_COMPONENT"], "press");
@@ -134,7 +150,7 @@ fn each_form_can_be_forced() {
         });
         let ended = ended.expect(0);
         let line = ended.stderr.lines().find(|line| line.contains("the press jumped")).map(str::to_owned);
-        (line, journal.expect("there is one"))
+        (line, journal.expect("there is one").entries())
     };
     let human = forced("human").0.expect("on stderr");
     let said = " WARN the press jumped n=0 component=\"press\" plugin=\"talkative\" module=\"talkative\"";
@@ -145,9 +161,9 @@ fn each_form_can_be_forced() {
         (&json["level"], &json["component"], &json["plugin"]),
         (&"WARN".into(), &"press".into(), &"talkative".into())
     );
-    let (stderr, journal) = forced("journal");
+    let (stderr, entries) = forced("journal");
     assert_eq!(stderr, None);
-    journal.entry("the press jumped");
+    entry(&entries, "the press jumped");
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
         Err(error) => {
             match &error {
                 RunError::Refused(problems) => report::problems(problems),
-                other => say(&format!("{other}\n")),
+                other => report::failure(&format!("{other}\n")),
             }
             ExitCode::from(error.exit_code())
         }
@@ -226,7 +226,7 @@ fn open_errors(config: &Config, errors: &[(usize, CallError)]) -> Diagnostics {
 /// to start anew. Plugins' panics never get here: each library has its own hook, and the SDK catches them.
 fn end_on_host_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        say(&format!(
+        report::failure(&format!(
             "cardcage: {panic}\nthis is a bug of cardcage itself; please report it with the lines above\n"
         ));
         signal_hook::low_level::exit(i32::from(exit::SOFTWARE));
