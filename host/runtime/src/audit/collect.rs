@@ -129,8 +129,8 @@ impl Collector {
 
     /// The end of the run: everything that is not told yet, where each part stands, and the end.
     pub(super) fn end(&mut self, now_ns: i64) {
+        self.pass(false, now_ns);
         self.budget = u64::MAX;
-        self.pass(true, now_ns);
         for slot in 0..self.known.len() {
             self.sample(slot, now_ns);
         }

@@ -70,8 +70,12 @@ pub(super) fn look(folder: &Path) -> io::Result<Found> {
             }
             Condition::Empty => {
                 let aside = move_aside(folder, &name)?;
-                let why = "it has not even a whole header";
+                let why = "there is no whole block in it";
                 found.set_aside.push(SetAside { files: vec![aside], why: why.to_owned() });
+                numbers.pop();
+            }
+            Condition::OnlyBegun => {
+                fs::remove_file(folder.join(&name))?;
                 numbers.pop();
             }
             Condition::Damaged(why) => {
@@ -139,7 +143,10 @@ enum Condition {
     Whole(Whole),
     /// Whole up to there, and then something that no block follows.
     Torn(Whole),
+    /// Nothing in it is whole.
     Empty,
+    /// A header and nothing else: the run ended before it had said anything.
+    OnlyBegun,
     Damaged(String),
 }
 
@@ -193,9 +200,11 @@ fn examine(path: &Path) -> io::Result<Condition> {
             Step::End { left, .. } => {
                 let torn = left > 0 || lost.is_some();
                 return Ok(match whole {
-                    None => Condition::Empty,
-                    Some(whole) if torn => Condition::Torn(whole),
-                    Some(whole) => Condition::Whole(whole),
+                    // Its first block says what went before: without that the file cannot be gone on with.
+                    Some(whole) if whole.bytes > FILE_HEADER_BYTES as u64 && torn => Condition::Torn(whole),
+                    Some(whole) if whole.bytes > FILE_HEADER_BYTES as u64 => Condition::Whole(whole),
+                    Some(_) if !torn => Condition::OnlyBegun,
+                    Some(_) | None => Condition::Empty,
                 });
             }
         }

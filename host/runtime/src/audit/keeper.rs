@@ -92,18 +92,16 @@ impl Trail {
 }
 
 fn keep(collector: &mut Collector, metrics: &HostMetrics, over: &AtomicBool) {
+    // At once: a run that is killed has begun all the same.
+    collector.pass(false, now_ns());
+    collector.cut();
     let (mut cut, mut round) = (Instant::now(), Instant::now());
-    loop {
-        let last = over.load(Ordering::Acquire);
+    while !over.load(Ordering::Acquire) {
         let round_due = round.elapsed() >= ROUND_EVERY;
-        if round_due || last {
+        if round_due {
             round = Instant::now();
             let own = collector.second();
-            metrics.note(own || last);
-        }
-        if last {
-            collector.end(now_ns());
-            return;
+            metrics.note(own);
         }
         collector.pass(round_due, now_ns());
         if cut.elapsed() >= LOOK_EVERY {
@@ -112,6 +110,8 @@ fn keep(collector: &mut Collector, metrics: &HostMetrics, over: &AtomicBool) {
         }
         std::thread::park_timeout(LOOK_EVERY);
     }
+    metrics.note(true);
+    collector.end(now_ns());
 }
 
 impl Keeper {

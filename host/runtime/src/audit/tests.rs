@@ -152,8 +152,10 @@ fn writes(entries: &[Entry]) -> u64 {
 }
 
 fn notes(records: &[Record]) -> Vec<&Note> {
-    let note = |record| if let Record::Note { note, .. } = record { Some(note) } else { None };
-    records.iter().filter_map(note).collect()
+    records
+        .iter()
+        .filter_map(|record| if let Record::Note { note, .. } = record { Some(note) } else { None })
+        .collect()
 }
 
 /// Waits until something that a thread does is done.

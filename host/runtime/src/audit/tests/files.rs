@@ -85,8 +85,11 @@ fn a_damaged_trail_is_set_aside_as_a_whole_and_a_new_chain_says_so_first() {
     let mut bench = Bench::new();
     bench.policy.rotate_bytes = 1;
     write_some(&bench, 3);
+    bench.policy.rotate_bytes = 1 << 30;
+    write_some(&bench, 3);
     write_some(&bench, 3);
     let files = bench.files();
+    assert!(files.len() > 1);
     let path = bench.policy.folder.join(files.last().expect("a file"));
     let mut bytes = fs::read(&path).expect("a file");
     let first_block = 100;

@@ -66,7 +66,7 @@ fn a_refused_write_is_an_entry_that_changes_nothing() {
     assert!(counter.add(1.0));
     let trail = run.trail;
     let found = entries(&bench.proven(run.end()), "n");
-    let rules: Vec<_> = found
+    let rules = found
         .iter()
         .filter_map(|entry| if let What::Violation { rule, .. } = entry.what { Some(rule) } else { None });
     let rules: Vec<_> = rules.collect();
