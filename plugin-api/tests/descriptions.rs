@@ -5,13 +5,10 @@
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::serde_json::{Value, json};
 use cardcage_plugin_api::testing::{Failure, StageHarness, TestHost, record};
-use cardcage_plugin_api::{Counter, Gauge};
 
 /// Does one thing that it may not have described.
 struct Does {
     settings: DoesSettings,
-    gauge: Option<Gauge>,
-    counter: Option<Counter>,
     held: Vec<Record>,
 }
 
@@ -30,8 +27,8 @@ enum What {
     Unit,
     ValueOfHeld,
     Create,
-    AddToGauge,
-    SetCounter,
+    AskForCounter,
+    AskForGauge,
 }
 
 impl Stage for Does {
@@ -43,7 +40,10 @@ impl Stage for Does {
         if settings.says_so { described.writes(Field::Unit).writes(Field::Value) } else { described }
     }
     fn open(settings: DoesSettings, host: &Host) -> Result<Self, PluginError> {
-        Ok(Self { settings, gauge: host.gauge("total"), counter: host.counter("level"), held: Vec::new() })
+        let counter = if settings.what == What::AskForCounter { host.counter("level") } else { None };
+        let gauge = if settings.what == What::AskForGauge { host.gauge("total") } else { None };
+        assert!(counter.is_none() && gauge.is_none(), "they are of the other kind");
+        Ok(Self { settings, held: Vec::new() })
     }
     fn process(&mut self, batch: &mut Batch<'_>, out: &mut Outputs<'_>) -> Result<Flow, PluginError> {
         match self.settings.what {
@@ -52,8 +52,7 @@ impl Stage for Does {
             What::Unit => batch.records_mut().iter_mut().for_each(|record| record.unit = UnitId(1)),
             What::ValueOfHeld => self.held.extend(batch.take_all()),
             What::Create => _ = out.create(record(0.0)),
-            What::AddToGauge => _ = self.counter.as_ref().map(|counter| counter.add(1.0)),
-            What::SetCounter => _ = self.gauge.as_ref().map(|gauge| gauge.set(1.0)),
+            What::AskForCounter | What::AskForGauge => {}
         }
         Ok(Flow::Done)
     }
@@ -140,13 +139,13 @@ fn records_are_created_only_by_those_who_say_so() {
 }
 
 #[test]
-fn a_handle_of_the_wrong_kind_is_named() {
-    let message = failure("add_to_gauge");
+fn asking_for_a_metric_as_another_kind_is_named() {
+    let message = failure("ask_for_counter");
     assert_eq!(
         message,
         "the manifest declares `level` as a gauge, and the code asks `host.counter(…)` for it"
     );
-    assert!(failure("set_counter").starts_with("the manifest declares `total` as a counter"));
+    assert!(failure("ask_for_gauge").starts_with("the manifest declares `total` as a counter"));
 }
 
 #[test]

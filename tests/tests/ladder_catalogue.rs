@@ -118,12 +118,12 @@ fn with_a_list_of_trusted_libraries_only_those_are_taken() {
 
 #[test]
 fn keys_that_do_nothing_yet_are_warned_of() {
-    let yaml =
-        counted("plugin: range, settings: { min: 0 }") + "audit: { keep: 3 }\nlimits: { memory: 64MiB }\n";
+    let yaml = counted("plugin: range, settings: { min: 0 }")
+        + "on_bad_config: last_good\nlimits: { memory: 64MiB }\n";
     let pipeline = Pipeline::new(&yaml, &["stage_range"]);
     pipeline.add(library("exercise"));
     let checked = pipeline.run(&["check"]).expect(0);
-    for key in ["`audit`", "`limits.memory`"] {
+    for key in ["`on_bad_config`", "`limits.memory`"] {
         assert!(checked.stderr.contains(&format!("{key} has no effect")), "{key}: {}", checked.stderr);
     }
 }

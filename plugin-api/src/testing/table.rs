@@ -260,8 +260,13 @@ fn write(
     let mut state = host.state();
     match state.metrics.get_mut(cell.addr().wrapping_sub(1)).filter(|metric| metric.declaration.kind == kind)
     {
-        Some(metric) if write(metric) => Outcome::OK,
-        Some(_) => Outcome::FAILED,
+        Some(metric) => {
+            if write(metric) {
+                Outcome::OK
+            } else {
+                Outcome::FAILED
+            }
+        }
         None => Outcome::UNKNOWN,
     }
 }

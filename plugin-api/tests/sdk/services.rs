@@ -3,7 +3,7 @@
 use cardcage_plugin_api::prelude::*;
 use cardcage_plugin_api::serde_json::json;
 use cardcage_plugin_api::testing::{Failure, LogLine, SinkHarness, TestHost, contract, record};
-use cardcage_plugin_api::{Counter, DictionaryFull, Gauge, Thread, tracing};
+use cardcage_plugin_api::{Counter, DictionaryFull, Gauge, Histogram, Thread, tracing};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 struct Busy {
     taken: Counter,
     level: Gauge,
+    spread: Histogram,
     thread: Thread,
     rang: Receiver<i64>,
     host: Host,
@@ -58,6 +59,7 @@ impl Sink for Busy {
         Ok(Self {
             taken: host.counter("taken").ok_or_else(missing)?,
             level: host.gauge("level").ok_or_else(missing)?,
+            spread: host.histogram("spread").ok_or_else(missing)?,
             thread,
             rang,
             host: host.clone(),
@@ -66,6 +68,7 @@ impl Sink for Busy {
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
         for record in batch.records() {
             let (taken, level) = (self.taken.add(1.0), self.level.set(record.value));
+            self.spread.observe(record.value);
             tracing::debug!(taken, level, value = record.value, "took {}", record.value);
         }
         Ok(())
@@ -86,7 +89,8 @@ cardcage_plugin_api::export_plugin! {
     name: "busy",
     components: [sink Busy {
         threads: 1,
-        metrics: [counter "taken" { max: 3.0 }, gauge "level" { min: -10.0, max: 10.0, largest_step: 5.0 }],
+        metrics: [counter "taken" { max: 3.0 }, gauge "level" { min: -10.0, max: 10.0, largest_step: 5.0 },
+            histogram "spread" { max: 10.0, buckets: [1.0, 2.5] }],
     }],
     probe: {},
 }
@@ -108,6 +112,7 @@ fn metrics_keep_the_rules_of_the_manifest() -> Result<(), Failure> {
     sink.write(&[3.0, 9.0, f64::NAN, 8.0, 11.0].map(record))?;
     assert_eq!(host.metric("level"), Some(8.0));
     assert_eq!(host.metric("taken"), Some(3.0), "the counter's maximum");
+    assert_eq!(host.observed("spread"), [3.0, 9.0, 8.0], "an observation has rules, too");
     assert_eq!(host.metric("none such"), None);
     sink.close()
 }

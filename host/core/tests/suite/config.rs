@@ -3,7 +3,7 @@
 use crate::pipeline::{FILE, good, parse};
 use cardcage_core::codes;
 use cardcage_core::config::keys::{TABLES, Table};
-use cardcage_core::config::{AuditDetail, Delivery, LogFormat, OnBadConfig, OnFailure};
+use cardcage_core::config::{AuditDetail, AuditSync, Delivery, LogFormat, OnBadConfig, OnFailure};
 use serde_json::json;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ state_directory: /var/lib/cardcage
 limits: { sensors: 5, units: 6, retired_generations: 0, memory: 1GiB }
 control: { socket: s.sock, mode: 0660, group: wheel }
 log: { level: debug, format: json }
-audit: { detail: merged, max_entries_per_second: 9, rotate: 1MiB, keep: 2 }
+audit: { detail: batch, max_entries_per_second: 9, rotate: { size: 1MiB, every: 12h }, keep: 2, sync: block }
 checkpoint: { every: 250ms }
 on_bad_config: last_good
 sources:
@@ -77,7 +77,8 @@ sinks:
     assert_eq!(config.control.mode, 0o660);
     assert_eq!(config.control.group.as_deref(), Some("wheel"));
     assert_eq!((config.log.level.as_str(), config.log.format), ("debug", LogFormat::Json));
-    assert_eq!((config.audit.detail, config.audit.rotate_bytes), (AuditDetail::Merged, 1 << 20));
+    assert_eq!((config.audit.detail, config.audit.rotate_bytes), (AuditDetail::Batch, 1 << 20));
+    assert_eq!((config.audit.rotate_every, config.audit.sync), (Duration::from_hours(12), AuditSync::Block));
     assert_eq!((config.audit.max_entries_per_second, config.audit.keep), (9, 2));
     assert_eq!(config.checkpoint_every, Duration::from_millis(250));
     assert_eq!(config.on_bad_config, OnBadConfig::LastGood);
@@ -205,6 +206,7 @@ fn spoilt(table: &Table, key: &str) -> String {
         "" => format!("{key}: {value}\n"),
         path if path.starts_with('*') => String::new(),
         "plugins.trust" => format!("plugins: {{ trust: {{ {key}: {value} }} }}\n"),
+        "audit.rotate" => format!("audit: {{ rotate: {{ {key}: {value} }} }}\n"),
         path => format!("{path}: {{ {key}: {value} }}\n"),
     };
     format!("{top}sources:\n  host: {{ {component} }}\n")
