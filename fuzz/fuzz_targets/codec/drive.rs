@@ -80,6 +80,7 @@ fn pieces(reader: &mut Reader, names: &Names, text: &[u8], size: usize) -> Found
         if let Some(chunk) = chunk {
             window.append(chunk);
             if let Some(skipped) = window.skip_long_line() {
+                reader.skip_line();
                 if skipped.begun.is_some() {
                     rejections.push((Reason::TooLong, line, position));
                 }

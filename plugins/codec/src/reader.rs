@@ -69,6 +69,12 @@ impl Reader {
         }
     }
 
+    /// A line was thrown away before it came here ([`crate::lines::Window::skip_long_line`]): what follows does not begin
+    /// the file.
+    pub fn skip_line(&mut self) {
+        self.header.get_or_insert_default();
+    }
+
     /// What is needed to go on in the middle of this file: the line of CSV that names the columns, empty if the format
     /// has none. `None` before it was read: then only the file's start will do.
     pub fn header(&self) -> Option<&[u8]> {
@@ -103,7 +109,7 @@ impl Reader {
             let raw = text[..len].strip_suffix(b"\n").unwrap_or(&text[..len]);
             let rejection = Rejection::new(Reason::TooLong, 0);
             rejected(&Rejected { rejection, line: 0, at: 0, raw, about: About::Nothing });
-            self.header = Some(Box::default());
+            self.skip_line();
             return Taken { bytes: len, lines: 1, records: 0 };
         }
         let taken = self.read_on(rest, end, room, round, dictionary, &mut |line| {

@@ -66,6 +66,30 @@ fn a_byte_order_mark_counts_as_part_of_the_first_line_however_it_comes() {
 }
 
 #[test]
+fn a_byte_order_mark_behind_a_first_line_that_is_too_long_is_part_of_its_line() {
+    let settings = ReadSettings { max_line: 40, ..ReadSettings::default() };
+    let good = "{\"sensor\":\"a\",\"value\":1}";
+    let text = format!("{}\n\u{feff}{good}\n{good}\n", "x".repeat(60));
+    for piece in 1..=text.len() {
+        let (mut reader, names) = (Reader::new(Format::Ndjson, &settings), Names::default());
+        let events = read_in_pieces(&mut reader, &names, text.as_bytes(), &[piece], settings.max_line, 8);
+        let (readings, rejections) = sorted(&events);
+        let reasons: Vec<Reason> = rejections
+            .iter()
+            .filter_map(|event| match event {
+                Event::Rejected(reason, ..) => Some(*reason),
+                Event::Reading(_) => None,
+            })
+            .collect();
+        assert_eq!(
+            (readings.len(), reasons.as_slice()),
+            (1, &[Reason::TooLong, Reason::BadJson][..]),
+            "{piece}"
+        );
+    }
+}
+
+#[test]
 fn nothing_in_a_message_steers_a_terminal() {
     let message = messages(Format::Ndjson, "{\"\\u001b[2J\":1}").remove(0);
     assert!(message.contains("`\u{fffd}[2J`"), "{message}");

@@ -75,6 +75,7 @@ impl Output {
             };
             let place = Place { stream: program, line: *line, position: *position };
             rejections.add_skipped(place, &skipped);
+            reader.skip_line();
             *position += skipped.bytes;
             *position_in_all += skipped.bytes;
             *line += u64::from(skipped.ended);

@@ -301,6 +301,9 @@ impl Reading {
         if let Some(skipped) = self.window.skip_long_line() {
             let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
             self.rejections.add_skipped(place, &skipped);
+            if let Some((_, _, reader)) = self.readers.get_mut(self.reader) {
+                reader.skip_line();
+            }
             file.position += skipped.bytes;
             file.line += u64::from(skipped.ended);
         }

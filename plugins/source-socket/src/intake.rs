@@ -359,6 +359,7 @@ impl Intake {
     fn skip(&mut self, connection: &mut Connection, skipped: &Skipped) {
         let place = Place { stream: &connection.peer, line: connection.line, position: connection.position };
         self.rejections.add_skipped(place, skipped);
+        self.reader.skip_line();
         connection.position += skipped.bytes;
         connection.line += u64::from(skipped.ended);
         self.position += skipped.bytes;

@@ -186,6 +186,7 @@ impl StdinSource {
         if let Some(skipped) = self.window.skip_long_line() {
             let place = Place { stream: &"stdin", line: self.line, position: self.position };
             self.rejections.add_skipped(place, &skipped);
+            self.reader.skip_line();
             self.position += skipped.bytes;
             self.line += u64::from(skipped.ended);
         }
