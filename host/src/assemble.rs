@@ -8,7 +8,7 @@ use crate::loader::refusal::Refusal;
 use crate::loader::settings::{About, Misfit};
 use crate::loader::vetting::Vetting;
 use cardcage_core::codes;
-use cardcage_core::config::{ComponentConfig, Config, Control, Limits, OnBadConfig, Plugins, Refused};
+use cardcage_core::config::{ComponentConfig, Config, Limits, OnBadConfig, Plugins, Refused};
 use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use cardcage_core::graph::{Graph, wiring};
 use cardcage_runtime::{Environment, Part};
@@ -180,7 +180,6 @@ fn is_some_library(refusal: &Refusal) -> bool {
 fn without_effect(config: &Config) -> Diagnostics {
     let limits = Limits::default();
     let set = [
-        ("control", config.control != Control::default()),
         ("on_bad_config", config.on_bad_config != OnBadConfig::default()),
         ("limits.memory", config.limits.memory != limits.memory),
         ("limits.retired_generations", config.limits.retired_generations != limits.retired_generations),

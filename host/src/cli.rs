@@ -38,6 +38,14 @@ pub(crate) enum Command {
     Plugin(PluginCommand),
     /// Read and prove the audit trail: who changed which metric, when, by how much
     Audit(AuditCommand),
+    /// Show what a running daemon is doing: health, components, rates, queues
+    Status(DaemonArguments),
+    /// Show where all records of a running daemon are, or why they are gone, as a balance sheet
+    Ledger(DaemonArguments),
+    /// Print the metrics of a running daemon, as Prometheus reads them
+    Metrics(DaemonArguments),
+    /// Show or change what a running daemon logs
+    LogLevel(LogLevelArguments),
 }
 
 /// `cardcage run`.
@@ -70,6 +78,40 @@ pub(crate) struct CheckArguments {
     /// The pipeline [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
     pub(crate) file: Option<PathBuf>,
     /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Which running daemon.
+#[derive(Debug, Args)]
+pub(crate) struct DaemonArguments {
+    /// The pipeline that it runs [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
+    pub(crate) file: Option<PathBuf>,
+    /// Its control socket, instead of where the pipeline says that it is
+    #[arg(long, value_name = "PATH", conflicts_with = "file")]
+    pub(crate) socket: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `cardcage log-level`.
+#[derive(Debug, Args)]
+pub(crate) struct LogLevelArguments {
+    /// What to log from now on: a level, or levels by component, `plugin` or `cardcage`, as in `info,press=debug`; without
+    /// it, say what is logged now
+    #[arg(conflicts_with = "reset")]
+    pub(crate) filter: Option<String>,
+    /// Go back to what the daemon was started with
+    #[arg(long)]
+    pub(crate) reset: bool,
+    /// The pipeline that it runs [default: ./pipeline.yaml, then /etc/cardcage/pipeline.yaml]
+    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
+    pub(crate) file: Option<PathBuf>,
+    /// Its control socket, instead of where the pipeline says that it is
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }

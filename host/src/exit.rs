@@ -9,7 +9,6 @@ pub(crate) const USAGE: u8 = 64;
 /// Damaged data (`audit verify`).
 pub(crate) const DATA: u8 = 65;
 /// No daemon to talk to.
-#[cfg_attr(not(test), expect(dead_code, reason = "comes with the control socket"))]
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// A bug, an imbalance, a component that failed for good, or no lane left alive.
 pub(crate) const SOFTWARE: u8 = 70;
@@ -27,8 +26,11 @@ pub(crate) const ALL: [(&str, &str); 9] = [
         "Done. For `run`: every source is finished and everything is delivered, or it was told to stop and drained.",
     ),
     ("64", "The command line is wrong, or names no pipeline and none is at the usual places."),
-    ("65", "Damaged data: `audit` found the trail changed, cut or contradictory, or without the head it was given."),
-    ("69", "No daemon to talk to. No command ends with it yet."),
+    (
+        "65",
+        "Damaged data: `audit` found the trail changed, cut or contradictory, or without the head it was given.",
+    ),
+    ("69", "No daemon to talk to: `status`, `ledger`, `metrics` and `log-level` need one that runs."),
     (
         "70",
         "A bug, books that do not balance, a component that failed for good under `on_failure: stop`, or no lane left alive.",

@@ -6,6 +6,7 @@
 mod assemble;
 mod cli;
 mod commands;
+mod control;
 mod document;
 mod dry_run;
 mod exit;

@@ -71,6 +71,8 @@ codes! {
     NOT_UTF8 = "config.not-utf8";
     /// Anyone on the machine could control the daemon.
     OPEN_SOCKET = "config.open-control-socket";
+    /// Anyone who can reach the machine could read the metrics.
+    OPEN_METRICS = "config.open-metrics";
     /// Anyone who can write where plugins are decides what the daemon runs.
     OPEN_PLUGINS = "config.open-plugins";
     /// An alias that contains itself.

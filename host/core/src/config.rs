@@ -96,6 +96,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Where the daemon that runs the file as it was before can be reached: this much is right where it could be read.
+    pub fn control(&self) -> &Control {
+        &self.config.control
+    }
+
     /// Where plugins come from and which are trusted.
     pub fn plugins(&self) -> &Plugins {
         &self.config.plugins

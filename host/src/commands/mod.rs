@@ -4,11 +4,16 @@
 
 pub(crate) mod audit;
 mod check;
+mod daemon;
 mod explain;
+mod ledger;
+mod log_level;
+mod metrics;
 mod pages;
 pub(crate) mod plugin;
 mod run;
 mod schema;
+mod status;
 mod summary;
 
 use crate::cli::Command;
@@ -24,5 +29,9 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Plugin(command) => plugin::run(command),
         Command::Audit(command) => audit::run(&command),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Ledger(arguments) => ledger::run(&arguments),
+        Command::Metrics(arguments) => metrics::run(&arguments),
+        Command::LogLevel(arguments) => log_level::run(&arguments),
     }
 }

@@ -3,7 +3,10 @@
 use crate::assemble::{Assembled, all_problems, assemble};
 use crate::cli::RunArguments;
 use crate::commands::summary;
+use crate::control::socket::SocketError;
+use crate::control::{self, ControlError, Listening};
 use crate::document::{self, Document, DocumentError};
+use crate::logging::Filter;
 use crate::report::say;
 use crate::signals::{self, Drain};
 use crate::state_directory::{StateDirectory, StateError};
@@ -50,6 +53,8 @@ enum RunError {
     Document(#[from] DocumentError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error("{0}")]
     Refused(Diagnostics),
     #[error("{0}")]
@@ -64,9 +69,19 @@ impl RunError {
             Self::Document(DocumentError::NoFile) => exit::USAGE,
             Self::Document(DocumentError::Unreadable { .. })
             | Self::State(StateError::Io { .. })
-            | Self::Io(_) => exit::IO,
+            | Self::Io(_)
+            | Self::Control(
+                ControlError::Metrics { .. }
+                | ControlError::Thread(_)
+                | ControlError::Socket(SocketError::NoSocket(_) | SocketError::Io { .. }),
+            ) => exit::IO,
             Self::Document(DocumentError::Refused { .. }) | Self::Refused(_) => exit::REFUSED,
-            Self::State(StateError::Held(_)) => exit::HELD,
+            Self::State(StateError::Held(_)) | Self::Control(ControlError::Socket(SocketError::Live(_))) => {
+                exit::HELD
+            }
+            Self::Control(ControlError::Socket(SocketError::Group(_) | SocketError::TooLong(_))) => {
+                exit::REFUSED
+            }
             Self::Pipeline(_) => exit::SOFTWARE,
         }
     }
@@ -76,7 +91,7 @@ fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
     let Document { folder, config } = document::read(arguments.file.as_deref()).map_err(with_plugins)?;
     let summary_path = arguments.summary_json.as_deref().map(std::path::absolute).transpose();
     let summary_path = summary_path.map_err(|error| RunError::Io(format!("--summary-json: {error}")))?;
-    let _log_filter = logging::start(&config);
+    let filter = logging::start(&config);
     end_on_host_panic();
     // Relative paths, in the file and in plugins' settings, start from the file and not from wherever the daemon was
     // started, so that a pipeline means the same under a service manager.
@@ -102,7 +117,12 @@ fn try_run(arguments: &RunArguments) -> Result<u8, RunError> {
     if arguments.dry_run.is_some() {
         dry_run::print_instead(&mut assembled);
     }
-    carry_out(assembled, &environment, &drain, arguments.dry_run, summary_path.as_deref())
+    // A rehearsal is nobody's daemon: the one that it rehearses for may be running.
+    let real = arguments.dry_run.is_none();
+    let listening =
+        real.then(|| control::listen(&assembled.config.control, &folder, home.state())).transpose()?;
+    let reach = listening.map(|listening| (listening, filter));
+    carry_out(assembled, &environment, &drain, reach, arguments.dry_run, summary_path.as_deref())
 }
 
 /// Where a run keeps what outlives it.
@@ -150,6 +170,7 @@ fn carry_out(
     assembled: Assembled,
     environment: &Arc<Environment>,
     drain: &Drain,
+    reach: Option<(Listening, Filter)>,
     dry_run: Option<Duration>,
     summary_path: Option<&Path>,
 ) -> Result<u8, RunError> {
@@ -167,6 +188,8 @@ fn carry_out(
         }
         Err(error) => return Err(RunError::Pipeline(error)),
     };
+    let serving =
+        reach.map(|(listening, filter)| listening.serve(&config, pipeline.live(), filter)).transpose()?;
     let started = Instant::now();
     let summary = if let Some(how_long) = dry_run {
         tracing::info!("rehearsing {} for {}; sinks print", config.file, show_duration(how_long));
@@ -180,6 +203,7 @@ fn carry_out(
     for imbalance in summary.books.imbalances() {
         tracing::error!("imbalance: {imbalance}");
     }
+    drop(serving);
     // Nothing writes to a metric any more.
     drop(keeper);
     let took = started.elapsed();

@@ -12,6 +12,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::yaml::{Span, Typed};
 use cardcage_plugin_api::manifest::Kind;
+use core::net::SocketAddr;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -218,7 +219,27 @@ fn control(reader: &mut Reader<'_>, raw: &Section<'_>) -> Control {
         socket: reader.optional_text(raw, "socket", "a path"),
         mode: mode.unwrap_or(Control::default().mode),
         group: reader.optional_text(raw, "group", "a group's name"),
+        metrics: metrics_address(reader, raw),
     }
+}
+
+fn metrics_address(reader: &mut Reader<'_>, raw: &Section<'_>) -> Option<SocketAddr> {
+    let entry = raw.entry("metrics")?;
+    let text = reader.text(&entry.node, "an address and a port such as `127.0.0.1:9469`")?;
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        let message = format!("`metrics` is {}; expected a numeric address and a port", entry.node.shown());
+        let help = "write `127.0.0.1:9469`, for example, or `[::1]:9469`";
+        reader.error(codes::BAD_VALUE, entry.node.span, message, help);
+        return None;
+    };
+    if !address.ip().is_loopback() {
+        let message =
+            format!("`metrics` {address}: whoever can reach this machine can read the pipeline's metrics");
+        let warning =
+            Diagnostic::warning(codes::OPEN_METRICS, message).at(entry.node.span.in_file(reader.file));
+        reader.problems.push(warning.help("listen on 127.0.0.1 and let a proxy ask who is there"));
+    }
+    Some(address)
 }
 
 fn log(reader: &mut Reader<'_>, raw: &Section<'_>) -> Log {

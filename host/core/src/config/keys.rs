@@ -144,7 +144,7 @@ pub const TOP: Table = Table {
             "The folder of everything that outlives a run; relative to this file.",
         ),
         key("limits", Shape::Mapping, Nothing, "Bounds of the whole process."),
-        key("control", Shape::Mapping, Nothing, "The control socket.").without_effect(),
+        key("control", Shape::Mapping, Nothing, "How a running daemon is reached: its control socket, and metrics over TCP."),
         key("log", Shape::Mapping, Nothing, "The host's log."),
         key("audit", Shape::Mapping, Nothing, "The audit trail of every metric."),
         key("checkpoint", Shape::Mapping, Nothing, "How often sinks commit what they got, and sources hear of it (a barrier)."),
@@ -232,11 +232,26 @@ pub const LIMITS: Table = Table {
 pub const CONTROL: Table = Table {
     path: "control",
     keys: &[
-        key("socket", Shape::Path, Words("in the state directory"), "The control socket's path.")
-            .without_effect(),
-        key("mode", Shape::Octal, Value("0600"), "Its permission bits.").without_effect(),
-        key("group", Shape::Text("a group's name"), Words("the process's"), "The group that owns it.")
-            .without_effect(),
+        key(
+            "socket",
+            Shape::Path,
+            Words("`control.sock` in the state directory"),
+            "The control socket's path; relative to this file.",
+        ),
+        key("mode", Shape::Octal, Value("0600"), "Its permission bits."),
+        key(
+            "group",
+            Shape::Text("a group's name or number"),
+            Words("the process's"),
+            "The group that owns it, whose members may use it if `mode` lets them.",
+        ),
+        key(
+            "metrics",
+            Shape::Text("`ADDRESS:PORT`"),
+            Nothing,
+            "Where `/metrics` and `/health` (and nothing else) are also served over TCP, without asking who is there: \
+             `127.0.0.1:9469`, for example.",
+        ),
     ],
 };
 

@@ -9,6 +9,7 @@ pub use component::{
 };
 
 use crate::diagnostic::{Diagnostics, Location};
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -115,11 +116,13 @@ pub struct Control {
     pub mode: u32,
     /// The group that owns it; absent: the process's own.
     pub group: Option<String>,
+    /// Where metrics and health are also served over TCP; absent: nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { socket: None, mode: 0o600, group: None }
+        Self { socket: None, mode: 0o600, group: None, metrics: None }
     }
 }
 

@@ -39,8 +39,8 @@ pub struct Reason {
     pub ruling: Ruling,
     /// The component, if it is one.
     pub component: Option<String>,
-    /// What is wrong: `hung`, `failed`, `restarting`, `unexplained`, `violations`, `claims`, `dictionary`, `imbalance`
-    /// or `control`.
+    /// What is wrong: `hung`, `failed`, `restarting`, `unexplained`, `violations`, `claims`, `dictionary`, `imbalance`,
+    /// `trail` or `control`.
     pub what: &'static str,
     /// In a sentence, without the component's name.
     pub message: String,
@@ -72,6 +72,10 @@ impl Health {
         components(view, &mut reasons);
         books(view, &mut reasons);
         dictionary(view, &mut reasons);
+        if let Some(why) = &view.trail.stuck {
+            let message = format!("the audit trail cannot be written, so its entries are merged: {why}");
+            reasons.push(Reason { ruling: Ruling::Degraded, component: None, what: "trail", message });
+        }
         let has = |what: &[&str]| reasons.iter().any(|reason| what.contains(&reason.what));
         let live = !has(&["control", "hung"]);
         let running = view.phase == Phase::Running && view.lanes_running > 0;

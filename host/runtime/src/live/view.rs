@@ -1,13 +1,14 @@
 //! Everything there is to see of a pipeline, as plain values.
 
 use super::{Phase, Progress, Shown};
+use crate::audit::TrailStatus;
 use crate::cells::MetricReading;
 use crate::clock::monotonic_ns;
 use crate::inbox::Inbox;
 use crate::latency::CallTimes;
 pub use cardcage_core::ledger::claims::Claim;
 use cardcage_core::ledger::{Books, claims};
-use cardcage_plugin_api::manifest::Kind;
+use cardcage_plugin_api::manifest::{Kind, MetricKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub struct View {
     pub claims: Vec<Claim>,
     /// How full the dictionary is.
     pub dictionary: DictionaryView,
+    /// The host's own metrics.
+    pub host_metrics: Vec<MetricReading>,
+    /// The audit trail.
+    pub trail: TrailStatus,
     /// Epochs that every sink committed.
     pub committed_epochs: u64,
     /// Since the control loop last turned.
@@ -148,6 +153,8 @@ pub(super) fn view(shown: &Shown) -> View {
             units,
             units_max: limits.units as usize,
         },
+        host_metrics: shown.environment.metrics.read(),
+        trail: shown.environment.trail.status(),
         committed_epochs: progress.committed_epochs,
         control_silent: since(shown.beat_ns()),
         lanes_running: shown.lanes.len() - progress.ended_lanes.len(),
@@ -174,7 +181,7 @@ fn component(shown: &Shown, progress: &Progress, node: usize) -> ComponentView {
         overdue_calls: counters.overdue(),
         restarts: counters.restarts(),
         unexplained: counters.unexplained(),
-        violations: metrics.iter().map(|metric| metric.violations).sum(),
+        violations: host.cells().violations(),
         calls: counters.calls(),
         metrics,
     }
@@ -207,7 +214,7 @@ fn claims(shown: &Shown, components: &[ComponentView], before: &Books, after: &B
             Kind::Stage | Kind::Sink => 0,
         };
         let rows = (&before.components[node], &after.components[node]);
-        for metric in &component.metrics {
+        for metric in component.metrics.iter().filter(|metric| metric.kind == MetricKind::Counter) {
             found.extend(claims::compare(rows.0, rows.1, in_calls, &metric.name, metric.value));
         }
     }
