@@ -17,7 +17,8 @@ usage: cargo xtask COMMAND
   run [FILE] [-- ARGUMENTS]   build the daemon and its plugins in release, then become
                               `cardcage run FILE ARGUMENTS` (FILE: pipeline.yaml)
   bench [--quick] [NAME...]   measure speed and size against the targets (`bench --help`)
-  soak --what ladder [...]    damage a plugin in as many ways as you like (`soak --help` for more)
+  soak --what WHAT [...]      damage a plugin, or an audit trail, in as many ways as you like
+                              (`soak --help` for more)
   docs                        write the generated pages of docs/: reference, errors, schema
   ci                          every check a change must pass (.ci/run)
 ";

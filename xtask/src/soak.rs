@@ -4,19 +4,21 @@ use crate::{Failure, workspace};
 use std::process::Command;
 
 const USAGE: &str = "\
-usage: cargo xtask soak --what ladder [--count N] [--seed S] [--from NUMBER] [--kind KIND]
+usage: cargo xtask soak --what WHAT [--count N] [--seed S] [--from NUMBER] [--kind KIND]
 
   --what ladder   damage a library in N ways, as linked and without a build id that can be checked,
                   and run a pipeline with each
-  --count N       how many of each kind (100000)
+  --what trail    change an audit trail in N ways, and look for each with `audit verify`'s eyes
+  --count N       how many (100000); of the ladder, of each kind
   --seed S        which ones (1)
   --from NUMBER   the first one (0): a soak that was stopped goes on from the number that it said last
-  --kind KIND     `linked` or `unsealed` only (both)
+  --kind KIND     of the ladder: `linked` or `unsealed` only (both)
 ";
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Asked {
+    what: What,
     count: u64,
     seed: u64,
     from: u64,
@@ -24,11 +26,33 @@ struct Asked {
     kind: String,
 }
 
+/// What can be soaked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Ladder,
+    Trail,
+}
+
+impl What {
+    /// The test that does it, as arguments of `cargo test`.
+    fn test(self) -> &'static [&'static str] {
+        match self {
+            Self::Ladder => &["--package", "e2e", "--test", "mutation", "--", "soak"],
+            // Nothing but computing, a hundred thousand times.
+            Self::Trail => {
+                &["--release", "--package", "cardcage-core", "--test", "suite", "--", "audit::edits::soak"]
+            }
+        }
+    }
+}
+
 /// Runs the suite's own test, with more of everything.
 pub(crate) fn soak(arguments: &[String]) -> Result<(), Failure> {
     let asked = parse(arguments)?;
     let mut test = Command::new(env!("CARGO"));
-    test.args(["test", "--package", "e2e", "--test", "mutation", "--", "soak", "--ignored", "--nocapture"])
+    test.arg("test")
+        .args(asked.what.test())
+        .args(["--ignored", "--nocapture"])
         .current_dir(workspace::root())
         .env("SOAK_COUNT", asked.count.to_string())
         .env("SOAK_SEED", asked.seed.to_string())
@@ -39,7 +63,7 @@ pub(crate) fn soak(arguments: &[String]) -> Result<(), Failure> {
 
 fn parse(arguments: &[String]) -> Result<Asked, Failure> {
     let usage = |what: String| Failure::Usage(format!("{what}\n\n{USAGE}"));
-    let mut asked = Asked { count: 100_000, seed: 1, from: 0, kind: String::new() };
+    let mut asked = Asked { what: What::Ladder, count: 100_000, seed: 1, from: 0, kind: String::new() };
     let mut what = None;
     let mut arguments = arguments.iter();
     while let Some(name) = arguments.next() {
@@ -57,6 +81,8 @@ fn parse(arguments: &[String]) -> Result<Asked, Failure> {
     }
     match what {
         Some("ladder") => Ok(asked),
+        Some("trail") if asked.kind.is_empty() => Ok(Asked { what: What::Trail, ..asked }),
+        Some("trail") => Err(usage("`--kind` is for `--what ladder` only".to_owned())),
         Some(other) => Err(usage(format!("there is nothing to soak by the name `{other}`"))),
         None => Err(usage("what to soak is missing".to_owned())),
     }
@@ -73,9 +99,11 @@ mod tests {
     #[test]
     fn a_soak_can_be_asked_to_go_on_where_it_stopped() {
         let asked = parsed("--what ladder --count 5 --seed 7 --from 300 --kind unsealed").unwrap();
-        assert_eq!(asked, Asked { count: 5, seed: 7, from: 300, kind: "unsealed".to_owned() });
-        let plain = Asked { count: 100_000, seed: 1, from: 0, kind: String::new() };
+        let what = What::Ladder;
+        assert_eq!(asked, Asked { what, count: 5, seed: 7, from: 300, kind: "unsealed".to_owned() });
+        let plain = Asked { what, count: 100_000, seed: 1, from: 0, kind: String::new() };
         assert_eq!(parsed("--what ladder").unwrap(), plain);
+        assert_eq!(parsed("--what trail").unwrap(), Asked { what: What::Trail, ..plain });
     }
 
     #[test]
@@ -83,6 +111,7 @@ mod tests {
         for line in [
             "",
             "--what tea",
+            "--what trail --kind linked",
             "--what ladder --count many",
             "--what ladder --seed",
             "--fast yes",

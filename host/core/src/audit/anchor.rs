@@ -63,8 +63,9 @@ impl Anchor {
         Self { adrift: true, ..Self::default() }
     }
 
-    /// Something is missing from here on: what is declared stays known, what parts hold does not.
+    /// Something is missing from here on: what is declared stays known; what parts hold, and who writes them, does not.
     pub fn lose(&mut self) {
+        self.writers.clear();
         self.adrift = true;
         self.known = self.known.wrapping_add(1);
         self.opening = None;

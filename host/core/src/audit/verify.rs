@@ -26,6 +26,8 @@ pub struct Verifier {
     is_running: bool,
     /// Where the first block is.
     first: Option<Place>,
+    /// Whether nothing is wrong before it, so that blocks which are missing there were removed.
+    is_cut: bool,
 }
 
 /// The file that is being read.
@@ -53,6 +55,7 @@ impl Verifier {
             first_kept: 1,
             is_running: false,
             first: None,
+            is_cut: false,
         }
     }
 
@@ -85,6 +88,7 @@ impl Verifier {
     pub fn finish(mut self) -> Report {
         if let (Some(first), Some(place)) = (self.report.seen.first_block, self.first.take())
             && first > self.first_kept
+            && self.is_cut
         {
             let fault = Fault::Missing { from: self.first_kept, to: first - 1 };
             // In the order of the files, it is before all others.
@@ -131,6 +135,8 @@ impl Verifier {
         seen.last = Some(block.head);
         if self.first.is_none() {
             self.first = Some(place.clone());
+            // Damage that was named already may have been the blocks that are missing before.
+            self.is_cut = self.report.findings.is_empty();
         }
         self.join(block.head, continues);
         (self.before, self.is_linked) = (Some(block.head), true);

@@ -112,9 +112,9 @@ fn title(run: &Run, is_last: bool) -> String {
         |(time_ns, version)| format!("run of cardcage {version} that began at {}", when::show(*time_ns)),
     );
     match (run.ended_ns, is_last) {
-        (Some(time_ns), _) => format!("{began} and ended in order at {}", when::show(time_ns)),
-        (None, true) => format!("{began} and goes on, or was ended without a word"),
-        (None, false) => format!("{began} and was ended without a word"),
+        (Some(time_ns), _) => format!("{began}; it ended in order at {}", when::show(time_ns)),
+        (None, true) => format!("{began}; it goes on, or was ended without a word"),
+        (None, false) => format!("{began}; it was ended without a word"),
     }
 }
 
@@ -139,7 +139,7 @@ fn standing(run: &Run) -> String {
         several => format!("{several} refused"),
     };
     format!(
-        "it stands at {value}, after {}, which are told in {}; {refused}",
+        "it stands at {value}, after {} told in {}; {refused}",
         counted(writes, "write"),
         counted(changes, "change")
     )

@@ -161,7 +161,8 @@ impl Run {
     pub(super) fn sum(&self) -> Value {
         let values = self.parts.values().map(|part| self.number().value(part.value));
         match self.number() {
-            Number::Float => Value::Float(values.map(Value::as_f64).sum()),
+            // Not `sum`, which begins at -0.
+            Number::Float => Value::Float(values.fold(0.0, |sum, value| sum + value.as_f64())),
             Number::Integer => {
                 let sum = self.parts.values().fold(0u64, |sum, part| sum.saturating_add(part.value));
                 Value::Integer(sum)

@@ -95,23 +95,18 @@ pub(super) fn verdict(report: &Report) -> String {
         return format!("what can still be proven:\n{}", segments.concat());
     }
     let proven = report.segments.last().and_then(|segment| segment.proven_to);
-    let checked = "every block follows from the one before, every change from the one before it, and all sums are right";
-    match proven {
-        Some(block) if block == last.block => {
-            format!("intact and proven to its end, block {block}: {checked}\nhead: {last}\n")
-        }
-        Some(block) => format!(
-            "intact and proven to block {block}, intact to block {}, end not proven: {checked}\nhead: {last}\n",
-            last.block
-        ),
-        None => format!(
-            "intact to block {}, end not proven: {checked}; that no block was cut off at the end, and that the chain was not \
-             written anew, is proven by a head that was kept elsewhere only: give the last `audit head` of the log as \
-             `--head HASH`\nhead: {last}\n",
-            last.block
-        ),
-    }
+    let what = match proven {
+        Some(block) if block == last.block => format!("intact, and proven to its end, block {block}"),
+        Some(block) => format!("intact to block {}, proven to block {block}, end not proven", last.block),
+        None => format!("intact to block {}, end not proven", last.block),
+    };
+    let open = if proven == Some(last.block) { "" } else { NOT_PROVEN };
+    format!("{what}\n{CHECKED}{open}  head: {last}\n")
 }
+
+const CHECKED: &str = "  checked: each block follows from the one before, each change begins where the one before ended, all sums agree\n";
+const NOT_PROVEN: &str = "  not proven: that nothing was cut off at the end, and that the chain was not written anew; a head that was kept\n  \
+    elsewhere proves that: give the last `audit head` of the log as `--head HASH`\n";
 
 fn segment(segment: &Segment) -> String {
     let Segment { first, last, proven_to } = *segment;

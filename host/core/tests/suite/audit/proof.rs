@@ -100,6 +100,14 @@ fn the_block_that_was_changed_is_named_and_what_is_behind_it_is_held_by_the_head
 }
 
 #[test]
+fn damage_at_the_beginning_is_named_once() {
+    let (mut trail, head) = sample();
+    trail.files[0].1[200] ^= 1;
+    let report = verify(&trail, &[head.hash]);
+    insta::assert_snapshot!(said(&report), @"00000001.trail at byte 72: the block was changed: its bytes don't have the hash that it ends with");
+}
+
+#[test]
 fn a_length_that_was_changed_near_the_end_is_no_block_that_is_being_written() {
     let (mut trail, _) = sample();
     let (_, last) = trail.files.last_mut().expect("has files");

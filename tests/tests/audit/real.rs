@@ -1,0 +1,125 @@
+//! Trails that the daemon wrote.
+
+use e2e::{Pipeline, wait_for};
+use rustix::process::Signal;
+use std::fs;
+use std::path::PathBuf;
+
+const YAML: &str = "\
+version: 1
+state_directory: state
+sources: { numbers: { plugin: generate, settings: { count: 20000 } } }
+stages: { plausible: { plugin: range, inputs: [numbers], settings: { min: 0.5, max: 10 } } }
+sinks: { nowhere: { plugin: blackhole, inputs: [plausible] } }
+";
+
+fn pipeline(yaml: &str) -> Pipeline {
+    Pipeline::new(yaml, &["source_generate", "stage_range", "sink_blackhole"])
+}
+
+/// The same without an end.
+fn endless() -> Pipeline {
+    pipeline(&YAML.replace("count: 20000", "rate: 20000"))
+}
+
+/// The hash in the last log line `audit head`: what an auditor has.
+fn logged_head(stderr: &str) -> String {
+    let (_, after) = stderr.rsplit_once("audit head ").expect("the log has the chain's head");
+    after.chars().take_while(char::is_ascii_hexdigit).collect()
+}
+
+/// The trail's only file.
+fn only_file(pipeline: &Pipeline) -> PathBuf {
+    let entries = fs::read_dir(pipeline.path("state/audit")).expect("there is a trail").flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
+}
+
+#[test]
+fn a_run_leaves_a_trail_that_its_logged_head_proves_and_that_accounts_for_every_record() {
+    let pipeline = pipeline(YAML);
+    let ran = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(0);
+    let head = logged_head(&ran.stderr);
+    let verified = pipeline.run(&["audit", "verify", "--head", &head]).expect(0).stdout;
+    assert!(verified.contains("intact, and proven to its end"), "{verified}");
+    let summary: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(pipeline.path("summary.json")).expect("was written"))
+            .expect("is JSON");
+    let told = pipeline.run(&["audit", "explain", "nowhere.records", "--format", "json"]).expect(0).json();
+    let run = &told["runs"][0];
+    let delivered = run["value"].as_f64().expect("a number");
+    assert!(delivered > 0.0 && run["ended"].is_string(), "{told}");
+    assert!(summary.to_string().contains(&format!("{delivered}")), "{delivered} records in {summary}");
+    // What each writer added makes the value.
+    let by = run["shares"].as_array().expect("a list").iter().filter_map(|share| share["by"].as_f64());
+    assert!((by.sum::<f64>() - delivered).abs() < 1e-9, "{told}");
+}
+
+#[test]
+fn a_bit_flipped_in_a_real_trail_is_found_wherever_it_is() {
+    let pipeline = pipeline(YAML);
+    let head = logged_head(&pipeline.run(&["run"]).expect(0).stderr);
+    let file = only_file(&pipeline);
+    let whole = fs::read(&file).expect("can be read");
+    for part in 0..7 {
+        let mut changed = whole.clone();
+        changed[(whole.len() - 1) * part / 6] ^= 0x20;
+        fs::write(&file, changed).expect("can be written");
+        let verified = pipeline.run(&["audit", "verify", "--head", &head]).expect(65);
+        assert!(verified.stdout.contains("DAMAGED"), "{}", verified.stdout);
+    }
+    fs::write(&file, &whole[..whole.len() / 2]).expect("can be written");
+    pipeline.run(&["audit", "verify", "--head", &head]).expect(65);
+    fs::write(&file, whole).expect("can be written");
+    pipeline.run(&["audit", "verify", "--head", &head]).expect(0);
+}
+
+#[test]
+fn the_trail_can_be_read_while_it_is_written() {
+    let pipeline = endless();
+    let running = pipeline.start(&["run"]);
+    let trail = || pipeline.path("state/audit/00000001.trail").exists().then_some(());
+    wait_for("the trail's file", trail);
+    let mut follow = pipeline.command(&["audit", "show", "--follow", "--component", "nowhere"]);
+    let followed = fs::File::create(pipeline.path("followed.txt")).expect("can be made");
+    let mut follower = follow.stdout(followed).spawn().expect("can be started");
+    let lines = |least: usize| {
+        let text = fs::read_to_string(pipeline.path("followed.txt")).unwrap_or_default();
+        (text.matches("nowhere.records").count() >= least).then_some(())
+    };
+    wait_for("the first entries", || lines(1));
+    for _ in 0..5 {
+        pipeline
+            .command(&["audit", "verify"])
+            .output()
+            .map(|output| assert!(output.status.success()))
+            .expect("runs");
+    }
+    let so_far = fs::read_to_string(pipeline.path("followed.txt")).unwrap_or_default();
+    wait_for("entries of later blocks", || lines(so_far.matches("nowhere.records").count() + 1));
+    follower.kill().expect("can be ended");
+    follower.wait().expect("ends");
+    running.signal(Signal::TERM);
+    let ended = running.finish().expect(0);
+    pipeline.run(&["audit", "verify", "--head", &logged_head(&ended.stderr)]).expect(0);
+}
+
+#[test]
+fn a_daemon_that_was_killed_leaves_a_trail_that_the_next_one_goes_on_with() {
+    let pipeline = endless();
+    let running = pipeline.start(&["run"]);
+    let written = || {
+        let output = pipeline.command(&["audit", "show", "--metric", "records"]).output().expect("runs");
+        String::from_utf8_lossy(&output.stdout).contains("nowhere.records").then_some(())
+    };
+    wait_for("entries in the trail", written);
+    running.signal(Signal::KILL);
+    running.finish();
+    pipeline.write_yaml(YAML);
+    let head = logged_head(&pipeline.run(&["run"]).expect(0).stderr);
+    let verified = pipeline.run(&["audit", "verify", "--head", &head]).expect(0).stdout;
+    assert!(verified.contains("2 runs") && verified.contains("did not say that it ended"), "{verified}");
+    let told = pipeline.run(&["audit", "explain", "nowhere.records"]).expect(0).stdout;
+    assert!(told.contains("was ended without a word") && told.contains("it ended in order"), "{told}");
+}
