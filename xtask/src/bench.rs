@@ -4,6 +4,7 @@
 //! compared with each other runs in turn, so that a machine that slows down slows both. Never a test: a busy machine
 //! misses targets.
 
+mod audit;
 mod files;
 mod flow;
 mod formats;
@@ -34,6 +35,8 @@ usage: cargo xtask bench [--quick] [--runs N] [NAME...]
   tcp      NDJSON over TCP on this machine, one sender -> blackhole
   plumbing generate -> 3 light stages -> blackhole: loaded plugins against the same
            ones linked statically, and what one call costs
+  audit    a write to an audited counter, its trail proven to hold all of them, and
+           the plumbing with the trail kept against the same without
   ladder   checking a plugin, cold and with a known verdict
   memory   bytes of a record that waits in a queue, and an idle daemon
   growth   1 to 64 components, 10 to 1,000,000 sensors, 1 to 10,000 files
@@ -73,6 +76,7 @@ const SUITES: &[(&str, Suite)] = &[
     ("unusual", formats::unusual),
     ("tcp", tcp::tcp),
     ("plumbing", plumbing::plumbing),
+    ("audit", audit::audit),
     ("ladder", ladder::ladder),
     ("memory", memory::memory),
     ("growth", growth::growth),

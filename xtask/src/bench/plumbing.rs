@@ -87,7 +87,7 @@ fn with_linked(bench: &Bench, flows: &[Flow; 2], linked: &PathBuf) -> Result<Too
     Ok(Took::between(&whole, &start, Totals { delivered, rejected: 0 }))
 }
 
-fn flow(bench: &Bench, name: &str, records: u32) -> Result<Flow, Failure> {
+pub(super) fn flow(bench: &Bench, name: &str, records: u32) -> Result<Flow, Failure> {
     let body = format!(
         "sources:\n  made: {{ plugin: generate, settings: {{ count: {records}, waveform: constant, unit: degC, start: 0 }} }}\n\
          stages:\n  above: {{ plugin: range, inputs: [made], settings: {{ min: -50 }} }}\n  \
@@ -100,7 +100,7 @@ fn flow(bench: &Bench, name: &str, records: u32) -> Result<Flow, Failure> {
 
 /// Builds the linked program, in a folder of its own: the flag concerns every crate, and would have the workspace
 /// built anew each time.
-fn build_linked(bench: &Bench) -> Result<PathBuf, Failure> {
+pub(super) fn build_linked(bench: &Bench) -> Result<PathBuf, Failure> {
     let target = bench.directory.join("static");
     if bench.options.build {
         let mut cargo = workspace::cargo();

@@ -103,6 +103,7 @@ impl Collector {
     /// Another second has begun. `true` if the trail's own figures are worth telling.
     pub(super) fn second(&mut self) -> bool {
         self.budget = self.max_entries;
+        self.trail.listen(self.chain.ready());
         std::mem::take(&mut self.told_others)
     }
 
@@ -339,6 +340,7 @@ impl Collector {
             return;
         }
         if self.budget == 0 || !self.chain.ready() {
+            self.trail.listen(false);
             known.behind = true;
             return;
         }
@@ -361,6 +363,7 @@ impl Collector {
     fn tell_refusal(&mut self, news: &News, rule: Rule) {
         let known = &mut self.known[news.slot];
         if self.budget == 0 || !self.chain.ready() {
+            self.trail.listen(false);
             known.behind = true;
             return;
         }

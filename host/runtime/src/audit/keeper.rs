@@ -73,6 +73,7 @@ impl Trail {
             tracing::info!("audit head {} (going on from here)", found.head);
         }
         self.begin(policy.detail);
+        self.listen(true);
         metrics.begin();
         let (detail, most) = (policy.detail, policy.max_entries_per_second);
         let words = format!("{detail:?}, at most {most} entries a second").to_lowercase();

@@ -8,6 +8,9 @@ use crate::sync::{AtomicU64, Ordering};
 /// One piece of news: four words that mean nothing to the ring.
 pub(crate) type Item = [u64; 4];
 
+/// After how many items that were taken out their room is given back.
+const FREED_AT_ONCE: u64 = 64;
+
 /// A queue from one thread to one other.
 #[derive(Debug)]
 pub(crate) struct Ring {
@@ -67,7 +70,10 @@ impl Ring {
             let slot = self.slot(tail);
             each([0, 1, 2, 3].map(|word| slot[word].load(Ordering::Relaxed)));
             tail = tail.wrapping_add(1);
-            self.tail.0.store(tail, Ordering::Release);
+            // Not for each item: the writing thread looks there while it finds no room.
+            if tail == head || tail.is_multiple_of(FREED_AT_ONCE) {
+                self.tail.0.store(tail, Ordering::Release);
+            }
         }
     }
 

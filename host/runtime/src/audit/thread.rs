@@ -91,6 +91,9 @@ pub(crate) fn at(now_ns: i64) {
 /// Sends news of a cell; `false` if there was no room for it.
 #[inline]
 pub(crate) fn tell(trail: &'static Trail, tag: u64, value: u64, count: u64) -> bool {
+    if !trail.listens() {
+        return false;
+    }
     HERE.with(|here| {
         let held = here.held.get().filter(|held| std::ptr::eq(held.trail, trail));
         let Some(held) = held.or_else(|| hold(trail)) else {

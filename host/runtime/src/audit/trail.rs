@@ -67,8 +67,10 @@ pub struct TrailStatus {
 #[derive(Debug)]
 pub struct Trail {
     kept: AtomicBool,
-    /// Whether each write is told on its own.
+    /// Whether writes are told one by one at all.
     news: AtomicBool,
+    /// Whether they are right now: not once a second has had its entries, and not while the disk is full.
+    listens: AtomicBool,
     listed: Mutex<Listed>,
     rings: Mutex<Vec<Lent>>,
     /// Rises with each ring that is lent.
@@ -167,6 +169,7 @@ impl Trail {
         Box::leak(Box::new(Self {
             kept: AtomicBool::new(false),
             news: AtomicBool::new(false),
+            listens: AtomicBool::new(false),
             listed: Mutex::default(),
             rings: Mutex::default(),
             lendings: AtomicU64::new(0),
@@ -198,6 +201,17 @@ impl Trail {
     pub(super) fn begin(&self, detail: AuditDetail) {
         self.kept.store(true, Ordering::Relaxed);
         self.news.store(detail != AuditDetail::Interval, Ordering::Relaxed);
+    }
+
+    /// Whether news is welcome; what is not told is looked up later.
+    #[inline]
+    pub(super) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
+    }
+
+    /// From now on news is welcome, or not.
+    pub(super) fn listen(&self, listens: bool) {
+        self.listens.store(listens, Ordering::Relaxed);
     }
 
     /// The keeper's thread.

@@ -15,6 +15,11 @@ pub(crate) fn find(kind: Kind, plugin: &str) -> Option<ComponentTypeHandle> {
     }
 }
 
+/// The sink that only counts.
+pub(crate) fn tally() -> Option<ComponentTypeHandle> {
+    handle::<crate::tally::CardcagePlugin>()
+}
+
 /// The library's first component type.
 fn handle<L: Library>() -> Option<ComponentTypeHandle> {
     let manifest: Manifest = serde_json::from_slice(L::MANIFEST).ok()?;

@@ -3,6 +3,7 @@
 //! `--cfg cardcage_static` in a target folder of its own, and runs the daemon on the same config.
 
 mod linked;
+mod tally;
 
 use cardcage_core::config::{self, ComponentConfig, Config};
 use cardcage_core::diagnostic::Diagnostics;
@@ -13,18 +14,22 @@ use cardcage_runtime::{
     Pipeline, StageInstance, StageOutputs,
 };
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-const USAGE: &str = "usage: plumbing run CONFIG | plumbing call COUNT";
+const USAGE: &str =
+    "usage: plumbing run CONFIG [TRAIL] | plumbing call COUNT | plumbing writes COUNT [TRAIL]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["run", config] => run(config),
+        ["run", config] => run(config, None),
+        ["run", config, trail] => run(config, Some(Path::new(trail))),
         ["call", count] => count.parse().map_err(|_| USAGE.to_owned()).and_then(call),
+        ["writes", count] => writes(count, None),
+        ["writes", count, trail] => writes(count, Some(Path::new(trail))),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -36,17 +41,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the config to its end, as the daemon does it, and prints how many records its sinks took.
-fn run(file: &str) -> Result<(), String> {
+/// Runs the config to its end, as the daemon does it, and prints how many records its sinks took. With a folder the audit
+/// trail is kept there.
+fn run(file: &str, trail: Option<&Path>) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"))?;
     let rendered = |problems: Diagnostics| problems.render();
     let config = config::parse(file, &text, &Nothing).map_err(rendered)?;
     let parts = config.components.iter().map(part).collect::<Result<Vec<_>, _>>()?;
     let descriptions: Vec<_> = parts.iter().map(|part| part.description.clone()).collect();
     let graph = wiring::check(&config, &descriptions).map_err(rendered)?;
-    let pipeline =
-        Pipeline::start(graph, parts, &environment(&config), |_| ()).map_err(|error| error.to_string())?;
+    let environment = environment(&config);
+    let keeper = trail.map(|folder| tally::keep(&environment, folder.to_owned())).transpose()?;
+    let pipeline = Pipeline::start(graph, parts, &environment, |_| ()).map_err(|error| error.to_string())?;
     let summary = pipeline.run(config.checkpoint_every);
+    drop(keeper);
     if summary.any_failed() || !summary.balances() {
         return Err(format!("the run failed:\n{}", summary.books.render()));
     }
@@ -60,11 +68,7 @@ fn run(file: &str) -> Result<(), String> {
 fn call(count: u32) -> Result<(), String> {
     let failed = |error: cardcage_runtime::CallError| error.to_string();
     let handle = linked::find(Kind::Stage, "range").ok_or("the stage `range` is not linked")?;
-    let environment = Arc::new(Environment::new(
-        Arc::new(Dictionary::new(DictionaryLimits { sensors: 1, units: 1 })),
-        Arc::new(Cancel::default()),
-        PathBuf::new(),
-    ));
+    let environment = small_environment();
     let manifest = Arc::new(handle.manifest().clone());
     let host = HostHandle::for_component(&environment, "stage", "range", &BTreeMap::new(), manifest);
     let settings = serde_json::json!({ "min": 0, "max": 1 });
@@ -78,6 +82,20 @@ fn call(count: u32) -> Result<(), String> {
     }
     println!("{:.3}", started.elapsed().as_secs_f64() * 1e9 / f64::from(count));
     stage.close(0).map_err(failed)
+}
+
+fn writes(count: &str, trail: Option<&Path>) -> Result<(), String> {
+    let count = count.parse().map_err(|_| USAGE.to_owned())?;
+    tally::writes(&small_environment(), count, trail)
+}
+
+/// For one component without sensors.
+fn small_environment() -> Arc<Environment> {
+    Arc::new(Environment::new(
+        Arc::new(Dictionary::new(DictionaryLimits { sensors: 1, units: 1 })),
+        Arc::new(Cancel::default()),
+        PathBuf::new(),
+    ))
 }
 
 fn part(config: &ComponentConfig) -> Result<Part, String> {
