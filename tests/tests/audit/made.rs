@@ -1,6 +1,6 @@
 //! What is said of trails that were made for it: whole ones, and damaged in each way.
 
-use crate::trail::{COUNTER, HISTOGRAM, Scribe, put, sample};
+use crate::trail::{COUNTER, Files, HISTOGRAM, Scribe, put, sample};
 use cardcage_core::audit::{Entry, Note, Record, What};
 use e2e::Pipeline;
 use std::fs;
@@ -75,11 +75,11 @@ fn what_is_wrong_with_a_trail_is_said_with_its_place_and_what_still_holds() {
     let verify: &[&str] = &["verify", "--head", &hash];
     let pipeline = with(&files);
     let mut said = String::new();
-    let mut case = |title: &str, change: &dyn Fn(&mut Vec<(u64, Vec<u8>)>), line: &[&str]| {
+    let mut case = |title: &str, change: &dyn Fn(&mut Files), line: &[&str]| {
         let mut changed = files.clone();
         change(&mut changed);
         put(pipeline.folder(), &changed);
-        said += &format!("== {title}\n{}\n", audit(&pipeline, line));
+        said.extend(["== ", title, "\n", &audit(&pipeline, line), "\n"]);
     };
     case("a bit in a block", &|files| files[1].1[150] ^= 1, verify);
     case("a bit in the first block", &|files| files[0].1[150] ^= 1, verify);

@@ -81,9 +81,9 @@ fn the_trail_can_be_read_while_it_is_written() {
     let running = pipeline.start(&["run"]);
     let trail = || pipeline.path("state/audit/00000001.trail").exists().then_some(());
     wait_for("the trail's file", trail);
-    let mut follow = pipeline.command(&["audit", "show", "--follow", "--component", "nowhere"]);
-    let followed = fs::File::create(pipeline.path("followed.txt")).expect("can be made");
-    let mut follower = follow.stdout(followed).spawn().expect("can be started");
+    let mut command = pipeline.command(&["audit", "show", "--follow", "--component", "nowhere"]);
+    let page = fs::File::create(pipeline.path("followed.txt")).expect("can be made");
+    let mut follower = command.stdout(page).spawn().expect("can be started");
     let lines = |least: usize| {
         let text = fs::read_to_string(pipeline.path("followed.txt")).unwrap_or_default();
         (text.matches("nowhere.records").count() >= least).then_some(())

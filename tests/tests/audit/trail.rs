@@ -7,6 +7,9 @@ use cardcage_core::audit::{
 use cardcage_plugin_api::manifest::MetricKind;
 use std::path::Path;
 
+/// The files of a trail, each with its number.
+pub(crate) type Files = Vec<(u64, Vec<u8>)>;
+
 /// A counter of a stage, with two generations and two refused writes.
 pub(crate) const COUNTER: u32 = 1;
 /// A gauge of the host.
@@ -16,7 +19,7 @@ pub(crate) const HISTOGRAM: u32 = 3;
 
 /// Writes a trail.
 pub(crate) struct Scribe {
-    files: Vec<(u64, Vec<u8>)>,
+    files: Files,
     head: Head,
     anchor: Anchor,
     block: BlockBuilder,
@@ -136,7 +139,7 @@ impl Scribe {
     }
 
     /// Its files.
-    pub(crate) fn files(mut self) -> (Vec<(u64, Vec<u8>)>, Head) {
+    pub(crate) fn files(mut self) -> (Files, Head) {
         self.seal();
         (self.files, self.head)
     }
@@ -157,7 +160,7 @@ fn declaration(cell: u32, component: &str, metric: &str, kind: MetricKind) -> De
 }
 
 /// Three files with one run and a bit of everything.
-pub(crate) fn sample() -> (Vec<(u64, Vec<u8>)>, Head) {
+pub(crate) fn sample() -> (Files, Head) {
     let mut scribe = Scribe::new();
     scribe.write(COUNTER, 3.0, 3);
     scribe.write(GAUGE, 512.0, 1);

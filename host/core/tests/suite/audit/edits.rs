@@ -30,6 +30,9 @@ impl Source {
     }
 }
 
+/// How often a soak says how far it is, in edits.
+const STRIDE: u64 = 10_000;
+
 /// What somebody does to a trail: its name, and how. `None` where it happens to change nothing.
 type Edit = fn(&mut Source, Trail) -> Option<Trail>;
 
@@ -94,7 +97,8 @@ const EDITS: [(&str, Edit); 16] = [
     ("a block replaces another", |source, trail| {
         let mut blocks = Blocks::of(&trail);
         let (from, to) = (source.below(blocks.all.len()), source.below(blocks.all.len()));
-        blocks.all[to].1 = blocks.all[from].1.clone();
+        let bytes = blocks.all[from].1.clone();
+        blocks.all[to].1 = bytes;
         Some(blocks.joined())
     }),
     ("a file is removed", |source, mut trail| {
@@ -310,8 +314,6 @@ fn soak() {
         std::env::var(name).ok().map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
     };
     let (seed, from, count) = (asked("SOAK_SEED", 1), asked("SOAK_FROM", 0), asked("SOAK_COUNT", 100_000));
-    /// How often it says how far it is.
-    const STRIDE: u64 = 10_000;
     let mut sums: Vec<(&str, u64)> = Vec::new();
     let mut at = from;
     while at < from + count {
