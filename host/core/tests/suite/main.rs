@@ -8,6 +8,8 @@ mod graph;
 mod hostile;
 mod json_schema;
 mod ledger;
+mod ledger_flow;
+mod ledger_sheet;
 mod pipeline;
 mod plan;
 mod problems;

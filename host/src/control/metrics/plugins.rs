@@ -117,11 +117,11 @@ mod tests {
         assert_eq!(unit("ms"), Unit { word: "seconds".to_owned(), factor: 1e-3 });
         assert_eq!(unit("m/s").word, "m_per_s");
         assert_eq!(unit("{record}").word, "record");
-        assert_eq!(unit("a\"} 1\n").word, "a____1");
+        assert_eq!(unit("a\"} 1\n").word, "a___1");
     }
 
     #[test]
     fn a_name_has_letters_digits_and_underscores_only() {
-        assert_eq!(mangled("my-plugin.ä\n2"), "my_plugin____2");
+        assert_eq!(mangled("my-plugin.ä\n2"), "my_plugin___2");
     }
 }
