@@ -7,12 +7,13 @@ use e2e::{Finished, Pipeline, Running, wait_for_lines, workspace};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::{TcpStream, UdpSocket};
 
 /// Every example, so that one without a test is noticed.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
+    "growing-log",
     "live-and-archive",
     "load-test",
     "network-input",
@@ -212,6 +213,33 @@ fn one_file_serves_any_site_and_readings_say_which() {
     fs::remove_file(example.checkout.path("docs/examples/per-site/rack.txt")).expect("can be removed");
     let refused = example.start(&["check", &example.file()], &[]).finish().expect(78);
     assert!(refused.stderr.contains("rack.txt"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_growing_log_comes_whole_through_a_rotation() {
+    let example = Example::new("growing-log");
+    let folder = example.checkout.path("docs/examples/growing-log");
+    let (log, archive) = (folder.join("press.ndjson"), folder.join("out/press.ndjson"));
+    let append = |text: &str| {
+        let mut log = OpenOptions::new().append(true).create(true).open(&log).expect("the log can be opened");
+        log.write_all(text.as_bytes()).expect("written");
+    };
+    // The line that the example's first lines tell people to append.
+    let text = fs::read_to_string(folder.join("pipeline.yaml")).expect("there");
+    let (_, after) = text.split_once("echo '").expect("says what to append");
+    let (line, _) = after.split_once('\'').expect("in quotes");
+    let (_, summary) = example.run(&[], |run| {
+        wait_for_lines(&archive, 2);
+        append(&format!("{line}\n"));
+        wait_for_lines(&archive, 3);
+        fs::rename(&log, folder.join("press.ndjson.1")).expect("renamed");
+        append("{\"sensor\":\"press-7.force\",\"value\":300,\"unit\":\"kN\"}\n");
+        wait_for_lines(&archive, 4);
+        run.signal(Signal::TERM);
+    });
+    let values: Vec<f64> = example.readings("press.ndjson").iter().map(number).collect();
+    assert_eq!(format!("{values:?}"), "[411.0, 415.5, 412.5, 300.0]", "without the jitter");
+    assert_eq!(component(&summary, "press")["out"], 5);
 }
 
 #[test]

@@ -54,6 +54,11 @@ impl Fingerprint {
         Ok(self.len == 0 || Self::take(file, self.len)? == self)
     }
 
+    /// Whether it is of as many bytes as one can be.
+    pub(crate) fn is_whole(self) -> bool {
+        self.len == FINGERPRINT_BYTES as u64
+    }
+
     /// Whether anything is known.
     pub(crate) fn is_some(self) -> bool {
         self.len > 0

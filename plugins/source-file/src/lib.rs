@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod copies;
 mod error;
 mod identity;
 mod names;
@@ -208,6 +209,7 @@ impl FileSource {
             };
         }
         let follow = self.follow;
+        self.roster.warn_of_copy(number)?;
         let Some(file) = self.roster.file(number) else {
             return Ok(None);
         };

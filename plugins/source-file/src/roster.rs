@@ -135,6 +135,7 @@ impl Roster {
         let Some(number) = self.by_identity(identity) else {
             let mut file = Tracked::new(path, identity);
             file.round = self.round;
+            file.is_late = self.follow && self.round > 1;
             self.insert(file, false);
             return;
         };

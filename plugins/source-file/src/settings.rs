@@ -60,7 +60,8 @@ cardcage_codec::input_settings! {
         /// before `day-10`. Files that end in `.gz` or `.zst`, or begin like them, are decompressed.
         #[schemars(extend("examples" = ["readings.ndjson", ["monday.ndjson", "tuesday.ndjson"], "logs/*.csv.gz"]))]
         path: Paths,
-        /// Whether to wait for more at the end, through rotation, truncation and new files that match.
+        /// Whether to wait for more at the end, through rotation, truncation and new files that match. A copy is another
+        /// file: `path` must not match what `copytruncate` leaves behind, or its lines come twice.
         #[serde(default)]
         follow: bool,
         /// Where reading begins.

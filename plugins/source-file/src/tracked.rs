@@ -20,6 +20,10 @@ pub(crate) struct Tracked {
     pub(crate) target: Option<PathBuf>,
     pub(crate) identity: Identity,
     pub(crate) fingerprint: Fingerprint,
+    /// What it began with before it started again.
+    pub(crate) before: Option<Fingerprint>,
+    /// It came while others were followed already, and was not looked into yet.
+    pub(crate) is_late: bool,
     /// The byte behind the last line taken; of a compressed file, the byte of its text.
     pub(crate) position: u64,
     /// Lines taken.
@@ -89,6 +93,8 @@ impl Tracked {
             target: None,
             identity,
             fingerprint: Fingerprint::default(),
+            before: None,
+            is_late: false,
             position: 0,
             line: 0,
             header: None,
@@ -139,8 +145,16 @@ impl Tracked {
         Ok(Found::Replaced)
     }
 
+    /// Whether nothing was taken of it since its start.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.position == 0 && !self.fingerprint.is_some()
+    }
+
     /// Back to the first byte.
     pub(crate) fn start_again(&mut self) {
+        if self.fingerprint.is_some() {
+            self.before = Some(self.fingerprint);
+        }
         (self.position, self.line, self.skipping) = (0, 0, false);
         (self.header, self.at_end, self.fingerprint) = (None, None, Fingerprint::default());
     }

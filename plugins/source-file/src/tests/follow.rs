@@ -115,6 +115,28 @@ fn a_rename_within_the_pattern_is_read_once() {
 }
 
 #[test]
+fn a_copy_that_matches_as_well_is_read_and_warned_of() {
+    for truncated_first in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let path = file(&folder, "a.ndjson", lines(40));
+        let host = TestHost::of::<super::CardcagePlugin>("file");
+        let settings = json!({ "path": folder.path().join("a*.ndjson"), "follow": true });
+        let mut source = SourceHarness::<FileSource>::open_on(host, settings).unwrap();
+        assert_eq!(drain(&mut source).len(), 40);
+        // Another file, whatever it is called.
+        file(&folder, "a-other.ndjson", numbers(100..140));
+        assert_eq!(drain(&mut source).len(), 40);
+        assert!(!logged(source.host(), "begins exactly as"));
+        std::fs::copy(&path, folder.path().join("a-1.ndjson")).unwrap();
+        if truncated_first {
+            File::create(&path).unwrap();
+        }
+        assert_eq!(drain(&mut source), (0..40).collect::<Vec<_>>(), "nothing is left out on a guess");
+        assert!(logged(source.host(), "begins exactly as another one did"));
+    }
+}
+
+#[test]
 fn a_truncated_file_is_read_from_its_start_with_a_warning_and_a_count() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "a.ndjson", lines(30));
