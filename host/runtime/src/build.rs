@@ -20,6 +20,7 @@ use crate::source::SourceSlot;
 use crate::stage::StageSlot;
 use crate::watch::Watch;
 use cardcage_core::graph::{Edge, Graph, Output};
+use cardcage_core::ledger::Account;
 use cardcage_plugin_api::manifest::{Capability, Kind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,12 +106,40 @@ pub(crate) fn build(
     let errors = std::mem::take(&mut wiring.errors);
     drop(wiring);
     if errors.is_empty() {
+        audit(graph, environment, &counters, &inboxes);
         return Ok(Built { lanes, records: lane_records, counters, hosts, edges });
     }
     for mut lane in lanes {
         lane.close_unused();
     }
     Err(errors)
+}
+
+/// What the host counts of each component and of the queue in front of it is audited, too.
+fn audit(
+    graph: &Graph,
+    environment: &Environment,
+    counters: &[Arc<Counters>],
+    inboxes: &[Option<Arc<Inbox>>],
+) {
+    type Read = fn(&Account) -> u64;
+    let counts: [(&str, &str, Read); 3] = [
+        ("cardcage_component_in_records", "records that came in", |account| account.input),
+        ("cardcage_component_out_records", "records that were given or delivered", |account| account.output),
+        ("cardcage_component_failed_records", "records that were lost in failures", |account| account.failed),
+    ];
+    let metrics = &environment.metrics;
+    for ((node, counters), inbox) in graph.nodes.iter().zip(counters).zip(inboxes) {
+        for (name, help, read) in counts {
+            let counters = Arc::clone(counters);
+            metrics.counter(&node.name, name, help, move || read(&counters.account()));
+        }
+        if let Some(inbox) = inbox.clone() {
+            metrics.gauge(&node.name, "cardcage_queue_records", "records that wait for it", move || {
+                inbox.queued()
+            });
+        }
+    }
 }
 
 fn host_of(part: &Part, environment: &Arc<Environment>) -> HostHandle {

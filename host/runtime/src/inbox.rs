@@ -146,6 +146,11 @@ impl Inbox {
         self.bound
     }
 
+    /// Records that wait on all edges, by their counts.
+    pub(crate) fn queued(&self) -> u64 {
+        self.counts.iter().map(|counts| counts.account().queued).sum()
+    }
+
     /// What is counted on an edge.
     pub(crate) fn counts(&self, edge: usize) -> &EdgeCounts {
         &self.counts[edge]

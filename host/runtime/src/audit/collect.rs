@@ -100,10 +100,14 @@ impl Collector {
         }
     }
 
-    /// Another second has begun. `true` if the trail's own figures are worth telling.
-    pub(super) fn second(&mut self) -> bool {
+    /// Another second has begun.
+    pub(super) fn second(&mut self) {
         self.budget = self.max_entries;
         self.trail.listen(self.chain.ready());
+    }
+
+    /// Whether, since this was last asked, anything was told but the trail's own figures, so that they are worth telling.
+    pub(super) fn told_others(&mut self) -> bool {
         std::mem::take(&mut self.told_others)
     }
 
@@ -245,6 +249,8 @@ impl Collector {
     fn drain(&mut self) {
         let mut rings = std::mem::take(&mut self.rings);
         self.trail.lent(&mut self.lendings, &mut rings);
+        // Who writes is looked up in it while the rings are read.
+        self.rings.clone_from(&rings);
         for lent in &rings {
             let ring: &Ring = lent.ring;
             ring.drain(|item| self.take(item, lent.lending));

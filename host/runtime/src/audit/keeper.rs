@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often cells are looked at whose news is not told one by one: the interval of `detail: interval`.
 const ROUND_EVERY: Duration = Duration::from_secs(1);
+/// How often the host's own metrics are written down; whoever reads them has them written down, too.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 
 /// Why a trail cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -96,13 +98,16 @@ fn keep(collector: &mut Collector, metrics: &HostMetrics, over: &AtomicBool) {
     // At once: a run that is killed has begun all the same.
     collector.pass(false, now_ns());
     collector.cut();
-    let (mut cut, mut round) = (Instant::now(), Instant::now());
+    let (mut cut, mut round, mut note) = (Instant::now(), Instant::now(), Instant::now());
     while !over.load(Ordering::Acquire) {
         let round_due = round.elapsed() >= ROUND_EVERY;
         if round_due {
             round = Instant::now();
-            let own = collector.second();
-            metrics.note(own);
+            collector.second();
+        }
+        if note.elapsed() >= NOTE_EVERY {
+            note = Instant::now();
+            metrics.note(collector.told_others());
         }
         collector.pass(round_due, now_ns());
         if cut.elapsed() >= LOOK_EVERY {
