@@ -28,8 +28,13 @@ impl DaemonError {
     pub(super) fn end(&self) -> ExitCode {
         say(&format!("{self}\n"));
         ExitCode::from(match self {
-            Self::Client(ClientError::NoDaemon { .. }) => exit::UNAVAILABLE,
-            Self::Client(ClientError::Refused(_)) | Self::Document(DocumentError::NoFile) => exit::USAGE,
+            // Nobody is there, or nobody for us: it has no time, or may not talk to this user.
+            Self::Client(ClientError::NoDaemon { .. } | ClientError::Refused { status: 403 | 503, .. }) => {
+                exit::UNAVAILABLE
+            }
+            Self::Client(ClientError::Refused { status: 400, .. })
+            | Self::Document(DocumentError::NoFile) => exit::USAGE,
+            Self::Client(ClientError::Refused { .. }) => exit::SOFTWARE,
             Self::Document(DocumentError::Unreadable { .. }) => exit::IO,
             Self::Document(DocumentError::Refused { .. }) => exit::REFUSED,
         })

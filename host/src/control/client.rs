@@ -25,8 +25,13 @@ pub(crate) enum ClientError {
         why: String,
     },
     /// The daemon says no.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}")]
+    Refused {
+        /// As HTTP has it.
+        status: u16,
+        /// Why.
+        message: String,
+    },
 }
 
 /// What is asked.
@@ -55,7 +60,7 @@ impl<'a> Request<'a> {
             match status {
                 200 => return Ok(text),
                 503 if Instant::now() < until => std::thread::sleep(BUSY_WAIT),
-                _ => return Err(ClientError::Refused(why(status, &text))),
+                _ => return Err(ClientError::Refused { status, message: why(status, &text) }),
             }
         }
     }
@@ -103,8 +108,7 @@ fn parse(answer: &[u8]) -> Option<(u16, String)> {
     let body = &answer[end + 4..];
     let mut lines = head.split("\r\n");
     let mut first = lines.next()?.split(' ');
-    let status = first.next().filter(|version| version.starts_with("HTTP/1."))?;
-    let _ = status;
+    first.next().filter(|version| version.starts_with("HTTP/1."))?;
     let status = first.next()?.parse().ok()?;
     let length = lines
         .filter_map(|line| line.split_once(':'))
