@@ -7,6 +7,7 @@
 
 mod layout;
 mod reader;
+mod tokens;
 mod walk;
 mod writer;
 
