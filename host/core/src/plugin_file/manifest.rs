@@ -358,6 +358,26 @@ mod tests {
                 json!([{"name": "a", "kind": "gauge", "min": 2.0, "max": 1.0}]),
                 "ill-formed",
             ),
+            (
+                "/components/0/metrics",
+                json!([{"name": "a", "kind": "gauge", "buckets": [1.0]}]),
+                "ill-formed",
+            ),
+            (
+                "/components/0/metrics",
+                json!([{"name": "a", "kind": "histogram", "buckets": [2.0, 2.0]}]),
+                "ill-formed",
+            ),
+            (
+                "/components/0/metrics",
+                json!([{"name": "a", "kind": "histogram", "buckets": (0..65).collect::<Vec<_>>()}]),
+                "ill-formed",
+            ),
+            (
+                "/components/0/metrics",
+                json!([{"name": "a", "kind": "histogram", "largest_step": 1.0}]),
+                "ill-formed",
+            ),
         ];
         for (at, value, code) in cases {
             let mut manifest = good();
