@@ -56,6 +56,11 @@ fn settings_cases() -> Vec<Case> {
             "directories: [target/release]",
             "directories: [target/release], trust: { permissions: any }",
         ),
+        with(
+            codes::OPEN_METRICS,
+            "sources:",
+            "control: { metrics: \"0.0.0.0:9469\" }\nsources:\n  spare: {}",
+        ),
         with(codes::OPEN_SOCKET, "sources:", "control: { mode: 0o666 }\nsources:\n  spare: {}"),
         with(codes::WRONG_TYPE, "inputs: [host]", "inputs: host"),
     ]
