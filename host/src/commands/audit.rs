@@ -81,6 +81,9 @@ struct ExplainArguments {
     /// The metric; those of the host have no component in front
     #[arg(value_name = "COMPONENT.METRIC")]
     metric: String,
+    /// As for `verify`: so that what is told is proven
+    #[arg(long, value_name = "HASH")]
+    head: Vec<Hash>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,

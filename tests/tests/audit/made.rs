@@ -40,7 +40,7 @@ fn a_whole_trail_is_told_and_proven() {
     ];
     insta::assert_snapshot!("show", audits(&pipeline, show));
     let explain: &[&[&str]] = &[
-        &["explain", "plausible.out_of_range"],
+        &["explain", "plausible.out_of_range", "--head", &head],
         &["explain", "cardcage_queue_records"],
         &["explain", "archive.write_seconds"],
         &["explain", "plausible.out_of_rnge"],

@@ -18,7 +18,7 @@ const NAMES_LISTED: usize = 20;
 /// Tells the story of a metric.
 pub(super) fn run(arguments: &ExplainArguments) -> Result<u8, AuditError> {
     let folder = arguments.of.folder()?;
-    let begin = || (Verifier::new(&[]), History::new(&arguments.metric));
+    let begin = || (Verifier::new(&arguments.head), History::new(&arguments.metric));
     let (_, (verifier, mut history)) = Trail::walk(&folder, begin, |(verifier, history), news| match news {
         News::File(number) => verifier.file(&file_name(number), number),
         News::Step(step) => verifier.step_with(step, &mut |anchor, record, _| history.record(anchor, record)),
@@ -66,15 +66,11 @@ fn text(metric: &str, history: &History, report: &Report) -> String {
         let _ = write!(out, "\n{}", run_text(run, is_last));
     }
     out.push('\n');
-    match report.findings.first() {
-        None => out.push_str(&verify::verdict(report)),
-        Some(finding) => {
-            let _ = writeln!(
-                out,
-                "DAMAGED: {}: {}; so this is not the whole truth: `cardcage audit verify` says what still holds",
-                finding.place, finding.fault
-            );
-        }
+    if report.is_damaged() {
+        out.push_str(&verify::damage(report));
+        out.push_str("so this is not the whole truth; `cardcage audit verify` says what still holds\n");
+    } else {
+        out.push_str(&verify::verdict(report));
     }
     out
 }
@@ -192,6 +188,7 @@ fn json(metric: &str, history: &History, report: &Report) -> Json {
         "runs_left_out": history.runs_left_out,
         "runs": history.runs.iter().map(run_json).collect::<Vec<_>>(),
         "damaged": report.is_damaged(),
+        "proven": report.is_proven(),
         "intact_to": report.seen.last.filter(|_| !report.is_damaged()).map(|last| last.block),
     })
 }

@@ -36,6 +36,14 @@ fn text(trail: &Trail, report: &Report) -> String {
         let names = trail.set_aside.join(", ");
         let _ = writeln!(out, "note: set aside as damaged, and not looked at here: {names}");
     }
+    out.push_str(&damage(report));
+    out.push_str(&verdict(report));
+    out
+}
+
+/// Everything that is wrong, one thing a line.
+pub(super) fn damage(report: &Report) -> String {
+    let mut out = String::new();
     for finding in &report.findings {
         let _ = writeln!(out, "DAMAGED: {}: {}", finding.place, finding.fault);
     }
@@ -51,7 +59,6 @@ fn text(trail: &Trail, report: &Report) -> String {
             older(report)
         );
     }
-    out.push_str(&verdict(report));
     out
 }
 
