@@ -36,7 +36,7 @@ const STRIDE: u64 = 10_000;
 /// What somebody does to a trail: its name, and how. `None` where it happens to change nothing.
 type Edit = fn(&mut Source, Trail) -> Option<Trail>;
 
-const EDITS: [(&str, Edit); 16] = [
+const EDITS: [(&str, Edit); 17] = [
     ("a bit is flipped", |source, mut trail| {
         let file = some_file(source, &mut trail);
         let at = source.below(file.len());
@@ -99,6 +99,19 @@ const EDITS: [(&str, Edit); 16] = [
         let (from, to) = (source.below(blocks.all.len()), source.below(blocks.all.len()));
         let bytes = blocks.all[from].1.clone();
         blocks.all[to].1 = bytes;
+        Some(blocks.joined())
+    }),
+    ("a block is replaced by the one of its number in a forged chain", |source, trail| {
+        let mut written = Written::of(&trail);
+        let at = written.some_entry(source)?;
+        let Record::Entry(entry) = &mut written.all[at].1 else {
+            return None;
+        };
+        entry.time_ns += 1;
+        let mut forged = Blocks::of(&written.sealed_again());
+        let mut blocks = Blocks::of(&trail);
+        let at = source.below(blocks.all.len());
+        std::mem::swap(&mut blocks.all[at], &mut forged.all[at]);
         Some(blocks.joined())
     }),
     ("a file is removed", |source, mut trail| {
