@@ -263,6 +263,13 @@ fn a_byte_of_code_that_was_changed_after_linking_is_seen() {
     let (code, text) = refused(&folder.write("libaltered.so", &bytes));
     assert_eq!(code, "ladder.elf.altered", "{text}");
     insta::assert_snapshot!(text);
+    // The kind of note, behind the lengths of name and content: without it there would be no id to compare with.
+    let header = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, b'G', b'N', b'U', 0];
+    let note = bytes.windows(header.len()).position(|window| window == header).expect("a build id");
+    bytes[note + 9] ^= 1;
+    let (code, text) = refused(&folder.write("libunsealed.so", &bytes));
+    assert_eq!(code, "ladder.elf.damaged", "{text}");
+    assert!(text.contains("no build id"), "{text}");
 }
 
 #[test]

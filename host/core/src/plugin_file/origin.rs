@@ -14,6 +14,9 @@ use super::{Fault, System, notes};
 const KNOWN_LLD: [u32; 1] = [22];
 /// What LLD leaves in `.comment`, before its version.
 const MARK: &[u8] = b"Linker: LLD ";
+/// The name of the section that holds the id, between others in the table of such names. Where the section was taken out,
+/// its name went with it.
+const SECTION: &[u8] = b"\0.note.gnu.build-id\0";
 /// The pieces that are hashed one by one.
 const PIECE_BYTES: usize = 1024 * 1024;
 /// What is kept of each hash. Ids of other lengths are made in other ways.
@@ -41,7 +44,12 @@ pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<(), Vec<Fault>> {
     })
     .map_err(|fault| vec![fault])?;
     let [id] = ids[..] else {
-        return Ok(());
+        // Damage to the id itself must not take the seal off.
+        return if memchr::memmem::rfind(bytes, SECTION).is_some() {
+            Err(vec![Fault::damaged("a section for a build id, and no build id of 20 bytes in it")])
+        } else {
+            Ok(())
+        };
     };
     // Notes are slices of the file.
     let at = id.as_ptr().addr() - bytes.as_ptr().addr();
