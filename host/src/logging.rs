@@ -2,7 +2,7 @@
 //! are written.
 //!
 //! - [`filter`]: which events are written, swapped while the daemon runs.
-//! - [`line`]: one event as values, bounded.
+//! - [`mod@line`]: one event as values, bounded.
 //! - [`forms`]: a line as text: for people, as JSON.
 //! - [`journal`]: a line as the systemd journal takes it.
 //! - [`destination`]: which of these it is.
