@@ -102,14 +102,69 @@ fn writer_and_reader(room: usize, count: u64) {
     });
 }
 
+/// The same with the reader in the thread that is spawned, which is no repetition: loom runs the spawning thread first, and
+/// of each atomic it remembers only who touched it last. A writer looks at its own `head` before it stores to it; where the
+/// reader had looked there before, that is forgotten then, and a look after the store is never tried.
+fn writer_and_spawned_reader(room: usize, count: u64) {
+    model(3, move || {
+        let shared = Shared::new(room);
+        let reader = Arc::clone(&shared);
+        let thread = loom::thread::spawn(move || {
+            let mut trail = Trail::default();
+            reader.collect(&mut trail);
+            reader.collect(&mut trail);
+            trail
+        });
+        (0..count).for_each(|_| shared.write());
+        let mut trail = thread.join().expect("the reader does not panic");
+        shared.collect(&mut trail);
+        assert_eq!(trail.counted, count, "no write goes uncounted");
+    });
+}
+
 #[test]
 fn with_room_for_all_news_every_write_is_counted() {
     writer_and_reader(4, 3);
+    writer_and_spawned_reader(4, 2);
 }
 
 #[test]
 fn with_a_full_ring_every_write_is_counted_all_the_same() {
     writer_and_reader(1, 4);
+    writer_and_spawned_reader(1, 2);
+}
+
+#[test]
+fn an_item_that_is_taken_out_is_whole_and_in_its_turn() {
+    // Fails with `head` stored or loaded `Relaxed`. Room for one, so that slots are used again.
+    for (room, count) in [(1, 3), (2, 3)] {
+        model(3, move || {
+            let ring = Arc::new(Ring::new(room));
+            let reader = Arc::clone(&ring);
+            let take_all = |ring: &Ring, last: &mut u64| {
+                ring.drain(|item| {
+                    assert_eq!(item, [item[0]; 4], "the words of one item");
+                    assert!(item[0] > *last, "{item:?} after {last}");
+                    *last = item[0];
+                });
+            };
+            let thread = loom::thread::spawn(move || {
+                let mut last = 0;
+                take_all(&reader, &mut last);
+                take_all(&reader, &mut last);
+                last
+            });
+            let mut put = 0;
+            for number in 1..=count {
+                if ring.push([number; 4]).is_some() {
+                    put = number;
+                }
+            }
+            let mut last = thread.join().expect("the reader does not panic");
+            take_all(&ring, &mut last);
+            assert_eq!(last, put, "what was put in last is taken out last");
+        });
+    }
 }
 
 #[test]
