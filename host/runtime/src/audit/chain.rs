@@ -1,22 +1,25 @@
 //! The chain of blocks on disk: written, rotated, made safe, and kept to its bound. What cannot be written now is kept and
 //! tried again; nothing more is taken meanwhile.
 
-use super::files::{self, Found, Last, Member, SetAside};
+use super::files::{self, Draft, Found, Last, Member, SetAside};
 use super::trail::{Policy, Trail};
 use cardcage_core::audit::{BlockBuilder, Entry, FileHeader, Full, Head, Note, Record, file_name};
 use cardcage_core::config::AuditSync;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long the chain goes on in its file when the next one cannot be begun, before that is tried again: each try writes a
+/// whole account of all cells.
+const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The file that is written.
 #[derive(Debug)]
 struct Current {
     file: File,
-    number: u64,
     bytes: u64,
     /// UTC nanoseconds.
     begun_ns: i64,
@@ -31,6 +34,8 @@ pub(super) struct Chain {
     head: Head,
     current: Option<Current>,
     next_number: u64,
+    /// When the next file could not be begun (UTC nanoseconds).
+    not_begun_ns: Option<i64>,
     members: VecDeque<Member>,
     /// A block that could not be written, and the head that it makes.
     unwritten: Option<(Vec<u8>, Head)>,
@@ -43,12 +48,7 @@ pub(super) struct Chain {
 impl Chain {
     /// Goes on from what was found.
     pub(super) fn new(trail: &'static Trail, policy: Policy, found: Found) -> (Self, Vec<SetAside>) {
-        let current = found.last.map(|Last { file, number, bytes, begun_ns }| Current {
-            file,
-            number,
-            bytes,
-            begun_ns,
-        });
+        let current = found.last.map(|Last { file, bytes, begun_ns }| Current { file, bytes, begun_ns });
         let chain = Self {
             trail,
             policy,
@@ -56,6 +56,7 @@ impl Chain {
             head: found.head,
             current,
             next_number: found.next_number,
+            not_begun_ns: None,
             members: found.members.into(),
             unwritten: None,
             complaint: None,
@@ -100,7 +101,7 @@ impl Chain {
         match write(&mut self.current, &self.policy, sealed.bytes) {
             Ok(()) => {
                 let (head, bytes) = (sealed.head, sealed.bytes.len() as u64);
-                self.written(head, bytes);
+                self.written(head, 1, bytes);
             }
             Err(error) => {
                 self.unwritten = Some((sealed.bytes.to_vec(), sealed.head));
@@ -113,7 +114,7 @@ impl Chain {
     pub(super) fn retry(&mut self) -> bool {
         if let Some((bytes, head)) = self.unwritten.take() {
             match write(&mut self.current, &self.policy, &bytes) {
-                Ok(()) => self.written(head, bytes.len() as u64),
+                Ok(()) => self.written(head, 1, bytes.len() as u64),
                 Err(error) => {
                     self.unwritten = Some((bytes, head));
                     self.complain(&error);
@@ -123,12 +124,13 @@ impl Chain {
         self.ready()
     }
 
-    fn written(&mut self, head: Head, bytes: u64) {
+    fn written(&mut self, head: Head, blocks: u64, bytes: u64) {
         self.head = head;
         let figures = &self.trail.figures;
-        figures.blocks.fetch_add(1, Ordering::Relaxed);
+        figures.blocks.fetch_add(blocks, Ordering::Relaxed);
         figures.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if self.complaint.take().is_some() {
+        // As long as there is no next file, the reason for that stands.
+        if self.not_begun_ns.is_none() && self.complaint.take().is_some() {
             tracing::info!("the audit trail can be written again; what came meanwhile is in it, merged");
         }
         self.show_head();
@@ -144,7 +146,8 @@ impl Chain {
         let why = format!("{}: {error}", self.policy.folder.display());
         if self.complaint.as_ref() != Some(&why) {
             tracing::error!(
-                "the audit trail cannot be written: {why}; changes are merged until it can, none goes uncounted"
+                "the audit trail cannot be written: {why}; where there is no room for changes they are merged \
+                 until there is, none goes uncounted"
             );
         }
         self.complaint = Some(why);
@@ -153,54 +156,73 @@ impl Chain {
 
     /// Whether another file is due: there is none, or this one is long or old enough.
     pub(super) fn wants_file(&self, now_ns: i64) -> bool {
+        let since_ns = |then: i64| u128::try_from(now_ns.saturating_sub(then));
+        // If the clock was set back meanwhile, it is tried at once.
+        let waits = |then| since_ns(then).is_ok_and(|age_ns| age_ns < BEGIN_AGAIN_AFTER.as_nanos());
+        if self.not_begun_ns.is_some_and(waits) {
+            return false;
+        }
         let Some(current) = &self.current else {
             return true;
         };
-        let age_ns = u128::try_from(now_ns.saturating_sub(current.begun_ns)).unwrap_or(0);
+        let age_ns = since_ns(current.begun_ns).unwrap_or(0);
         current.bytes >= self.policy.rotate_bytes || age_ns >= self.policy.rotate_every.as_nanos()
     }
 
-    /// Ends this file and begins the next; `false` if that is not possible now. Its first records are the caller's.
-    pub(super) fn next_file(&mut self, now_ns: i64) -> bool {
+    /// Ends this file and begins the next, which has the account of everything before at its beginning. It gets its name
+    /// once all of that is in it, so that no file of the chain has half of one. If it cannot be begun now, the chain is as
+    /// it was, goes on in the file that it has, and tries again later.
+    pub(super) fn next_file(&mut self, now_ns: i64, opening: impl IntoIterator<Item = Record>) {
         self.seal();
         if self.unwritten.is_some() {
-            return false;
+            return;
+        }
+        if let Err(error) = self.begin_file(now_ns, opening) {
+            // Of an opening that could not be written, nothing is left for the block that follows.
+            self.builder = BlockBuilder::new();
+            self.not_begun_ns = Some(now_ns);
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                // Somebody else's file must not stand in the way of the next try.
+                self.next_number += 1;
+            }
+            self.complain(&error);
+        }
+    }
+
+    fn begin_file(&mut self, now_ns: i64, opening: impl IntoIterator<Item = Record>) -> io::Result<()> {
+        let (number, before) = (self.next_number, self.head);
+        let mut draft = Draft::create(&self.policy.folder, number)?;
+        let (mut head, mut blocks) = (before, 0);
+        draft.append(&FileHeader { number, after: head }.encode())?;
+        for record in opening {
+            if let Err(Full) = self.builder.push(&record) {
+                head = draft.append_block(&mut self.builder, head)?;
+                blocks += 1;
+                // Every record fits into an empty block.
+                let _ = self.builder.push(&record);
+            }
+        }
+        head = draft.append_block(&mut self.builder, head)?;
+        blocks += 1;
+        if self.policy.sync != AuditSync::Never {
+            draft.sync()?;
         }
         if self.current.is_some() {
             self.settle();
         }
-        match self.create(now_ns) {
-            Ok(()) => true,
-            Err(error) => {
-                self.complain(&error);
-                // A half-made file must not stand in the way of the next try.
-                self.next_number += 1;
-                false
-            }
-        }
-    }
-
-    fn create(&mut self, now_ns: i64) -> io::Result<()> {
-        let number = self.next_number;
-        let (file, path) = files::create(&self.policy.folder, number)?;
-        let header = FileHeader { number, after: self.head }.encode();
-        if let Err(error) = file.write_all_at(&header, 0).and_then(|()| self.sync_new(&file)) {
-            // Empty or half a header: nothing is lost with it, and if it stays it is set aside at the next start.
-            let _ = fs::remove_file(path);
-            return Err(error);
-        }
-        self.current = Some(Current { file, number, bytes: header.len() as u64, begun_ns: now_ns });
-        self.members.push_back(Member { number, first_block: self.head.block + 1 });
+        let (file, bytes) = draft.name()?;
+        self.current = Some(Current { file, bytes, begun_ns: now_ns });
+        self.members.push_back(Member { number, first_block: before.block + 1 });
         self.next_number += 1;
-        Ok(())
-    }
-
-    fn sync_new(&self, file: &File) -> io::Result<()> {
-        if self.policy.sync == AuditSync::Never {
-            return Ok(());
+        self.not_begun_ns = None;
+        self.written(head, blocks, bytes);
+        if self.policy.sync != AuditSync::Never
+            && let Err(error) = files::sync_folder(&self.policy.folder)
+        {
+            // The file is there, and what is in it is safe; only a power failure can still take its name.
+            self.complain(&error);
         }
-        file.sync_all()?;
-        files::sync_folder(&self.policy.folder)
+        Ok(())
     }
 
     /// Makes safe what is written, and says in the log where the chain ends.
@@ -226,9 +248,10 @@ impl Chain {
         }
         if self.removal != Some(first_kept) {
             self.push(&Record::Note { time_ns: now_ns, note: Note::Removed { first_kept } });
-            self.seal();
             self.removal = Some(first_kept);
         }
+        // Also where it was pushed earlier, and waits behind a block that could not be written then.
+        self.seal();
         if !self.ready() {
             return;
         }
@@ -246,9 +269,9 @@ impl Chain {
         }
     }
 
-    /// The file that is written, by its number.
-    pub(super) fn number(&self) -> u64 {
-        self.current.as_ref().map_or(0, |current| current.number)
+    /// The number of the file that will be begun next.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
     }
 }
 
@@ -257,7 +280,7 @@ fn write(current: &mut Option<Current>, policy: &Policy, bytes: &[u8]) -> io::Re
     let Some(current) = current else {
         return Err(io::Error::other("no file"));
     };
-    let written = current.file.write_all_at(bytes, current.bytes).and_then(|()| match policy.sync {
+    let written = files::write_at(&current.file, bytes, current.bytes).and_then(|()| match policy.sync {
         AuditSync::Block => current.file.sync_data(),
         AuditSync::Rotation | AuditSync::Never => Ok(()),
     });

@@ -83,7 +83,10 @@ impl Collector {
         let notes = set_aside
             .into_iter()
             .map(|aside| Note::SetAside { files: aside.files.join(", "), why: aside.why });
-        let beginning = notes.chain([began]).map(|note| Record::Note { time_ns: now_ns, note }).collect();
+        // The run first: between an opening without cells and it, anything else would leave the cells of the run before
+        // unaccounted for.
+        let beginning =
+            std::iter::once(began).chain(notes).map(|note| Record::Note { time_ns: now_ns, note }).collect();
         Self {
             trail,
             detail,
@@ -170,29 +173,20 @@ impl Collector {
 
     /// A file that can be read on its own.
     fn next_file(&mut self, now_ns: i64) {
-        if !self.chain.next_file(now_ns) {
-            return;
-        }
         let writers: Vec<Record> =
             (0..self.known.len()).filter_map(|slot| self.announcement(slot, now_ns)).collect();
         let balances = self.balances();
         // None of them is more than there are cells, whose numbers have 32 bits.
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let note = Note::Opened {
-            file: self.chain.number(),
+            file: self.chain.next_number(),
             declarations: count(self.declared),
             writers: count(writers.len()),
             balances: count(balances.len()),
         };
-        self.chain.push(&Record::Note { time_ns: now_ns, note });
         let declared = self.declarations[..self.declared].iter().cloned().map(Record::Declaration);
-        for record in declared.chain(writers).chain(balances) {
-            if !self.chain.ready() {
-                // The disk filled up in the middle; the opening is not complete, which a reader will say of it.
-                return;
-            }
-            self.chain.push(&record);
-        }
+        let opening = std::iter::once(Record::Note { time_ns: now_ns, note }).chain(declared);
+        self.chain.next_file(now_ns, opening.chain(writers).chain(balances));
     }
 
     fn balances(&self) -> Vec<Record> {

@@ -2,10 +2,12 @@
 //!
 //! Nothing that is found here keeps the daemon from starting. What cannot be gone on with is set aside under another name.
 
-use cardcage_core::audit::{FILE_HEADER_BYTES, Head, Record, Step, Stream, file_name, file_number};
+use cardcage_core::audit::{
+    BlockBuilder, FILE_HEADER_BYTES, Head, Note, Record, Step, Stream, file_name, file_number,
+};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A file of the chain.
@@ -20,7 +22,6 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Last {
     pub(super) file: File,
-    pub(super) number: u64,
     pub(super) bytes: u64,
     /// When it was begun (UTC nanoseconds); 0 if it does not say.
     pub(super) begun_ns: i64,
@@ -48,6 +49,7 @@ pub(super) struct Found {
 
 /// Looks through the folder, which is there.
 pub(super) fn look(folder: &Path) -> io::Result<Found> {
+    remove_drafts(folder)?;
     let mut numbers = numbers(folder)?;
     let next_number = numbers.iter().chain(&set_aside_numbers(folder)?).max().map_or(1, |last| last + 1);
     let mut found =
@@ -70,7 +72,7 @@ pub(super) fn look(folder: &Path) -> io::Result<Found> {
             }
             Condition::Empty => {
                 let aside = move_aside(folder, &name)?;
-                let why = "there is no whole block in it";
+                let why = "its beginning is not whole: no block, or half an account of what went before";
                 found.set_aside.push(SetAside { files: vec![aside], why: why.to_owned() });
                 numbers.pop();
             }
@@ -95,7 +97,7 @@ impl Found {
             self.members.push(Member { number: *number, first_block: first_block(folder, *number) });
         }
         let file = OpenOptions::new().read(true).write(true).open(folder.join(file_name(number)))?;
-        self.last = Some(Last { file, number, bytes: whole.bytes, begun_ns: whole.begun_ns });
+        self.last = Some(Last { file, bytes: whole.bytes, begun_ns: whole.begun_ns });
         self.head = whole.head;
         Ok(())
     }
@@ -137,13 +139,34 @@ struct Whole {
     bytes: u64,
     head: Head,
     begun_ns: i64,
+    /// How many records of its opening are still to come.
+    opening_lacks: u64,
+}
+
+impl Whole {
+    fn take(&mut self, record: &Record) {
+        match record {
+            Record::Note { time_ns, note } => {
+                if self.begun_ns == 0 {
+                    self.begun_ns = *time_ns;
+                }
+                if let Note::Opened { declarations, writers, balances, .. } = *note {
+                    self.opening_lacks = [declarations, writers, balances].map(u64::from).iter().sum();
+                }
+            }
+            Record::Entry(_) => {}
+            Record::Declaration(_) | Record::Writer(_) | Record::Balance(_) => {
+                self.opening_lacks = self.opening_lacks.saturating_sub(1);
+            }
+        }
+    }
 }
 
 enum Condition {
     Whole(Whole),
     /// Whole up to there, and then something that no block follows.
     Torn(Whole),
-    /// Nothing in it is whole.
+    /// Not even its opening is whole.
     Empty,
     /// A header and nothing else: the run ended before it had said anything.
     OnlyBegun,
@@ -163,7 +186,7 @@ fn examine(path: &Path) -> io::Result<Condition> {
             },
             Step::Header(header) => {
                 let bytes = FILE_HEADER_BYTES as u64;
-                whole = Some(Whole { bytes, head: header.after, begun_ns: 0 });
+                whole = Some(Whole { bytes, head: header.after, begun_ns: 0, opening_lacks: 0 });
             }
             Step::BadHeader(why) => return Ok(Condition::Damaged(why.to_string())),
             Step::Damaged { offset, why } => {
@@ -188,8 +211,7 @@ fn examine(path: &Path) -> io::Result<Condition> {
                 }
                 for record in block.records {
                     match record {
-                        Ok(Record::Note { time_ns, .. }) if whole.begun_ns == 0 => whole.begun_ns = time_ns,
-                        Ok(_) => {}
+                        Ok(record) => whole.take(&record),
                         Err(why) => {
                             return Ok(Condition::Damaged(format!("{why}, at byte {}", block.offset)));
                         }
@@ -200,7 +222,8 @@ fn examine(path: &Path) -> io::Result<Condition> {
             Step::End { left, .. } => {
                 let torn = left > 0 || lost.is_some();
                 return Ok(match whole {
-                    // Its first block says what went before: without that the file cannot be gone on with.
+                    // Its opening says what went before: without that the file cannot be gone on with.
+                    Some(whole) if whole.opening_lacks > 0 => Condition::Empty,
                     Some(whole) if whole.bytes > FILE_HEADER_BYTES as u64 && torn => Condition::Torn(whole),
                     Some(whole) if whole.bytes > FILE_HEADER_BYTES as u64 => Condition::Whole(whole),
                     Some(_) if !torn => Condition::OnlyBegun,
@@ -239,10 +262,86 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A new file of the chain, which is not there yet.
-pub(super) fn create(folder: &Path, number: u64) -> io::Result<(File, PathBuf)> {
-    let path = folder.join(file_name(number));
-    // What a trail says of a plant is nobody else's business.
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-    Ok((file, path))
+/// What the name of a draft ends with.
+const DRAFT: &str = ".draft";
+
+/// Removes what a run that was killed has left of a file that it was about to begin. The chain has nothing of it.
+fn remove_drafts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let number = entry.file_name().to_str().and_then(|name| file_number(name.strip_suffix(DRAFT)?));
+        if number.is_some() {
+            // One that stays is in nobody's way: the next file takes another number.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// A new file of the chain before it has its name there: nobody takes it for one, and dropped it is gone.
+#[derive(Debug)]
+pub(super) struct Draft {
+    file: Option<File>,
+    path: PathBuf,
+    name: PathBuf,
+    bytes: u64,
+}
+
+impl Draft {
+    pub(super) fn create(folder: &Path, number: u64) -> io::Result<Self> {
+        let name = folder.join(file_name(number));
+        let path = folder.join(file_name(number) + DRAFT);
+        // What a trail says of a plant is nobody else's business.
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self { file: Some(file), path, name, bytes: 0 })
+    }
+
+    /// Writes it to the end.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            write_at(file, bytes, self.bytes)?;
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The block that follows `after`; gives the head that it makes.
+    pub(super) fn append_block(&mut self, builder: &mut BlockBuilder, after: Head) -> io::Result<Head> {
+        let sealed = builder.finish(after);
+        self.append(sealed.bytes)?;
+        Ok(sealed.head)
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
+    }
+
+    /// Makes it a file of the chain; gives its length, too.
+    pub(super) fn name(mut self) -> io::Result<(File, u64)> {
+        if self.name.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the next file is there already"));
+        }
+        fs::rename(&self.path, &self.name)?;
+        let file = self.file.take().ok_or_else(|| io::Error::other("no file"))?;
+        Ok((file, self.bytes))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // If it stays, the next start removes it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes all of it to a place in a file.
+pub(super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    #[cfg(test)]
+    if let Some(fits) = super::tests::ends::room_for(bytes.len()) {
+        file.write_all_at(&bytes[..fits], at)?;
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    file.write_all_at(bytes, at)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-mod ends;
+pub(super) mod ends;
 mod files;
 mod writes;
 

@@ -1,6 +1,22 @@
 //! What cannot be written now.
 
 use super::*;
+use crate::audit::chain::Chain;
+use crate::audit::collect::Collector;
+use crate::audit::files;
+use std::cell;
+
+thread_local! {
+    /// How many bytes the disk still takes of what this thread writes; `None` if there is no end to it.
+    static ROOM: cell::Cell<Option<usize>> = const { cell::Cell::new(None) };
+}
+
+/// How many of so many bytes the disk still takes; `None` if all of them.
+pub(in crate::audit) fn room_for(length: usize) -> Option<usize> {
+    let room = ROOM.get()?;
+    ROOM.set(Some(room.saturating_sub(length)));
+    (room < length).then_some(room)
+}
 
 #[test]
 fn while_the_folder_is_gone_changes_are_merged_and_then_all_of_them_are_told() {
@@ -18,4 +34,136 @@ fn while_the_folder_is_gone_changes_are_merged_and_then_all_of_them_are_told() {
     until(|| run.trail.status().stuck.is_none());
     let records = bench.proven(run.end());
     assert_eq!(writes(&entries(&records, "n")), 100_001);
+}
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// A trail that this thread keeps itself, whose openings have several blocks.
+struct Small {
+    bench: Bench,
+    trail: &'static Trail,
+    collector: Collector,
+    parts: Vec<&'static Part>,
+    now_ns: i64,
+}
+
+impl Small {
+    fn new() -> Self {
+        let mut bench = Bench::new();
+        bench.policy.rotate_bytes = 1;
+        fs::create_dir(&bench.policy.folder).expect("made");
+        let (trail, mut collector) = collector(&bench, SECOND_NS);
+        collector.pass(false, SECOND_NS);
+        let cells = Cells::new("c", trail, Arc::default());
+        let long = |n: u32| MetricDeclaration {
+            // What can hardly be compressed.
+            help: (0..60).map(|word| mixed(n * 60 + word).to_string()).collect(),
+            ..declaration(MetricKind::Counter, &format!("n{n}"))
+        };
+        let parts = (0..150).map(|n| cells.open(&long(n), 4096).expect("room")).collect();
+        let mut small = Self { bench, trail, collector, parts, now_ns: SECOND_NS };
+        small.write_and_pass();
+        small
+    }
+
+    /// One write to each cell, and what the keeper does in two seconds.
+    fn write_and_pass(&mut self) {
+        self.now_ns += 2 * SECOND_NS;
+        assert!(self.parts.iter().all(|part| part.add(1.0)));
+        self.collector.second();
+        self.collector.pass(true, self.now_ns);
+        self.collector.cut();
+    }
+
+    fn is_whole(&self) {
+        let (report, _) = self.bench.read(None);
+        assert!(report.findings.is_empty(), "{report:?}");
+    }
+
+    /// It ends in order, and everything is in it.
+    fn ends_with(mut self, rounds: u64) {
+        self.collector.end(self.now_ns);
+        let records = self.bench.proven(self.trail.status().head);
+        assert_eq!(writes(&entries(&records, "n0")), rounds);
+        assert_eq!(writes(&entries(&records, "n149")), rounds);
+        assert_eq!(notes(&records).last(), Some(&&Note::Ended));
+    }
+}
+
+/// Some number that looks like any other.
+fn mixed(n: u32) -> u64 {
+    u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
+fn collector(bench: &Bench, now_ns: i64) -> (&'static Trail, Collector) {
+    let trail = Trail::new();
+    trail.begin(bench.policy.detail);
+    trail.listen(true);
+    let found = files::look(&bench.policy.folder).expect("a folder");
+    let chain = Chain::new(trail, bench.policy.clone(), found);
+    let began = Note::Began { version: "1.2.3".to_owned(), detail: String::new() };
+    (trail, Collector::new(trail, bench.policy.detail, u64::MAX, chain, began, now_ns))
+}
+
+/// Rooms that end everywhere in an opening, a block or a header.
+fn rooms() -> impl Iterator<Item = usize> {
+    (0..150).step_by(29).chain((150..200_000).step_by(9973))
+}
+
+#[test]
+fn wherever_the_disk_fills_up_nothing_is_damaged_and_the_trail_goes_on_when_there_is_room() {
+    for room in rooms() {
+        let mut small = Small::new();
+        let files = small.bench.files().len();
+        ROOM.set(Some(room));
+        small.write_and_pass();
+        small.is_whole();
+        small.write_and_pass();
+        small.is_whole();
+        assert!(room > 100_000 || small.trail.status().stuck.is_some(), "{room}");
+        ROOM.set(None);
+        small.write_and_pass();
+        small.write_and_pass();
+        small.is_whole();
+        assert_eq!(small.trail.status().stuck, None);
+        assert!(small.bench.files().len() > files);
+        small.ends_with(5);
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_while_the_disk_is_full_leaves_what_the_next_one_goes_on_with() {
+    for room in rooms() {
+        let mut small = Small::new();
+        ROOM.set(Some(room));
+        small.write_and_pass();
+        ROOM.set(None);
+        let Small { bench, collector: killed, .. } = small;
+        drop(killed);
+        fs::write(bench.policy.folder.join("00000009.trail.draft"), b"card").expect("written");
+        let (trail, mut next) = collector(&bench, 9 * SECOND_NS);
+        next.end(9 * SECOND_NS);
+        bench.proven(trail.status().head);
+        assert!(names(&bench.policy.folder).iter().all(|name| file_number(name).is_some()));
+    }
+}
+
+#[test]
+fn of_a_file_whose_opening_was_cut_nothing_is_gone_on_with() {
+    let mut small = Small::new();
+    small.write_and_pass();
+    let Small { bench, collector: killed, .. } = small;
+    drop(killed);
+    let last = bench.files().pop().expect("a file");
+    let path = bench.policy.folder.join(&last);
+    let bytes = fs::read(&path).expect("a file");
+    let starts = bytes.windows(4).enumerate().filter(|(_, four)| four == b"blk\n").map(|(at, _)| at);
+    let starts: Vec<usize> = starts.collect();
+    assert!(starts.len() > 2, "{starts:?}");
+    fs::write(&path, &bytes[..starts[1]]).expect("written");
+    let (trail, mut next) = collector(&bench, 9 * SECOND_NS);
+    next.end(9 * SECOND_NS);
+    let records = bench.proven(trail.status().head);
+    assert!(notes(&records).iter().any(|note| matches!(note, Note::SetAside { .. })));
+    assert_eq!(bench.aside(), [last + ".damaged-1"]);
 }

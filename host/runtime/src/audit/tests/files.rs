@@ -98,7 +98,7 @@ fn a_damaged_trail_is_set_aside_as_a_whole_and_a_new_chain_says_so_first() {
     let run = bench.run();
     assert_eq!(run.trail.status().set_aside, 1);
     let records = bench.proven(run.end());
-    assert!(matches!(notes(&records)[1], Note::SetAside { .. }), "{records:?}");
+    assert!(matches!(notes(&records)[2], Note::SetAside { .. }), "{records:?}");
     let first = file_number(&bench.files()[0]);
     assert!(first > file_number(files.last().expect("a file")), "no name is used twice");
     assert_eq!(bench.aside().len(), files.len());
