@@ -177,7 +177,8 @@ impl FileSink {
 
     fn count_bytes(&mut self) {
         let written = self.files.form.written_bytes;
-        if let Some(counter) = &self.written_bytes {
+        // A write to a metric that changes nothing would be an entry of the audit trail, too.
+        if let Some(counter) = self.written_bytes.as_ref().filter(|_| written > self.counted_bytes) {
             #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^53 bytes")]
             counter.add((written - self.counted_bytes) as f64);
         }
