@@ -1,5 +1,6 @@
 //! Says in a metric that it passed on twice as many records as it did; where it is told to, it also loses one of each
-//! batch without a word, which the ladder cannot see, since its probe does not tell it to.
+//! batch without a word, or takes one record off its counter after each batch, which no counter may do. The ladder cannot see
+//! that, since its probe does not tell it to.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ use cardcage_plugin_api::prelude::*;
 pub struct Boaster {
     out: Option<Counter>,
     loses: bool,
+    falls: bool,
 }
 
 /// What it does wrong besides.
@@ -19,6 +21,9 @@ pub struct BoasterSettings {
     /// Whether it loses records.
     #[serde(default)]
     loses: bool,
+    /// Whether it lets its counter fall.
+    #[serde(default)]
+    falls: bool,
 }
 
 impl Stage for Boaster {
@@ -29,7 +34,7 @@ impl Stage for Boaster {
     }
 
     fn open(settings: BoasterSettings, host: &Host) -> Result<Self, PluginError> {
-        Ok(Self { out: host.counter("records_out"), loses: settings.loses })
+        Ok(Self { out: host.counter("records_out"), loses: settings.loses, falls: settings.falls })
     }
 
     fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
@@ -38,6 +43,9 @@ impl Stage for Boaster {
         }
         if let Some(out) = &mut self.out {
             out.add(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)) * 2.0);
+            if self.falls {
+                out.add(-1.0);
+            }
         }
         Ok(Flow::Done)
     }

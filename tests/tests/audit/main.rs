@@ -4,4 +4,5 @@
 
 mod made;
 mod real;
+mod rules;
 mod trail;

@@ -54,6 +54,12 @@ fn a_run_leaves_a_trail_that_its_logged_head_proves_and_that_accounts_for_every_
     // What each writer added makes the value.
     let by = run["shares"].as_array().expect("a list").iter().filter_map(|share| share["by"].as_f64());
     assert!((by.sum::<f64>() - delivered).abs() < 1e-9, "{told}");
+    // The sink has a lane of its own, whose thread has its name; `main` only opened it.
+    let shares = run["shares"].as_array().expect("a list");
+    let threads: Vec<_> = shares.iter().map(|share| &share["who"]["thread"]).collect();
+    assert_eq!(threads, ["nowhere"], "{told}");
+    let text = pipeline.run(&["audit", "explain", "nowhere.records"]).expect(0).stdout;
+    assert!(text.contains("thread nowhere, generation 0") && !text.contains("thread main"), "{text}");
 }
 
 #[test]
