@@ -237,6 +237,7 @@ unsafe impl Send for Counter {}
 
 impl Counter {
     /// Adds; `false` if the metric's rules forbid it (the cell is then unchanged and the host reports it).
+    #[inline]
     pub fn add(&self, by: f64) -> bool {
         call!(self.host, metric_add(self.cell.as_ptr(), by), Outcome::FAILED) == Outcome::OK
     }
@@ -255,6 +256,7 @@ unsafe impl Send for Gauge {}
 
 impl Gauge {
     /// Sets; `false` if the metric's rules forbid it (the cell is then unchanged and the host reports it).
+    #[inline]
     pub fn set(&self, to: f64) -> bool {
         call!(self.host, metric_set(self.cell.as_ptr(), to), Outcome::FAILED) == Outcome::OK
     }
@@ -273,6 +275,7 @@ unsafe impl Send for Histogram {}
 
 impl Histogram {
     /// Puts an observation in; `false` if the metric's rules forbid it (nothing is changed then and the host reports it).
+    #[inline]
     pub fn observe(&self, value: f64) -> bool {
         call!(self.host, metric_observe(self.cell.as_ptr(), value), Outcome::FAILED) == Outcome::OK
     }

@@ -94,21 +94,18 @@ pub(crate) fn tell(trail: &'static Trail, tag: u64, value: u64, count: u64) -> b
     if !trail.listens() {
         return false;
     }
-    HERE.with(|here| {
-        let held = here.held.get().filter(|held| std::ptr::eq(held.trail, trail));
-        let Some(held) = held.or_else(|| hold(trail)) else {
-            return false;
-        };
-        let now_ns = here.now_ns.get();
-        let now_ns = if now_ns == 0 { coarse_ns() } else { now_ns };
-        let Some(pushed) = held.ring.push([tag, value, count, now_ns.cast_unsigned()]) else {
-            return false;
-        };
-        if pushed & held.wake_mask == 0 {
-            trail.wake();
-        }
-        true
-    })
+    let (held, now_ns) = HERE.with(|here| (here.held.get(), here.now_ns.get()));
+    let Some(held) = held.filter(|held| std::ptr::eq(held.trail, trail)).or_else(|| hold(trail)) else {
+        return false;
+    };
+    let now_ns = if now_ns == 0 { coarse_ns() } else { now_ns };
+    let Some(pushed) = held.ring.push([tag, value, count, now_ns.cast_unsigned()]) else {
+        return false;
+    };
+    if pushed & held.wake_mask == 0 {
+        trail.wake();
+    }
+    true
 }
 
 /// Takes a ring for this thread, which writes for the first time (or for another trail than before).

@@ -82,23 +82,33 @@ impl Cell {
 
     #[inline]
     fn write(&self, old: f64, new: f64) -> bool {
-        if !self.bounds.allow(old, new) {
-            self.refuse(self.bounds.broken(old, new), new);
-            return false;
+        if self.bounds.allow(old, new) {
+            self.settle(new);
+            return true;
         }
-        self.settle(new);
-        true
+        self.forbid(old, new);
+        false
     }
 
     #[inline]
     fn settle(&self, new: f64) {
         let writes = self.state.write(new.to_bits());
         if let Some(trail) = self.trail {
-            let tag = self.tag.load(Ordering::Relaxed);
-            if !thread::tell(trail, tag, new.to_bits(), writes) {
-                self.miss();
-            }
+            self.tell(trail, new, writes);
         }
+    }
+
+    /// Not part of what is inlined into the calls of the host's table, so that these need no stack.
+    #[inline(never)]
+    fn tell(&self, trail: &'static Trail, new: f64, writes: u64) {
+        if !thread::tell(trail, self.tag.load(Ordering::Relaxed), new.to_bits(), writes) {
+            self.miss();
+        }
+    }
+
+    #[cold]
+    fn forbid(&self, old: f64, new: f64) {
+        self.refuse(self.bounds.broken(old, new), new);
     }
 
     /// Notes a write that was not done.
