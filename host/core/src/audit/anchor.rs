@@ -2,7 +2,6 @@
 
 use super::misfit::Misfit;
 use super::record::{Balance, CellId, Declaration, Entry, Note, Number, Record, What, Writer};
-use cardcage_plugin_api::manifest::MetricKind;
 use std::collections::{BTreeMap, HashMap};
 
 /// The most parts of cells that are kept: far above what a pipeline has, and 12 MiB.
@@ -214,7 +213,10 @@ impl Anchor {
 
     fn entry(&mut self, entry: &Entry) -> Result<(), Misfit> {
         let Entry { cell, writer, old, new, count, what, .. } = *entry;
-        let (number, monotonic) = self.declared(cell, Some(writer))?.unwrap_or((Number::Float, false));
+        let declared = self.declared(cell, Some(writer))?;
+        let number = declared.map_or(Number::Float, |declaration| declaration.number);
+        let (before, after) = (number.value(old).as_f64(), number.value(new).as_f64());
+        let is_allowed = declared.map_or(!after.is_nan(), |metric| metric.allows(before, after, count));
         let known = self.known;
         let part = self.part(cell, writer)?;
         let (expected, is_known) = (part.value, part.known == known);
@@ -230,8 +232,7 @@ impl Anchor {
         if count == 0 || !(is_done || old == new) {
             return Err(Misfit::Contradiction { cell, writer });
         }
-        let (before, after) = (number.value(old).as_f64(), number.value(new).as_f64());
-        if is_done && (after.is_nan() || (monotonic && after < before)) {
+        if is_done && !is_allowed {
             return Err(Misfit::Rule { cell, writer, number, old, new });
         }
         Ok(())
@@ -239,7 +240,7 @@ impl Anchor {
 
     fn balance(&mut self, balance: &Balance) -> Result<(), Misfit> {
         let Balance { cell, writer, value, writes, violations } = *balance;
-        let number = self.declared(cell, None)?.map_or(Number::Float, |(number, _)| number);
+        let number = self.declared(cell, None)?.map_or(Number::Float, |declaration| declaration.number);
         let (known, opening) = (self.known, self.openings);
         let part = self.part(cell, writer)?;
         let before = *part;
@@ -262,8 +263,8 @@ impl Anchor {
         })
     }
 
-    /// How a cell's values are meant, and whether they may not fall; `None` where the declaration may be what is missing.
-    fn declared(&self, cell: CellId, writer: Option<u32>) -> Result<Option<(Number, bool)>, Misfit> {
+    /// What a cell is; `None` where the declaration may be what is missing.
+    fn declared(&self, cell: CellId, writer: Option<u32>) -> Result<Option<&Declaration>, Misfit> {
         let Some(declaration) = self.declaration(cell) else {
             return if self.adrift { Ok(None) } else { Err(Misfit::Undeclared { cell }) };
         };
@@ -273,9 +274,7 @@ impl Anchor {
         {
             return Err(Misfit::Unannounced { cell, writer });
         }
-        // The sum of what fell into a bucket may fall: observations may be negative.
-        let monotonic = declaration.rules.monotonic && declaration.kind != MetricKind::Histogram;
-        Ok(Some((declaration.number, monotonic)))
+        Ok(Some(declaration))
     }
 
     /// A part; new ones stand at 0, and are known to if nothing is missing.

@@ -111,6 +111,21 @@ impl Declaration {
             .then(|| self.bounds.get(index).copied().unwrap_or(f64::INFINITY))
     }
 
+    /// Whether the rules allow what one write did, or `count` merged ones: to move a cell of this metric from `old` to `new`.
+    /// Of merged writes only the last value is known, and of a bucket's the sum: what cannot be told is allowed.
+    pub fn allows(&self, old: f64, new: f64, count: u64) -> bool {
+        if self.kind == MetricKind::Histogram {
+            return !new.is_nan();
+        }
+        let Rules { monotonic, min, max, largest_step } = self.rules;
+        let step = (new - old).abs();
+        new.is_finite()
+            && !(monotonic && new < old)
+            && min.is_none_or(|min| new >= min)
+            && max.is_none_or(|max| new <= max)
+            && largest_step.is_none_or(|largest| count > 1 || step <= largest)
+    }
+
     /// The cells that it declares: one, or one for each bucket of a histogram.
     pub fn cells(&self) -> RangeInclusive<CellId> {
         let more = if self.kind == MetricKind::Histogram { self.bounds.len() } else { 0 };

@@ -2,7 +2,7 @@
 
 use super::trail::{Scribe, Trail, sample, verify};
 use cardcage_core::audit::{
-    Entry, Fault, Hash, Head, Misfit, Note, Record, Remark, Report, Rule, What, Writer,
+    Declaration, Entry, Fault, Hash, Head, Misfit, Note, Record, Remark, Report, Rule, Rules, What, Writer,
 };
 use cardcage_plugin_api::manifest::MetricKind;
 
@@ -170,6 +170,44 @@ fn forged(more: &[Record]) -> String {
 
 fn entry(old: f64, new: f64, count: u64) -> Entry {
     Entry { cell: 1, writer: 0, time_ns: 1, old: old.to_bits(), new: new.to_bits(), count, what: What::Write }
+}
+
+#[test]
+fn a_write_that_its_rules_forbid_cannot_be_told_as_done() {
+    let rules = Rules { monotonic: false, min: Some(-5.0), max: Some(50.0), largest_step: Some(20.0) };
+    let gauge = |rules| {
+        Record::Declaration(Declaration {
+            cell: 7,
+            kind: MetricKind::Gauge,
+            rules,
+            ..super::trail::declaration(7)
+        })
+    };
+    let writer = Record::Writer(Writer { cell: 7, writer: 0, time_ns: 1, generation: 0, thread: "t".into() });
+    let to = |new: f64, count| Record::Entry(Entry { cell: 7, ..entry(0.0, new, count) });
+    for (new, count, allowed) in [
+        (20.0, 1, true),
+        (-5.0, 1, true),
+        (20.5, 1, false),
+        (50.0, 3, true),
+        (50.5, 3, false),
+        (-5.5, 1, false),
+        (f64::INFINITY, 2, false),
+    ] {
+        let judged = |rules| {
+            let mut scribe = Scribe::new();
+            for record in [&gauge(rules), &writer, &to(new, count)] {
+                scribe.forge(record);
+            }
+            let (trail, head) = scribe.end();
+            verify(&trail, &[head.hash])
+        };
+        let report = judged(rules);
+        assert_eq!(report.is_proven(), allowed, "{new} by {count} writes: {}", said(&report));
+        assert_eq!(said(&report).contains("breaks a rule"), !allowed, "{}", said(&report));
+        let is_finite = new.is_finite();
+        assert_eq!(judged(Rules::default()).is_proven(), is_finite, "{new} where nothing forbids it");
+    }
 }
 
 #[test]
