@@ -128,6 +128,34 @@ fn integers_up_to_the_largest_are_the_nearest_value() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_the_same_in_any_pieces() {
+    // The text in quotes goes over a line end, and what is no value behind it over `max_line`.
+    let text = format!("m a=\"{}\n{}\",q={} 1\nm a=1\n", "x".repeat(40), "y".repeat(4), "z".repeat(30));
+    let told = ReadSettings { max_line: 64, ..settings() };
+    let all = |pieces: &[usize]| {
+        let mut reader = Reader::new(Format::LineProtocol, &told);
+        sorted(&read_in_pieces(&mut reader, &Names::default(), text.as_bytes(), pieces, told.max_line, 5))
+    };
+    let (readings, rejections) = all(&[text.len()]);
+    assert_eq!(readings.len(), 1, "{rejections:?}");
+    assert!(matches!(rejections[0], Event::Rejected(Reason::TooLong, 0, 0, _)), "{rejections:?}");
+    for piece in 1..text.len() {
+        let (again, reasons) = all(&[piece]);
+        assert_eq!(again, readings, "in pieces of {piece}");
+        let places = |found: &[Event]| -> Vec<_> {
+            found
+                .iter()
+                .map(|event| match event {
+                    Event::Rejected(reason, line, at, _) => (*reason, *line, *at),
+                    Event::Reading(_) => unreachable!(),
+                })
+                .collect()
+        };
+        assert_eq!(places(&reasons), places(&rejections), "in pieces of {piece}");
+    }
+}
+
+#[test]
 fn a_line_is_never_cut_by_the_end_of_a_batch() {
     let names = Names::default();
     let text = b"m a=1,b=2,c=3 1\nm a=1,b=2,c=3 2\nm a=1,b=2,c=3,d=4,e=5 3\nm a=1 4\n";

@@ -152,18 +152,20 @@ impl Reader {
         round: Round,
         dictionary: &D,
     ) -> Step {
-        let fault = match self.line.parse(text, end) {
-            LineEnd::Whole(len) if len <= self.line_max => {
+        // No further, or what is found in a line that is too long would depend on how much of it is there by now.
+        let within = &text[..text.len().min(self.line_max)];
+        let fault = match self.line.parse(within, end && within.len() == text.len()) {
+            LineEnd::Whole(len) => {
                 return match self.records(text, room, round, dictionary) {
                     Ok(Some(records)) => Step::Records(records, len),
                     Ok(None) => Step::NoRoom,
                     Err(rejection) => Step::Rejected(rejection, len),
                 };
             }
-            LineEnd::Nothing(len) if len <= self.line_max => return Step::Nothing(len),
-            LineEnd::Open if text.len() <= self.line_max => return Step::Incomplete,
-            LineEnd::Broken(at) if at < self.line_max => Rejection::new(Reason::BadLine, at),
-            _ => TOO_LONG,
+            LineEnd::Nothing(len) => return Step::Nothing(len),
+            LineEnd::Broken(at) => Rejection::new(Reason::BadLine, at),
+            LineEnd::Open if within.len() == text.len() => return Step::Incomplete,
+            LineEnd::Open => TOO_LONG,
         };
         first_line(text, end).map_or(Step::Incomplete, |len| {
             Step::Rejected(if len > self.line_max { TOO_LONG } else { fault }, len)
