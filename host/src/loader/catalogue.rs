@@ -152,7 +152,7 @@ impl Catalogue {
             .filter(|index| !self.loaded.contains_key(index))
             .collect();
         let chosen: Vec<usize> = chosen.into_iter().collect();
-        let vetted = side_by_side::each(&chosen, |index, libraries| {
+        let vetted = side_by_side::each(&chosen, &self.libraries, |index, libraries| {
             self.vetting.vet(&self.plugins[*index], libraries).map_err(Refusal::from)
         });
         self.vetted.extend(chosen.into_iter().zip(vetted));
@@ -175,7 +175,7 @@ impl Catalogue {
 
     fn look_at(&mut self, files: &[PathBuf]) {
         let trust = &self.trust;
-        let looked = side_by_side::each(files, |path, libraries| {
+        let looked = side_by_side::each(files, &self.libraries, |path, libraries| {
             let copy = file::read(path, trust.permissions)?;
             climb::look_at(file::listed(copy, &trust.sha256)?, libraries, &mut |_, _| ())
         });

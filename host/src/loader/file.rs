@@ -23,6 +23,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+pub(crate) use trust::open_to_others;
+
 /// The smallest file that could hold an ELF header.
 const SMALLEST_BYTES: u64 = 64;
 /// The largest plugin taken: plugins with full debug information stay below 100 MiB, and the copy is memory.

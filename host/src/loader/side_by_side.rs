@@ -14,13 +14,15 @@ const THREADS_MAX: usize = 8;
 /// What comes of each item, in the items' order. All threads have ended when this returns.
 pub(super) fn each<T: Sync, R: Send>(
     items: &[T],
+    libraries: &SystemLibraries,
     work: impl Fn(&T, &mut SystemLibraries) -> R + Sync,
 ) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = processors.min(THREADS_MAX).min(items.len());
     let next = AtomicUsize::new(0);
     let take = || {
-        let mut libraries = SystemLibraries::default();
+        // What one of them looks up, all know.
+        let mut libraries = libraries.clone();
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +58,7 @@ mod tests {
     fn results_are_in_the_items_order() {
         for count in [0, 1, 2, 7, 100] {
             let items: Vec<usize> = (0..count).collect();
-            let doubled = each(&items, |item, _| {
+            let doubled = each(&items, &SystemLibraries::default(), |item, _| {
                 // The first ones are the last to be done.
                 (0..(count - item) * 10).for_each(|_| thread::yield_now());
                 item * 2

@@ -20,6 +20,8 @@ pub(super) struct Found {
     pub(super) real: PathBuf,
     /// Every folder in which a part of the path was looked up, each once.
     pub(super) folders: Vec<PathBuf>,
+    /// The links that were followed.
+    pub(super) links: Vec<PathBuf>,
 }
 
 impl Found {
@@ -49,7 +51,7 @@ impl Found {
             links.push(next);
             way.turn(&target);
         }
-        Ok(Self { real: way.at, folders: way.folders })
+        Ok(Self { real: way.at, folders: way.folders, links })
     }
 }
 
@@ -125,6 +127,7 @@ mod tests {
         symlink(root.join("c/file"), root.join("b/second")).unwrap();
         let found = Found::at(&root.join("a/first")).unwrap();
         assert_eq!(found.real, root.join("c/file"));
+        assert_eq!(found.links, [root.join("a/first"), root.join("b/second")]);
         for name in ["a", "b", "c", "", ".."] {
             let folder = std::fs::canonicalize(root.join(name)).unwrap();
             assert!(found.folders.contains(&folder), "{folder:?} of {:?}", found.folders);

@@ -19,13 +19,25 @@ const STICKY: u32 = 0o1000;
 /// Users below this number are the system's: root and services. Their groups may have members.
 const FIRST_PERSON: u32 = 1000;
 
+/// Why others than root and this user could have put this file or folder there, or could change what is in it; the rule is
+/// that of plugin files.
+pub(crate) fn open_to_others(path: &Path, meta: &Metadata) -> Option<Box<str>> {
+    let checked = Found::at(path).and_then(|found| check(path, &found, meta, Permissions::Auto));
+    checked.err().map(|refusal| refusal.found)
+}
+
 /// Refuses a file that others than root and this user could have put there.
 pub(super) fn check(path: &Path, found: &Found, meta: &Metadata, permissions: Permissions) -> Climbed<()> {
     if permissions == Permissions::Any {
         return Ok(());
     }
     let judge = Judge { file: path, me: rustix::process::geteuid().as_raw(), permissions };
-    judge.owned_and_closed(&found.real, &Seen::of(meta), "file")?;
+    let what = if meta.is_dir() { "folder" } else { "file" };
+    judge.owned_and_closed(&found.real, &Seen::of(meta), what)?;
+    for link in &found.links {
+        let meta = std::fs::symlink_metadata(link).map_err(|error| super::unreadable(path, &error))?;
+        judge.owned(link, &Seen::of(&meta), "link")?;
+    }
     for folder in &found.folders {
         let meta = std::fs::metadata(folder).map_err(|error| super::unreadable(path, &error))?;
         judge.owned_and_closed(folder, &Seen::of(&meta), "folder")?;
@@ -53,16 +65,23 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn owned_and_closed(&self, path: &Path, seen: &Seen, what: &str) -> Climbed<()> {
+    fn owned(&self, path: &Path, seen: &Seen, what: &str) -> Climbed<()> {
         let me = self.me;
-        if seen.user != 0 && seen.user != me {
-            return Err(self.no(
-                "owner",
-                format!("the {what} {} belongs to user {}", path.display(), seen.user),
-                format!("root or the user that Cardcage runs as ({me})"),
-                &format!("chown {me} {}", path.display()),
-            ));
+        if seen.user == 0 || seen.user == me {
+            return Ok(());
         }
+        // Whoever owns a link in a sticky folder can lead it elsewhere.
+        let no_follow = if what == "link" { "-h " } else { "" };
+        Err(self.no(
+            "owner",
+            format!("the {what} {} belongs to user {}", path.display(), seen.user),
+            format!("root or the user that Cardcage runs as ({me})"),
+            &format!("chown {no_follow}{me} {}", path.display()),
+        ))
+    }
+
+    fn owned_and_closed(&self, path: &Path, seen: &Seen, what: &str) -> Climbed<()> {
+        self.owned(path, seen, what)?;
         // In a sticky folder (such as /tmp) only a file's owner can replace it.
         if what == "folder" && seen.mode & STICKY != 0 {
             return Ok(());
