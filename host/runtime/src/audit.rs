@@ -19,6 +19,7 @@ mod ring;
 mod settle;
 pub(crate) mod thread;
 mod trail;
+pub(crate) mod who;
 
 pub use host_metrics::HostMetrics;
 pub use keeper::{KeepError, Keeper};

@@ -11,7 +11,6 @@ use super::trail::{Lent, Slot, Trail};
 use crate::cells::{Cell, rule_of};
 use cardcage_core::audit::{Balance, Declaration, Note, Record};
 use cardcage_core::config::AuditDetail;
-use std::sync::Arc;
 
 /// Turns what threads did into records.
 #[derive(Debug)]
@@ -42,9 +41,8 @@ struct Known {
     slot: Slot,
     cell: &'static Cell,
     told: Told,
-    /// Who the trail thinks writes it, kept with the first cell of a part: generation and lending.
-    by: Option<(u32, u64)>,
-    thread: Arc<str>,
+    /// Who writes it, as the trail has it; kept with the first cell of a part.
+    by: Option<By>,
     /// Where the part's first cell is in the list.
     first: usize,
     /// How often its thread had left news out when it was last looked at.
@@ -57,6 +55,15 @@ struct Known {
     own: bool,
 }
 
+impl Known {
+    /// Whether writes (0) or refused writes (1), of which `told` are told and `count` done, are of more than the one who did
+    /// the last of them.
+    fn is_of_several(&self, which: usize, told: u64, news: &News) -> bool {
+        let is_one = !news.is_sampled && news.count <= told + 1;
+        !is_one && self.cell.writer().1[which] > told
+    }
+}
+
 /// What a piece of news says.
 #[derive(Clone, Copy, Debug)]
 struct News {
@@ -65,11 +72,20 @@ struct News {
     count: u64,
     time_ns: i64,
     generation: u32,
-    lending: u64,
+    /// The thread that wrote last.
+    thread: u32,
+    /// Found by looking at the cell: what was done since it was told of last, and not one write.
+    is_sampled: bool,
 }
 
-/// The lending of what nobody's ring told.
-const NOBODY: u64 = 0;
+/// Who did what is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct By {
+    generation: u32,
+    thread: u32,
+    /// And others before it, whose writes are told together with its own.
+    others: bool,
+}
 
 impl Collector {
     pub(super) fn new(
@@ -224,7 +240,6 @@ impl Collector {
                 cell,
                 told: Told { value: 0f64.to_bits(), ..Told::default() },
                 by: None,
-                thread: slot.opened_by.into(),
                 first: at - slot.offset,
                 missed: 0,
                 behind: false,
@@ -244,19 +259,18 @@ impl Collector {
     fn drain(&mut self) {
         let mut rings = std::mem::take(&mut self.rings);
         self.trail.lent(&mut self.lendings, &mut rings);
-        // Who writes is looked up in it while the rings are read.
-        self.rings.clone_from(&rings);
         for lent in &rings {
             let ring: &Ring = lent.ring;
-            ring.drain(|item| self.take(item, lent.lending));
+            ring.drain(|item| self.take(item, lent.thread));
         }
         self.rings = rings;
         self.trail.free_left();
     }
 
-    fn take(&mut self, [tag, value, count, time]: Item, lending: u64) {
+    fn take(&mut self, [tag, value, count, time]: Item, thread: u32) {
         let Tag { slot, rule, generation } = Tag::of(tag);
-        let news = News { slot, value, count, time_ns: time.cast_signed(), generation, lending };
+        let time_ns = time.cast_signed();
+        let news = News { slot, value, count, time_ns, generation, thread, is_sampled: false };
         if slot >= self.known.len() {
             self.catch_up();
         }
@@ -309,9 +323,11 @@ impl Collector {
     fn note_generation(&mut self, slot: usize, now_ns: i64) {
         let known = &self.known[slot];
         let generation = Tag::of(known.cell.tag()).generation;
-        if known.slot.offset == 0 && known.by.is_some_and(|(told, _)| told < generation) && self.chain.ready()
+        if known.slot.offset == 0
+            && let Some(by) = known.by.filter(|by| by.generation < generation)
+            && self.chain.ready()
         {
-            self.announce(slot, (generation, NOBODY), now_ns);
+            self.announce(slot, By { generation, others: false, ..by }, now_ns);
         }
     }
 
@@ -325,7 +341,9 @@ impl Collector {
             return;
         };
         let refused = known.cell.refused().filter(|refused| refused.violations > known.told.violations);
-        let news = News { slot, value, count, time_ns: now_ns, generation, lending: NOBODY };
+        // After the rest, so that it is not behind it.
+        let (thread, _) = known.cell.writer();
+        let news = News { slot, value, count, time_ns: now_ns, generation, thread, is_sampled: true };
         if count > known.told.writes {
             self.tell(&news);
         }

@@ -1,14 +1,14 @@
 //! What all threads share of the trail: which cells there are, the rings, and how it goes.
 
 use super::ring::Ring;
-use super::thread;
+use super::{thread, who};
 use crate::cells::{Cell, Part};
 use cardcage_core::audit::{CellId, Declaration, Head, Number, Rules};
 use cardcage_core::config::{AuditDetail, AuditSync};
 use cardcage_plugin_api::manifest::{MetricDeclaration, MetricKind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -123,8 +123,6 @@ pub(super) struct Slot {
     pub(super) offset: usize,
     pub(super) cell: CellId,
     pub(super) writer: u32,
-    /// The thread that asked for it.
-    pub(super) opened_by: &'static str,
 }
 
 impl Slot {
@@ -142,14 +140,12 @@ pub(super) struct Undeclared {
 }
 
 /// A ring and who writes to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Lent {
     pub(super) ring: &'static Ring,
-    /// The thread's name.
-    pub(super) holder: Arc<str>,
+    /// The thread, by its number.
+    pub(super) thread: u32,
     state: Holding,
-    /// Which lending this is: another one is another thread.
-    pub(super) lending: u64,
 }
 
 /// Whose a ring is.
@@ -239,15 +235,12 @@ impl Trail {
         generation: u32,
         news: bool,
     ) -> &'static Part {
-        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         let mut listed = self.listed();
         let slot = u32::try_from(listed.slots.len()).unwrap_or(u32::MAX);
         let told = (news && self.news.load(Ordering::Relaxed)).then_some(self);
         let part = Box::leak(Box::new(Part::new(declaration, told, thread::tag(slot, generation))));
-        // A few bytes for each part, which are as many as cells and live as long.
-        let opened_by: &'static str = Box::leak(thread.into_boxed_str());
         for (cell, offset) in (first..).zip(0..Part::cells_of(declaration)) {
-            listed.slots.push(Slot { part, offset, cell, writer, opened_by });
+            listed.slots.push(Slot { part, offset, cell, writer });
         }
         part
     }
@@ -273,18 +266,18 @@ impl Trail {
 
     /// A ring for the calling thread; `None` if there are no more.
     pub(super) fn lend(&self) -> Option<&'static Ring> {
-        let name: Arc<str> = std::thread::current().name().unwrap_or("unnamed").into();
+        let thread = who::number();
         let mut rings = self.rings();
-        let lending = self.lendings.fetch_add(1, Ordering::Relaxed) + 1;
+        self.lendings.fetch_add(1, Ordering::Relaxed);
         if let Some(lent) = rings.iter_mut().find(|lent| lent.state == Holding::Free) {
-            (lent.holder, lent.lending, lent.state) = (name, lending, Holding::Held);
+            (lent.thread, lent.state) = (thread, Holding::Held);
             return Some(lent.ring);
         }
         if rings.len() >= RINGS_MAX {
             return None;
         }
         let ring: &'static Ring = Box::leak(Box::new(Ring::new(RING_ITEMS)));
-        rings.push(Lent { ring, holder: name, state: Holding::Held, lending });
+        rings.push(Lent { ring, thread, state: Holding::Held });
         Some(ring)
     }
 

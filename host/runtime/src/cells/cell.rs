@@ -1,10 +1,10 @@
 //! One number, written by one thread at a time, under rules, with news of each write for the trail.
 
 use super::state::State;
-use crate::audit::{Trail, thread};
+use crate::audit::{Trail, thread, who};
 use cardcage_core::audit::Rule;
 use cardcage_plugin_api::manifest::{MetricDeclaration, MetricKind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A cell. On cache lines of its own, since neighbours belong to other threads.
 #[derive(Debug)]
@@ -17,6 +17,10 @@ pub(crate) struct Cell {
     trail: Option<&'static Trail>,
     /// Under which number, and for which generation: see [`thread::Tag`].
     tag: AtomicU64,
+    /// The thread that wrote last, by its number.
+    by: AtomicU32,
+    /// How many writes and refused writes there were when it, or the generation, came in place of another.
+    since: [AtomicU64; 2],
     /// How often news was left out: then the trail must look at the cell itself. Written by the writing thread.
     missed: AtomicU64,
     /// Refused writes; written by the writing thread, as are the two below.
@@ -54,6 +58,8 @@ impl Cell {
             bounds: Bounds::of(declaration),
             trail,
             tag: AtomicU64::new(tag),
+            by: AtomicU32::new(who::NOBODY),
+            since: [0, 0].map(AtomicU64::new),
             missed: AtomicU64::new(0),
             violations: AtomicU64::new(0),
             rule: AtomicU64::new(0),
@@ -92,6 +98,24 @@ impl Cell {
 
     #[inline]
     fn settle(&self, new: f64) {
+        // Nearly always, so that it costs no more than to look.
+        if self.by.load(Ordering::Relaxed) == who::here() {
+            self.put(new);
+        } else {
+            self.put_as_another(new);
+        }
+    }
+
+    /// Another thread than before writes.
+    #[cold]
+    #[inline(never)]
+    fn put_as_another(&self, new: f64) {
+        self.note_thread();
+        self.put(new);
+    }
+
+    #[inline]
+    fn put(&self, new: f64) {
         let writes = self.state.write(new.to_bits());
         if let Some(trail) = self.trail {
             self.tell(trail, new, writes);
@@ -114,6 +138,7 @@ impl Cell {
     /// Notes a write that was not done.
     #[cold]
     pub(super) fn refuse(&self, rule: Rule, attempted: f64) {
+        self.note_thread();
         self.rule.store(rule_number(rule), Ordering::Relaxed);
         self.attempted.store(attempted.to_bits(), Ordering::Relaxed);
         let violations = self.violations.load(Ordering::Relaxed) + 1;
@@ -124,6 +149,32 @@ impl Cell {
                 self.miss();
             }
         }
+    }
+
+    /// Notes which thread writes from now on. Before it does: whoever sees what it wrote sees this, too.
+    fn note_thread(&self) {
+        let number = who::number();
+        if self.by.load(Ordering::Relaxed) != number {
+            self.note_change();
+            self.by.store(number, Ordering::Release);
+        }
+    }
+
+    /// Notes where those who wrote before have left it.
+    fn note_change(&self) {
+        // Nobody writes meanwhile.
+        let writes = self.state.read().map_or(u64::MAX, |(_, writes)| writes);
+        let violations = self.violations.load(Ordering::Relaxed);
+        for (since, count) in self.since.iter().zip([writes, violations]) {
+            since.store(count, Ordering::Release);
+        }
+    }
+
+    /// The thread that wrote last, and how many writes and refused writes there were when it came in place of another, or
+    /// its generation did. Asked after [`Cell::stands`] it may be ahead of that, never behind.
+    pub(crate) fn writer(&self) -> (u32, [u64; 2]) {
+        let by = self.by.load(Ordering::Acquire);
+        (by, [0, 1].map(|which| self.since[which].load(Ordering::Acquire)))
     }
 
     /// Notes that news was left out.
@@ -165,8 +216,9 @@ impl Cell {
         self.missed.load(Ordering::Acquire)
     }
 
-    /// The next write is told under this tag.
+    /// The next write is told under this tag; those before are another generation's.
     pub(super) fn retag(&self, tag: u64) {
+        self.note_change();
         self.tag.store(tag, Ordering::Relaxed);
     }
 

@@ -1,8 +1,8 @@
 //! Records of what was found to be new: entries, who made them, and what is said of them in the log.
 
-use super::{Collector, NOBODY, News};
+use super::{By, Collector, News};
+use crate::audit::who;
 use cardcage_core::audit::{Declaration, Entry, Note, Record, Rule, What, Writer};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Collector {
@@ -16,6 +16,7 @@ impl Collector {
             known.behind = true;
             return;
         }
+        let others = known.is_of_several(0, known.told.writes, news);
         let Some(change) = known.told.change(news.value, news.count) else {
             return;
         };
@@ -29,7 +30,7 @@ impl Collector {
             what: What::Write,
         };
         self.trail.figures.merged.fetch_add(change.count - 1, Ordering::Relaxed);
-        self.write(news, &entry);
+        self.write(news, others, &entry);
     }
 
     pub(super) fn tell_refusal(&mut self, news: &News, rule: Rule) {
@@ -39,6 +40,7 @@ impl Collector {
             known.behind = true;
             return;
         }
+        let others = known.is_of_several(1, known.told.violations, news);
         let Some(count) = known.told.refused(news.count) else {
             return;
         };
@@ -53,18 +55,13 @@ impl Collector {
         };
         self.trail.figures.violations.fetch_add(count, Ordering::Relaxed);
         self.say_refused(&entry, news.count);
-        self.write(news, &entry);
+        self.write(news, others, &entry);
     }
 
-    fn write(&mut self, news: &News, entry: &Entry) {
+    fn write(&mut self, news: &News, others: bool, entry: &Entry) {
         let first = self.known[news.slot].first;
-        let by = (news.generation, news.lending);
-        let same = match self.known[first].by {
-            // Nobody's ring told it, so it is taken for whoever wrote before.
-            Some((generation, _)) if news.lending == NOBODY => generation == news.generation,
-            told => told == Some(by),
-        };
-        if !same {
+        let by = By { generation: news.generation, thread: news.thread, others };
+        if self.known[first].by != Some(by) {
             self.announce(first, by, news.time_ns);
         }
         self.told_others |= !self.known[news.slot].own;
@@ -87,13 +84,8 @@ impl Collector {
         }
     }
 
-    pub(super) fn announce(&mut self, first: usize, by: (u32, u64), now_ns: i64) {
-        let lent = self.rings.iter().find(|lent| lent.lending == by.1).map(|lent| Arc::clone(&lent.holder));
-        let known = &mut self.known[first];
-        known.by = Some(by);
-        if let Some(thread) = lent {
-            known.thread = thread;
-        }
+    pub(super) fn announce(&mut self, first: usize, by: By, now_ns: i64) {
+        self.known[first].by = Some(by);
         if let Some(record) = self.announcement(first, now_ns) {
             self.chain.push(&record);
         }
@@ -102,13 +94,14 @@ impl Collector {
     /// Who writes a part; nothing for cells that are not the first of one, or that nobody wrote to.
     pub(super) fn announcement(&self, slot: usize, time_ns: i64) -> Option<Record> {
         let known = self.known.get(slot).filter(|known| known.slot.offset == 0)?;
-        let (generation, _) = known.by?;
+        let By { generation, thread, others } = known.by?;
+        let name = who::name_of(thread);
         Some(Record::Writer(Writer {
             cell: known.slot.cell,
             writer: known.slot.writer,
             time_ns,
             generation,
-            thread: known.thread.to_string(),
+            thread: if others { format!("{name} and others") } else { name.to_string() },
         }))
     }
 

@@ -95,7 +95,7 @@ fn mixed(n: u32) -> u64 {
     u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
 
-fn collector(bench: &Bench, now_ns: i64) -> (&'static Trail, Collector) {
+pub(super) fn collector(bench: &Bench, now_ns: i64) -> (&'static Trail, Collector) {
     let trail = Trail::new();
     trail.begin(bench.policy.detail);
     trail.listen(true);

@@ -125,6 +125,75 @@ fn a_restarted_component_goes_on_in_its_chain_as_another_generation() {
     assert!([0, 1, 2].iter().all(|generation| generations.contains(generation)), "{generations:?}");
 }
 
+/// Does something in a thread of this name.
+fn in_thread(name: &str, work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work);
+        thread.expect("a thread").join().expect("it ends");
+    });
+}
+
+/// The threads that are said to write a metric, in their order.
+fn threads(records: &[Record], metric: &str) -> Vec<String> {
+    let mut cell = None;
+    let mut found = Vec::new();
+    for record in records {
+        match record {
+            Record::Declaration(of) if of.metric == metric => cell = Some(of.cell),
+            Record::Writer(of) if Some(of.cell) == cell => found.push(of.thread.clone()),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn the_thread_that_wrote_is_named_and_not_the_one_that_opened_whatever_is_kept() {
+    let details = [AuditDetail::Write, AuditDetail::Batch, AuditDetail::Interval];
+    for (detail, most) in details.into_iter().flat_map(|detail| [(detail, 0), (detail, 1), (detail, 1 << 30)])
+    {
+        let mut bench = Bench::new();
+        (bench.policy.detail, bench.policy.max_entries_per_second) = (detail, most);
+        let run = bench.run();
+        let cells = run.cells("c");
+        let (n, h) = (open(&cells, MetricKind::Counter, "n"), open(&cells, MetricKind::Histogram, "h"));
+        let refused = open(&cells, MetricKind::Gauge, "refused");
+        in_thread("lane", || {
+            (0..5000).for_each(|_| assert!(n.add(1.0) && h.observe(1.0) && !refused.set(f64::NAN)));
+        });
+        let records = bench.proven(run.end());
+        for metric in ["n", "h", "refused"] {
+            assert_eq!(threads(&records, metric), ["lane"], "{detail:?}, at most {most}: {metric}");
+        }
+        let own: Vec<_> = records.iter().filter(|record| matches!(record, Record::Writer(_))).collect();
+        assert!(own.iter().any(|of| matches!(of, Record::Writer(of) if of.thread == "audit")), "{own:?}");
+    }
+}
+
+#[test]
+fn where_writes_of_several_threads_are_told_as_one_it_says_so() {
+    let mut bench = Bench::new();
+    bench.policy.detail = AuditDetail::Interval;
+    fs::create_dir(&bench.policy.folder).expect("made");
+    let (trail, mut collector) = ends::collector(&bench, 1);
+    let cells = Cells::new("c", trail, Arc::default());
+    let n = open(&cells, MetricKind::Counter, "n");
+    for writers in [&["one"][..], &["one", "two"], &["two", "two"], &["one", "two"], &[], &["one"]] {
+        for name in writers {
+            in_thread(name, || assert!(n.add(1.0)));
+        }
+        collector.pass(true, 2);
+    }
+    // What was not told before a restart is not all of the generation after it.
+    in_thread("one", || assert!(n.add(1.0)));
+    cells.retire();
+    open(&cells, MetricKind::Counter, "n");
+    collector.end(3);
+    let found = threads(&bench.proven(trail.status().head), "n");
+    // The last but one is the generation, which is told of before it writes.
+    assert_eq!(found, ["one", "two and others", "two", "two and others", "one", "one", "one and others"]);
+}
+
 #[test]
 fn a_cell_that_moves_between_threads_loses_no_write() {
     let bench = Bench::new();
