@@ -188,7 +188,10 @@ pub(super) static ROWS: &[Row] = &[
     row(D::Area, "mm2", &["mm^2"], 1, 1_000_000),
     row(D::Area, "har", &["ha"], 10_000, 1).words(&["hectare"]),
     row(D::Area, "[sft_i]", &["ft2", "ft^2"], 9_290_304, 100_000_000),
-    row(D::Area, "[acr_br]", &[], 40_468_564_224, 10_000_000).words(&["acre", "acres"]),
+    // UCUM has the acres of the British and of the American survey only, and not the international one.
+    row(D::Area, "acre", &[], 40_468_564_224, 10_000_000).words(&["acres"]),
+    row(D::Area, "[acr_br]", &[], 15_808_008_005_469_801, 3_906_250_000_000),
+    row(D::Area, "[acr_us]", &[], 62_726_400_000, 15_499_969),
 
     row(D::Volume, "m3", &["m^3"], 1, 1),
     row(D::Volume, "dm3", &["dm^3"], 1, 1000),

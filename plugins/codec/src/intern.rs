@@ -116,12 +116,11 @@ impl Interned {
         tags: Option<&[u8]>,
         unit: &[u8],
     ) -> Result<(SensorId, UnitId), Reason> {
-        let text = match tags {
-            None => name,
-            Some(tags) => {
-                join(&mut self.key, name, tags);
-                &self.key
-            }
+        let text = if is_joined(name, tags) {
+            join(&mut self.key, name, tags.unwrap_or_default());
+            &self.key
+        } else {
+            name
         };
         let guess = self.slots.get(slot_of(text, self.slots.len())).copied().unwrap_or(NO_SENSOR);
         if let Some(known) = self.sensors.get(guess as usize)
@@ -143,14 +142,14 @@ impl Interned {
         tags: Option<&[u8]>,
         unit: &[u8],
     ) -> Result<(SensorId, UnitId), Reason> {
-        let text = if tags.is_some() { &self.key[..] } else { name };
+        let text = if is_joined(name, tags) { &self.key[..] } else { name };
         let number = match self.by_text.get(text) {
             Some(number) => *number,
             None => self.learn(dictionary, name, tags)?,
         };
         let unit = self.unit_number(dictionary, unit)?;
         let slot = {
-            let text = if tags.is_some() { &self.key[..] } else { name };
+            let text = if is_joined(name, tags) { &self.key[..] } else { name };
             slot_of(text, self.slots.len())
         };
         self.slots[slot] = number;
@@ -167,7 +166,7 @@ impl Interned {
         name: &[u8],
         tags: Option<&[u8]>,
     ) -> Result<u32, Reason> {
-        let text = if tags.is_some() { &self.key[..] } else { name };
+        let text = if is_joined(name, tags) { &self.key[..] } else { name };
         if text.len() > SENSOR_TEXT_MAX_BYTES {
             return Err(Reason::TooLong);
         }
@@ -264,6 +263,13 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     let (words_a, _) = a.as_chunks::<8>();
     let (words_b, _) = b.as_chunks::<8>();
     end_a == end_b && words_a.iter().zip(words_b).all(|(a, b)| a == b)
+}
+
+/// Whether the key is name and tags rather than the name alone: where there are tags, and where the name alone could pass for
+/// such a key. Those begin with a length, whose eighth byte is 0.
+#[inline]
+fn is_joined(name: &[u8], tags: Option<&[u8]>) -> bool {
+    tags.is_some() || name.get(7) == Some(&0)
 }
 
 /// A name and its tags as one key. The name's length in front keeps any other pair from giving the same key.

@@ -106,13 +106,15 @@ pub(crate) fn lenient(text: &[u8]) -> Option<f64> {
     if let Some(scanned) = scan(text).filter(|scanned| scanned.len == text.len()) {
         return Some(scanned.value);
     }
-    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let unsigned = text.strip_prefix(b"+");
     let is_decimal = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
-    // Two signs in a row would pass the library, had it taken one of them.
-    if !text.iter().all(is_decimal) || text.starts_with(b"+") {
+    // Two signs in a row would pass the library, which gets the second only.
+    if !text.iter().all(is_decimal)
+        || unsigned.is_some_and(|rest| rest.starts_with(b"+") || rest.starts_with(b"-"))
+    {
         return None;
     }
-    fast_float2::parse(text).ok()
+    fast_float2::parse(unsigned.unwrap_or(text)).ok()
 }
 
 /// Appends the shortest text that reads back as this value, which is finite.

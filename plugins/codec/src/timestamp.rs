@@ -99,8 +99,15 @@ impl TimestampReader {
         if digits > 19 || digits + usize::from(negative) != text.len() {
             return self.decimal(text);
         }
-        let ns = self.integer(number)?;
-        Ok(if negative { -ns } else { ns })
+        if negative {
+            let unit_ns = self.ns_per_integer(number).ok_or(Reason::BadTimestamp)?;
+            // There is one more below 0 than above.
+            return number
+                .checked_mul(unit_ns)
+                .and_then(|ns| 0_i64.checked_sub_unsigned(ns))
+                .ok_or(Reason::TimestampRange);
+        }
+        self.integer(number)
     }
 
     /// UTC nanoseconds of an integer that is not negative.
@@ -171,20 +178,21 @@ fn decimal_to_ns(text: &[u8], unit_exponent: i64) -> Option<i64> {
         Err(_) => return None,
     };
     let point = i64::try_from(whole.len()).ok()? + i64::from(exponent) + unit_exponent;
+    // Counted downwards: there is one more below 0 than above.
     let mut ns: i64 = 0;
     let mut place: i64 = 0;
     for digit in whole.bytes().chain(fraction.bytes()) {
         if place >= point {
             break;
         }
-        ns = ns.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+        ns = ns.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
         place += 1;
     }
     while ns != 0 && place < point {
         ns = ns.checked_mul(10)?;
         place += 1;
     }
-    Some(if negative { -ns } else { ns })
+    if negative { Some(ns) } else { ns.checked_neg() }
 }
 
 #[cfg(test)]
@@ -233,6 +241,11 @@ mod tests {
         }
         assert_eq!(number(TimestampForm::Milliseconds, "1.5"), Ok(1_500_000));
         assert_eq!(number(TimestampForm::Nanoseconds, "9223372036854775807"), Ok(i64::MAX));
+        for earliest in ["-9223372036854775808", "-9223372036854775808.0"] {
+            assert_eq!(number(TimestampForm::Nanoseconds, earliest), Ok(i64::MIN));
+            let beyond = earliest.replace("5808", "5809");
+            assert_eq!(number(TimestampForm::Nanoseconds, &beyond), Err(Reason::TimestampRange));
+        }
     }
 
     #[test]

@@ -38,6 +38,26 @@ fn values(readings: &[Reading]) -> Vec<f64> {
 }
 
 #[test]
+fn a_name_that_looks_like_another_ones_name_and_tags_is_a_sensor_of_its_own() {
+    // What a name and its tags are kept under begins with the name's length.
+    let text = "sensor,tags,value\na,a=b,1\n\u{1}\0\0\0\0\0\0\0aa=b,,2\na,a=b,3\n";
+    let (readings, rejected) = read(&settings(), text);
+    assert_eq!(rejected, []);
+    let sensors: Vec<_> =
+        readings.iter().map(|reading| (reading.sensor.as_str(), reading.tags.len())).collect();
+    assert_eq!(sensors, [("a", 1), ("\u{1}\0\0\0\0\0\0\0aa=b", 0), ("a", 1)]);
+}
+
+#[test]
+fn a_number_has_one_sign() {
+    let text = "sensor,value\na,+1\na,-1\na,+-1\na,-+1\na,++1\na,--1\na,+ 1\na,+1e+1\n";
+    let (readings, rejected) = read(&settings(), text);
+    assert_eq!(values(&readings), [1.0, -1.0, 10.0]);
+    assert!(rejected.iter().all(|(reason, _, _)| *reason == Reason::BadNumber), "{rejected:?}");
+    assert_eq!(rejected.len(), 5);
+}
+
+#[test]
 fn a_header_names_the_columns_in_any_order() {
     let text = "\u{feff}unit,value,ignored, sensor ,timestamp,tags,quality\r\n\
                 Cel,-1.5e1,\"a, \"\"b\"\"\",press,1700000000,site=graz;line=a\\;b,bad|clamped\r\n\

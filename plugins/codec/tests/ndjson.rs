@@ -42,6 +42,32 @@ fn a_whole_line_becomes_a_record() {
         .unwrap();
 }
 
+/// Once the order of keys is learned, texts are no longer looked at by the general reader.
+#[test]
+fn a_control_character_in_a_text_is_refused_by_the_learned_way_too() {
+    let pattern = ReadSettings {
+        timestamp: "%Y-%m-%d %H:%M:%S".parse::<TimestampForm>().unwrap(),
+        ..ReadSettings::default()
+    };
+    let names = Names::default();
+    for learned in [0, 5] {
+        let mut reader = Reader::new(pattern.clone());
+        let good = r#"{"timestamp":"2023-01-01 12:00:00","sensor":"abcdefgh","value":1,"unit":"Cel","quality":"good"}"#;
+        for _ in 0..learned {
+            assert!(matches!(reader.step(format!("{good}\n").as_bytes(), &names, NOW_NS), Step::Record(..)));
+        }
+        for (from, to) in
+            [(" ", "\n"), (" ", "\t"), (" ", "\r"), ("cde", "c\0e"), ("Cel", "C\nl"), ("good", "g\nod")]
+        {
+            let odd = good.replacen(from, to, 1);
+            let mut text = odd.clone().into_bytes();
+            text.push(b'\n');
+            let step = reader.step(&text, &names, NOW_NS);
+            assert!(matches!(step, Step::Rejected(..)), "{odd:?} after {learned} lines: {step:?}");
+        }
+    }
+}
+
 #[test]
 fn each_fault_has_its_reason_and_place() {
     for (text, reason, offset) in [

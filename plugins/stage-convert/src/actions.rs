@@ -10,8 +10,10 @@ const UNITS_MAX: usize = 1 << 16;
 /// What to do with readings of one unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Action {
-    /// Nothing: the unit is the target, or nothing of its dimension is wanted.
+    /// Nothing: the unit is the target.
     Pass,
+    /// Nothing of its dimension is wanted.
+    Other,
     /// One multiplication: the conversions that need no division, which takes four times as long.
     Scale { multiply: f64, add: f64, unit: UnitId },
     /// The whole fraction.
@@ -70,7 +72,7 @@ impl Actions {
         let wanted =
             self.targets.iter().find_map(|(target, target_id)| Some((unit.to(target.unit)?, *target_id)));
         match wanted {
-            None => Action::Pass,
+            None => Action::Other,
             Some((_, target)) if target == id => Action::Pass,
             Some((conversion, target)) if conversion.is_product() => {
                 Action::Scale { multiply: conversion.multiply, add: conversion.add, unit: target }

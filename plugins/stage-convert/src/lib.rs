@@ -16,6 +16,7 @@ const CHUNK: usize = 64;
 /// The stage.
 pub struct Convert {
     on_unknown: OnUnknown,
+    rejects_others: bool,
     actions: Actions,
 }
 
@@ -33,6 +34,9 @@ impl Stage for Convert {
             OnUnknown::Reject => description = description.rejects("unknown_unit"),
             OnUnknown::Flag => description = description.writes(Field::Quality),
         }
+        if settings.rejects_others() {
+            description = description.rejects("wrong_dimension");
+        }
         let (targets, problems) = settings.targets();
         for Fault { setting, message, at_key } in problems {
             description = if at_key {
@@ -41,7 +45,11 @@ impl Stage for Convert {
                 description.problem(&setting, message)
             };
         }
+        // A list of dimensions also shuts out readings without a unit.
+        let shuts_out = settings.rejects_others() && settings.on_unknown == OnUnknown::Reject;
+        let dimensions = targets.iter().map(|target| target.unit.dimension().name().to_owned()).collect();
         description.units(UnitRules {
+            accepts_dimensions: shuts_out.then_some(dimensions),
             converts_to: targets.into_iter().map(|target| target.code).collect(),
             ..UnitRules::default()
         })
@@ -52,28 +60,32 @@ impl Stage for Convert {
         if let Some(fault) = problems.into_iter().next() {
             return Err(PluginError::new(fault.message).context(fault.setting));
         }
-        Ok(Self { on_unknown: settings.on_unknown, actions: Actions::new(targets, host)? })
+        let (on_unknown, rejects_others) = (settings.on_unknown, settings.rejects_others());
+        Ok(Self { on_unknown, rejects_others, actions: Actions::new(targets, host)? })
     }
 
     fn process(&mut self, batch: &mut Batch<'_>, _: &mut Outputs<'_>) -> Result<Flow, PluginError> {
-        let mut unknown = false;
+        let mut met = Met::default();
         for chunk in batch.records_mut().chunks_mut(CHUNK) {
-            unknown |= self.convert(chunk);
+            met |= self.convert(chunk);
         }
-        if unknown && self.on_unknown == OnUnknown::Reject {
-            let actions = &mut self.actions;
-            batch.retain("unknown_unit", |record| !matches!(actions.of(record.unit), Action::Unknown));
+        let actions = &mut self.actions;
+        if met.unknown && self.on_unknown == OnUnknown::Reject {
+            batch.retain("unknown_unit", |record| actions.of(record.unit) != Action::Unknown);
+        }
+        if met.other && self.rejects_others {
+            batch.retain("wrong_dimension", |record| actions.of(record.unit) != Action::Other);
         }
         Ok(Flow::Done)
     }
 }
 
 impl Convert {
-    /// Converts what can be; whether a record's unit is unknown.
+    /// Converts what can be.
     #[inline]
-    fn convert(&mut self, chunk: &mut [Record]) -> bool {
+    fn convert(&mut self, chunk: &mut [Record]) -> Met {
         let Some(unit) = chunk.first().map(|record| record.unit) else {
-            return false;
+            return Met::default();
         };
         // Without an early end, so that the comparison has no branch in it.
         let differing_bits = chunk.iter().fold(0, |bits, record| bits | (record.unit.0 ^ unit.0));
@@ -81,25 +93,26 @@ impl Convert {
             let action = self.actions.of(unit);
             return self.apply(action, chunk);
         }
-        let mut unknown = false;
+        let mut met = Met::default();
         for record in chunk {
             let action = self.actions.of(record.unit);
-            unknown |= self.apply(action, std::slice::from_mut(record));
+            met |= self.apply(action, std::slice::from_mut(record));
         }
-        unknown
+        met
     }
 
-    /// One action for records that share a unit; whether that unit is unknown.
+    /// One action for records that share a unit.
     #[inline]
-    fn apply(&self, action: Action, records: &mut [Record]) -> bool {
+    fn apply(&self, action: Action, records: &mut [Record]) -> Met {
+        let mut met = Met::default();
         match action {
-            Action::Pass => false,
+            Action::Pass => {}
+            Action::Other => met.other = true,
             Action::Scale { multiply, add, unit } => {
                 for record in records {
                     record.value = record.value * multiply + add;
                     record.unit = unit;
                 }
-                false
             }
             Action::Convert(conversion, unit) => {
                 // In pairs: the compiler then divides two at a time, which takes as long as dividing one.
@@ -113,7 +126,6 @@ impl Convert {
                     record.value = conversion.apply(record.value);
                     record.unit = unit;
                 }
-                false
             }
             Action::Unknown => {
                 if self.on_unknown == OnUnknown::Flag {
@@ -121,9 +133,24 @@ impl Convert {
                         record.quality = flagged(record.quality);
                     }
                 }
-                true
+                met.unknown = true;
             }
         }
+        met
+    }
+}
+
+/// What was met among readings that cannot be converted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    unknown: bool,
+    other: bool,
+}
+
+impl std::ops::BitOrAssign for Met {
+    fn bitor_assign(&mut self, more: Self) {
+        self.unknown |= more.unknown;
+        self.other |= more.other;
     }
 }
 

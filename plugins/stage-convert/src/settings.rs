@@ -12,12 +12,27 @@ use std::fmt;
 pub struct ConvertSettings {
     /// The unit that readings of its dimension are converted to (`degF`), or several: by dimension
     /// (`{temperature: degF, pressure: kPa}`), or as a list (`[degF, W/(m2.K)]`), which also takes compound units that
-    /// measure nothing with a name. Readings of other dimensions pass as they are.
+    /// measure nothing with a name.
     #[schemars(extend("examples" = ["degC", {"temperature": "degF", "pressure": "kPa"}, ["degC", "W/(m2.K)"]]))]
     pub(crate) to: To,
     /// What to do with a reading whose unit is not known, or that has none.
     #[serde(default)]
     pub(crate) on_unknown: OnUnknown,
+    /// What to do with a reading whose unit is known and of another dimension than any in `to`, such as a pressure where
+    /// `to` is `degF`. Where it is absent: `reject` if `to` is one unit, for that says what all readings are; `pass` if
+    /// `to` is several, which picks among what comes.
+    #[serde(default)]
+    pub(crate) on_other_dimension: Option<OnOtherDimension>,
+}
+
+/// What to do with a reading of a dimension that is not wanted.
+#[settings]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnOtherDimension {
+    /// Let it pass as it is.
+    Pass,
+    /// Take it out, counted as rejected for `wrong_dimension`.
+    Reject,
 }
 
 /// What to do with a reading whose unit is not known, or that has none.
@@ -70,6 +85,15 @@ impl Fault {
 }
 
 impl ConvertSettings {
+    /// Whether readings of other dimensions are rejected.
+    pub(crate) fn rejects_others(&self) -> bool {
+        let by_default = match self.to {
+            To::Unit(_) => OnOtherDimension::Reject,
+            To::Units(_) | To::ByDimension(_) => OnOtherDimension::Pass,
+        };
+        self.on_other_dimension.unwrap_or(by_default) == OnOtherDimension::Reject
+    }
+
     /// The targets, and what is wrong.
     pub(crate) fn targets(&self) -> (Vec<Target>, Vec<Fault>) {
         let mut targets: Vec<Target> = Vec::new();

@@ -29,7 +29,7 @@ fn the_plugin_keeps_its_contract() {
 }
 
 #[test]
-fn readings_of_the_targets_dimension_are_converted_and_others_pass() -> Result<(), Failure> {
+fn readings_of_the_targets_dimension_are_converted() -> Result<(), Failure> {
     let host = TestHost::new();
     let mut stage = StageHarness::<Convert>::open_on(host, json!({ "to": "degF" }))?;
     let input = [
@@ -37,13 +37,41 @@ fn readings_of_the_targets_dimension_are_converted_and_others_pass() -> Result<(
         reading(host, 273.15, "K"),
         reading(host, 98.6, "degF"),
         reading(host, 98.6, "[degF]"),
-        reading(host, 1013.0, "hPa"),
     ];
     let out = stage.process(&input)?;
-    assert_eq!(
-        shown(host, &out.main),
-        [(98.6, "degF"), (32.0, "degF"), (98.6, "degF"), (98.6, "degF"), (1013.0, "hPa")],
-    );
+    assert_eq!(shown(host, &out.main), [(98.6, "degF"), (32.0, "degF"), (98.6, "degF"), (98.6, "degF")]);
+    Ok(())
+}
+
+/// One unit says what all readings are; several pick among what comes; and the setting says it outright.
+#[test]
+fn a_reading_of_another_dimension_is_rejected_or_passes_as_the_settings_have_it() -> Result<(), Failure> {
+    for (settings, rejects) in [
+        (json!({ "to": "degF" }), true),
+        (json!({ "to": "degF", "on_other_dimension": "pass" }), false),
+        (json!({ "to": ["degF"] }), false),
+        (json!({ "to": { "temperature": "degF" } }), false),
+        (json!({ "to": { "temperature": "degF" }, "on_other_dimension": "reject" }), true),
+    ] {
+        let host = TestHost::new();
+        let mut stage = StageHarness::<Convert>::open_on(host, settings.clone())?;
+        // Readings without a unit, and with one that nobody knows, are another question.
+        let input = [
+            reading(host, 37.0, "degC"),
+            reading(host, 1013.0, "hPa"),
+            reading(host, 5.0, ""),
+            reading(host, 6.0, "widgets"),
+        ];
+        let out = stage.process(&input)?;
+        let mut wanted = vec![(98.6, "degF"), (1013.0, "hPa"), (5.0, ""), (6.0, "widgets")];
+        if rejects {
+            wanted.remove(1);
+        }
+        assert_eq!(shown(host, &out.main), wanted, "{settings}");
+        if rejects {
+            assert_eq!(out.rejected("wrong_dimension"), 1, "{settings}");
+        }
+    }
     Ok(())
 }
 

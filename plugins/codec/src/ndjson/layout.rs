@@ -132,6 +132,10 @@ impl Layout {
                 }
                 Slot::TimestampText => {
                     at = find(text, at, b'"')?;
+                    // A pattern's white space stands for any; a line end or a tab in a text is no JSON.
+                    if !is_plain(&text[start..at]) {
+                        return None;
+                    }
                     parts.timestamp = Stamp::Text(&text[start..at]);
                 }
             }
@@ -157,6 +161,13 @@ fn slot(part: Option<Part>, kind: TokenKind) -> Option<Option<Slot>> {
         (None, TokenKind::Number) => Some(Slot::OtherNumber),
         _ => return None,
     })
+}
+
+/// Whether it has no escapes, control characters and non-ASCII bytes. Counted to its end: this way it takes many bytes at once.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let odd = text.iter().filter(|byte| !matches!(byte, 0x20..=0x7E) || **byte == b'\\').count();
+    odd == 0
 }
 
 /// The offset of the quote behind text without escapes, control characters and non-ASCII bytes.
