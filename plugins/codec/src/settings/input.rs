@@ -45,7 +45,7 @@ pub struct InputSettings {
     pub defaults: Defaults,
     /// How timestamps are written; absent: `auto`, or `ns` for line protocol.
     pub timestamp: Option<String>,
-    /// The zone of timestamps that name none.
+    /// The zone of timestamps that name none, which only patterns do.
     pub timezone: String,
     /// Longer lines are rejected.
     pub max_line: ByteSize,
@@ -265,7 +265,7 @@ macro_rules! input_settings {
             /// `%Y-%m-%d %H:%M:%S`. Absent: `auto`; for line protocol `ns`.
             #[serde(default)]
             timestamp: Option<String>,
-            /// The zone of timestamps that name none, as in the IANA database: `Europe/Vienna`.
+            /// The zone of timestamps that name none, as in the IANA database: `Europe/Vienna`. Only patterns leave it out.
             #[serde(default = "::cardcage_codec::default_timezone")]
             timezone: String,
             /// Longer lines are rejected; 64B to 64MiB.
