@@ -70,6 +70,9 @@ impl Source for Generate {
             written
         });
         self.made += written as u64;
+        if (written as u64) < due {
+            self.pace.not_all();
+        }
         out.set_position(0, self.made);
         Ok(if self.made == self.count { Fill::Finished } else { Fill::Produced })
     }

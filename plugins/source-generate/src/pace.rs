@@ -79,6 +79,11 @@ impl Pace {
         Ok(whole(float(now_ns.abs_diff(due_at_ns)) / step_ns) + 1)
     }
 
+    /// More were due than the batch has room for: the rest at once, or small batches would slow the schedule down.
+    pub(crate) fn not_all(&mut self) {
+        self.next_ns = i64::MIN;
+    }
+
     /// The times of the next `count` readings.
     pub(crate) fn stamps(&mut self, made: u64, count: u64) -> Stamps {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

@@ -142,6 +142,22 @@ fn a_rate_is_kept_without_a_wake_up_for_every_reading() -> Result<(), Failure> {
 }
 
 #[test]
+fn a_rate_is_kept_in_batches_that_hold_less_than_what_is_due() -> Result<(), Failure> {
+    let mut source = open(json!({ "rate": 100_000 }))?.with_capacity(16);
+    let host = source.host();
+    let mut made = 0;
+    while host.now_ns() < START_NS + 100 * MS {
+        let filled = source.fill()?;
+        made += filled.records.len();
+        if let Fill::IdleUntil(at) = filled.fill {
+            host.set_now_ns(at);
+        }
+    }
+    assert!((9_000..=11_000).contains(&made), "{made} in a tenth of a second");
+    Ok(())
+}
+
+#[test]
 fn slow_rates_give_one_reading_at_its_time() -> Result<(), Failure> {
     let mut source = open(json!({ "rate": 0.5, "count": 3 }))?;
     let records = source.until_finished()?;
