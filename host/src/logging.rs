@@ -5,7 +5,9 @@
 //! - [`mod@line`]: one event as values, bounded.
 //! - [`forms`]: a line as text: for people, as JSON.
 //! - [`journal`]: a line as the systemd journal takes it.
-//! - [`destination`]: which of these it is.
+//! - [`queue`]: lines on their way to the thread that writes them, so that nobody who logs waits for whoever reads.
+//! - [`destination`]: which of the forms it is, and where they go.
+//! - [`stderr`]: writing there.
 //! - [`repeats`]: what repeats is held back and counted.
 
 #![forbid(unsafe_code)]
@@ -15,19 +17,23 @@ mod filter;
 mod forms;
 mod journal;
 mod line;
+mod queue;
 mod repeats;
+mod stderr;
 
-pub(crate) use filter::Filter;
+pub(crate) use filter::{CHANGES as FILTER_CHANGES, Filter};
 pub(crate) use forms::severity;
 pub(crate) use journal::has_stderr as stderr_is_journal;
+pub(crate) use queue::Backlog;
 
 use cardcage_core::config::{Config, Secrets};
 use destination::Destination;
 use forms::Form;
 use line::Line;
+use queue::{Entry, Queue};
 use repeats::{Repeats, Verdict};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, Subscriber, set_global_default};
@@ -35,6 +41,13 @@ use tracing::{Event, Metadata};
 
 /// The environment variable that overrides `log.level`, in the language of [`Filter::set`]: `info,press=debug`.
 const FILTER_VARIABLE: &str = "CARDCAGE_LOG";
+
+/// How long the end of the process waits for a reader of the log that takes nothing.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+/// How long it waits for one that takes a little now and then.
+const END_MAX: Duration = Duration::from_secs(10);
+/// How long an end waits that was asked for twice: a reader that reads needs far less.
+const END_AT_ONCE_MAX: Duration = Duration::from_millis(100);
 
 /// The process has one log, as it has one stderr.
 static LOG: OnceLock<Arc<Log>> = OnceLock::new();
@@ -45,19 +58,25 @@ pub(crate) fn start(config: &Config) -> Filter {
     let filter = Filter::new(&config.log.level, components);
     let log = Arc::new(Log {
         filter: filter.clone(),
-        destination: Destination::new(config.log.format),
         secrets: Secrets::of(config),
         repeats: Mutex::new(Repeats::new()),
-        holding: Condvar::new(),
+        queue: Queue::default(),
+        threadless: OnceLock::new(),
     });
     if set_global_default(Arc::clone(&log)).is_err() || LOG.set(Arc::clone(&log)).is_err() {
         return filter;
     }
-    let counted = std::thread::Builder::new().name("log".to_owned()).spawn(move || log.report_repeats());
-    if let Err(error) = counted {
-        tracing::warn!(
-            "no thread that reports what repeats ({error}); it is told with the next line of its kind"
-        );
+    let (destination, remark) = Destination::new(config.log.format);
+    let writer = Arc::clone(&log);
+    let writing = std::thread::Builder::new().name("log".to_owned());
+    if let Err(error) = writing.spawn(move || writer.write_all(destination)) {
+        let (destination, _) = Destination::new(config.log.format);
+        // This is the only place that sets it.
+        let _ = log.threadless.set(Mutex::new(destination));
+        tracing::warn!("no thread that writes the log ({error}); whoever logs waits for whoever reads it");
+    }
+    if let Some(remark) = remark {
+        log.put(remark);
     }
     if let Ok(text) = std::env::var(FILTER_VARIABLE)
         && let Err(error) = filter.start_with(&text)
@@ -67,14 +86,45 @@ pub(crate) fn start(config: &Config) -> Filter {
     filter
 }
 
-/// Writes what is still held back: the process ends.
+/// Says what is still held back, and waits for a reader that reads: the process ends.
 pub(crate) fn finish() {
     if let Some(log) = LOG.get() {
         let held = log.repeats().end();
-        for line in &held {
-            log.destination.write(line);
+        for line in held {
+            log.put(line);
         }
+        log.queue.flush(END_PATIENCE, END_MAX);
     }
+}
+
+/// Gives what was said a moment to be read: the process ends at once.
+pub(crate) fn finish_at_once() {
+    if let Some(log) = LOG.get() {
+        log.queue.flush(END_AT_ONCE_MAX, END_AT_ONCE_MAX);
+    }
+}
+
+/// Says this after all that was said before, from a thread that panicked: the process ends. Takes nothing for granted
+/// that this thread may hold, and waits for no reader that does not read.
+pub(crate) fn say_at_panic(text: &str) {
+    if let Some(log) = LOG.get() {
+        log.queue.flush_if_free(END_PATIENCE);
+    }
+    // Nobody is left to be told that nobody heard it.
+    let _ = stderr::write_within(text, END_PATIENCE);
+}
+
+/// Puts words that are no line of the log, and that are for stderr as they are, behind the lines that were logged
+/// before. `false` where there is no log, and the caller has to write them itself.
+pub(crate) fn say(text: &str) -> bool {
+    let Some(log) = LOG.get() else { return false };
+    log.hand_over(Entry::Text(text.to_owned()));
+    true
+}
+
+/// How far the log's reader is behind; `None` where there is no log.
+pub(crate) fn backlog() -> Option<Backlog> {
+    LOG.get().map(|log| log.queue.backlog())
 }
 
 /// Takes every event at every level, forms its text and writes it nowhere: for the vetting child, in which a plugin's
@@ -87,11 +137,11 @@ pub(crate) fn start_unheard() {
 /// Where all events of the process arrive.
 struct Log {
     filter: Filter,
-    destination: Destination,
     secrets: Secrets,
     repeats: Mutex<Repeats>,
-    /// Something is held back that was not before.
-    holding: Condvar,
+    queue: Queue,
+    /// Where lines go if there is no thread that takes them from the queue.
+    threadless: OnceLock<Mutex<Destination>>,
 }
 
 impl Log {
@@ -99,28 +149,30 @@ impl Log {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says at the end of each window what was held back in it; sleeps while nothing is.
-    fn report_repeats(&self) {
-        let mut repeats = self.repeats();
-        loop {
-            let now = Instant::now();
-            let (said, next) = repeats.due(now);
-            if !said.is_empty() {
-                // Whoever logs meanwhile does not wait for a slow reader of the log.
-                drop(repeats);
-                for line in &said {
-                    self.destination.write(line);
-                }
-                repeats = self.repeats();
-                continue;
+    fn put(&self, line: Line) {
+        self.hand_over(Entry::Line(line));
+    }
+
+    fn hand_over(&self, entry: Entry) {
+        match (self.threadless.get(), entry) {
+            (Some(destination), entry) => {
+                destination.lock().unwrap_or_else(PoisonError::into_inner).take(&entry);
             }
-            repeats = match next {
-                None => self.holding.wait(repeats).unwrap_or_else(PoisonError::into_inner),
-                Some(next) => {
-                    let wait = self.holding.wait_timeout(repeats, next.saturating_duration_since(now));
-                    wait.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            (None, Entry::Line(line)) => self.queue.put(line),
+            (None, Entry::Text(text)) => self.queue.put_text(text),
+        }
+    }
+
+    /// Writes what is in the queue as it comes, and at the end of each window what was held back in it.
+    fn write_all(&self, mut destination: Destination) {
+        loop {
+            let (said, next) = self.repeats().due(Instant::now());
+            for line in said {
+                self.queue.put(line);
+            }
+            if let Some(entry) = self.queue.take(next) {
+                destination.take(&entry);
+            }
         }
     }
 }
@@ -144,6 +196,9 @@ impl Subscriber for Log {
             return;
         }
         line.mask(&self.secrets);
+        if line.is_always_written() {
+            return self.put(line);
+        }
         let verdict = {
             let mut repeats = self.repeats();
             let place = repeats.place(&event.metadata().callsite(), &line);
@@ -152,11 +207,11 @@ impl Subscriber for Log {
         match verdict {
             Verdict::Write(before) => {
                 if let Some(before) = before {
-                    self.destination.write(&before);
+                    self.put(before);
                 }
-                self.destination.write(&line);
+                self.put(line);
             }
-            Verdict::FirstHeld => self.holding.notify_one(),
+            Verdict::FirstHeld => self.queue.wake(),
             Verdict::Held => {}
         }
     }

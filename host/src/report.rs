@@ -4,13 +4,18 @@
 
 use crate::logging;
 use cardcage_core::diagnostic::{Diagnostics, Look, Severity};
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 /// The narrowest page that source lines are cut to; a narrower terminal wraps them.
 const WIDTH_MIN: u16 = 60;
 
 /// Prints to stderr; whoever read it may be gone (`2>&1 | tee` dies of the same Ctrl-C), which is no reason to panic.
+/// Where there is a log, behind its lines: a daemon waits for no reader.
 pub(crate) fn say(text: &str) {
+    if logging::say(text) {
+        return;
+    }
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
@@ -34,12 +39,17 @@ pub(crate) fn failure(text: &str) {
     say_at(tracing::Level::ERROR, text);
 }
 
+/// Prints to stderr why the process ends here and now, from a thread that panicked.
+pub(crate) fn last_words(text: &str) {
+    logging::say_at_panic(&as_stderr_takes_it(tracing::Level::ERROR, text));
+}
+
 fn say_at(level: tracing::Level, text: &str) {
-    if logging::stderr_is_journal() {
-        say(&for_journal(text, level));
-    } else {
-        say(text);
-    }
+    say(&as_stderr_takes_it(level, text));
+}
+
+fn as_stderr_takes_it(level: tracing::Level, text: &str) -> Cow<'_, str> {
+    if logging::stderr_is_journal() { for_journal(text, level).into() } else { text.into() }
 }
 
 /// Each line with its severity, which the journal reads at its start: else all would be no more than news.

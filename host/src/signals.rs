@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::logging;
 use cardcage_runtime::DrainHandle;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -35,7 +36,10 @@ pub(crate) fn listen(drain: &Drain) -> std::io::Result<()> {
                     handle.drain();
                     tracing::info!("draining; once more to end at once");
                 }
-                _ => signal_hook::low_level::exit(SIGNAL_BASE + signal),
+                _ => {
+                    logging::finish_at_once();
+                    signal_hook::low_level::exit(SIGNAL_BASE + signal);
+                }
             }
         }
     })?;

@@ -31,18 +31,17 @@ pub(crate) const AUDIT_FOLDER: &str = "audit";
 /// Runs a pipeline.
 pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
     let ended = try_run(arguments);
+    match &ended {
+        Ok(_) => {}
+        Err(RunError::Refused(problems)) => report::problems(problems),
+        Err(error) => report::failure(&format!("{error}\n")),
+    }
     logging::finish();
     match ended {
         // At once, without what libraries have registered for the end of the process: every component is closed, and a
         // thread that had to be left behind may still be running in one of them.
         Ok(code) => signal_hook::low_level::exit(i32::from(code)),
-        Err(error) => {
-            match &error {
-                RunError::Refused(problems) => report::problems(problems),
-                other => report::failure(&format!("{other}\n")),
-            }
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => ExitCode::from(error.exit_code()),
     }
 }
 
@@ -250,7 +249,7 @@ fn open_errors(config: &Config, errors: &[(usize, CallError)]) -> Diagnostics {
 /// to start anew. Plugins' panics never get here: each library has its own hook, and the SDK catches them.
 fn end_on_host_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        report::failure(&format!(
+        report::last_words(&format!(
             "cardcage: {panic}\nthis is a bug of cardcage itself; please report it with the lines above\n"
         ));
         signal_hook::low_level::exit(i32::from(exit::SOFTWARE));

@@ -10,6 +10,7 @@ mod values;
 pub(super) use exposition::Form;
 pub(super) use values::json;
 
+use crate::logging;
 use cardcage_core::ledger::{Account, EdgeAccount};
 use cardcage_plugin_api::manifest::MetricKind;
 use cardcage_runtime::{BOUNDS_NS, ComponentState, ComponentView, EdgeView, Health, Ruling, View};
@@ -150,6 +151,15 @@ fn process(view: &View, text: &mut Exposition) {
     text.count(&[], view.lanes_running as u64);
     text.family("cardcage_committed_epochs", Type::Counter, "", "Epochs that every sink committed.");
     text.count(&[], view.committed_epochs);
+    if let Some(log) = logging::backlog() {
+        text.family(
+            "cardcage_log_lost_lines",
+            Type::Counter,
+            "lines",
+            "Lines of the log for which there was no room, since nobody read it.",
+        );
+        text.count(&[], log.lost);
+    }
     let dictionary = view.dictionary;
     for (name, help, entries, limit) in [
         (

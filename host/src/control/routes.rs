@@ -2,7 +2,7 @@
 
 use super::rates::Rates;
 use super::{ledger, metrics, status};
-use crate::logging::Filter;
+use crate::logging::{FILTER_CHANGES, Filter};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -144,8 +144,9 @@ async fn set_log_level(State(daemon): Shared, body: Bytes) -> Response {
     let before = daemon.filter.current();
     match daemon.filter.set(text) {
         Ok(()) => {
-            tracing::info!("the log's filter is `{}` now, it was `{before}`", daemon.filter.current());
-            json_answer(StatusCode::OK, &json!({ "filter": daemon.filter.current(), "before": before }))
+            let filter = daemon.filter.current();
+            tracing::info!(target: FILTER_CHANGES, "the log's filter is `{filter}` now, it was `{before}`");
+            json_answer(StatusCode::OK, &json!({ "filter": filter, "before": before }))
         }
         Err(error) => answer(StatusCode::BAD_REQUEST, JSON, error_body(&error.to_string())),
     }
@@ -154,8 +155,9 @@ async fn set_log_level(State(daemon): Shared, body: Bytes) -> Response {
 async fn reset_log_level(State(daemon): Shared) -> Response {
     let before = daemon.filter.current();
     daemon.filter.reset();
-    tracing::info!("the log's filter is `{}` again, it was `{before}`", daemon.filter.current());
-    json_answer(StatusCode::OK, &json!({ "filter": daemon.filter.current(), "before": before }))
+    let filter = daemon.filter.current();
+    tracing::info!(target: FILTER_CHANGES, "the log's filter is `{filter}` again, it was `{before}`");
+    json_answer(StatusCode::OK, &json!({ "filter": filter, "before": before }))
 }
 
 async fn unknown() -> Response {

@@ -1,10 +1,14 @@
 //! What a pipeline is doing: health, states, rates, queues.
 
 use super::rates::Rates;
+use crate::logging::{self, Backlog};
 use cardcage_runtime::{ComponentState, ComponentView, Health, Phase, View};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
+
+/// A reader of the log who takes nothing for so long is not merely slow.
+const STUCK_MIN: Duration = Duration::from_secs(1);
 
 /// For programs.
 pub(super) fn json(file: &str, view: &View, rates: &Rates) -> Value {
@@ -32,6 +36,9 @@ pub(super) fn json(file: &str, view: &View, rates: &Rates) -> Value {
             "kept": view.trail.kept, "head": view.trail.head.to_string(), "entries": view.trail.entries,
             "blocks": view.trail.blocks, "set_aside": view.trail.set_aside, "stuck": view.trail.stuck,
         },
+        "log": logging::backlog().map(|log| json!({
+            "waiting_lines": log.waiting, "lost_lines": log.lost, "stuck_seconds": log.stuck.as_secs_f64(),
+        })),
         "dictionary": {
             "sensors": dictionary.sensors, "sensors_max": dictionary.sensors_max,
             "units": dictionary.units, "units_max": dictionary.units_max,
@@ -99,7 +106,27 @@ pub(super) fn text(file: &str, view: &View, rates: &Rates) -> String {
         dictionary.units,
         dictionary.units_max
     );
+    let trail = &view.trail;
+    if trail.kept {
+        let _ = writeln!(
+            text,
+            "audit trail: head {}, {} entries in {} blocks of this run",
+            trail.head, trail.entries, trail.blocks
+        );
+    }
+    if let Some(log) = logging::backlog() {
+        text.push_str(&unread(log));
+    }
     text
+}
+
+/// A line about a log that is not read; nothing if it is.
+fn unread(log: Backlog) -> String {
+    let stuck = (log.stuck >= STUCK_MIN)
+        .then(|| format!("nobody has read it for {}, {} lines wait", how_long(log.stuck), log.waiting));
+    let lost = (log.lost > 0).then(|| format!("{} lines were lost, since nobody read it", log.lost));
+    let said: Vec<String> = stuck.into_iter().chain(lost).collect();
+    if said.is_empty() { String::new() } else { format!("log: {}\n", said.join("; ")) }
 }
 
 type Column = (&'static str, fn(&ComponentView) -> u64);
@@ -194,6 +221,14 @@ pub(super) fn how_long(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_that_is_read_is_not_spoken_of() {
+        let log = |lost, seconds| Backlog { waiting: 7, lost, stuck: Duration::from_secs(seconds) };
+        assert_eq!(unread(log(0, 0)), "");
+        assert_eq!(unread(log(0, 61)), "log: nobody has read it for 1 min 1 s, 7 lines wait\n");
+        assert_eq!(unread(log(3, 0)), "log: 3 lines were lost, since nobody read it\n");
+    }
 
     #[test]
     fn a_duration_shows_its_two_largest_parts() {

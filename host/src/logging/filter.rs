@@ -9,6 +9,11 @@ use tracing::{Level, Metadata, subscriber::Interest};
 
 /// The target of all events of plugins, and the name that means them in a filter.
 pub(super) const PLUGINS: &str = "plugin";
+/// Targets of events that are written whatever the filter is, each of them: the heads of the audit trail, by which a
+/// cut trail is noticed, and changes of the filter itself. Nobody who may change the filter is to be able to hide these.
+pub(super) const ALWAYS_WRITTEN: [&str; 2] = ["audit_head", CHANGES];
+/// The target of the events that tell of a change of the filter.
+pub(crate) const CHANGES: &str = "log_filter";
 /// What the names of the host's own modules begin with, in a filter as in targets.
 const HOST: &str = "cardcage";
 /// Longer than any filter that a person writes; what comes through the control socket is not kept at will.
@@ -102,13 +107,18 @@ impl Directives {
 
     /// Whether this event is written.
     pub(super) fn takes(&self, level: Level, target: &str, component: Option<&str>) -> bool {
+        if ALWAYS_WRITTEN.contains(&target) {
+            return true;
+        }
         let own = component.and_then(|component| self.components.iter().find(|(name, _)| name == component));
         level <= own.map_or_else(|| self.of_target(target), |(_, level)| *level)
     }
 
     /// Whether some component's event at this level and of this target is written.
     pub(super) fn may_take(&self, level: Level, target: &str) -> bool {
-        level <= self.of_target(target) || self.components.iter().any(|(_, own)| level <= *own)
+        ALWAYS_WRITTEN.contains(&target)
+            || level <= self.of_target(target)
+            || self.components.iter().any(|(_, own)| level <= *own)
     }
 
     /// The same for every event of a place in the code, so that those which nobody wants cost one load.
@@ -122,10 +132,10 @@ impl Directives {
         }
     }
 
-    /// No event above this level is written.
+    /// No event above this level is written. Those that are always written are news.
     pub(super) fn most(&self) -> LevelFilter {
         let named = self.targets.iter().chain(&self.components).map(|(_, level)| *level);
-        named.fold(self.rest, Ord::max)
+        named.fold(self.rest.max(LevelFilter::INFO), Ord::max)
     }
 
     fn of_target(&self, target: &str) -> LevelFilter {

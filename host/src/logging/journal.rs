@@ -9,7 +9,6 @@ use serde_json::Value;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Where the journal listens.
@@ -18,10 +17,12 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 const SOCKET_VARIABLE: &str = "CARDCAGE_JOURNAL_SOCKET";
 /// In which a service manager says that stderr leads to the journal: the device and inode of the stream.
 const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
-/// How long a journal that takes nothing holds up the thread that logs.
-const SEND_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a journal that failed is left alone: else each line of a lane would wait for it.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a journal that takes nothing holds up the thread that writes the log. Less than the end of the process waits
+/// for that thread: what is said last is then on stderr.
+const SEND_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a journal that failed is left alone, from then on: else the log would be written at a line each
+/// [`SEND_PATIENCE`], and lose most of what is said.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// What the names of our own fields begin with.
 const PREFIX: &str = "CARDCAGE_";
 /// The longest message, in which escapes take several bytes a character. With the other fields it is far below the 160
@@ -41,7 +42,8 @@ pub(crate) fn has_stderr() -> bool {
 pub(super) struct Journal {
     socket: UnixDatagram,
     path: PathBuf,
-    lost: Mutex<Option<Lost>>,
+    lost: Option<Lost>,
+    retry_after: Duration,
 }
 
 /// Since the journal last took a line.
@@ -63,13 +65,14 @@ pub(super) enum Sent {
 impl Journal {
     /// The journal of this machine. Whether it takes anything is seen at the first line.
     pub(super) fn of_machine() -> io::Result<Self> {
-        Self::at(std::env::var_os(SOCKET_VARIABLE).map_or_else(|| PathBuf::from(SOCKET), PathBuf::from))
+        let path = std::env::var_os(SOCKET_VARIABLE).map_or_else(|| PathBuf::from(SOCKET), PathBuf::from);
+        Self::at(path, RETRY_AFTER)
     }
 
-    fn at(path: PathBuf) -> io::Result<Self> {
+    fn at(path: PathBuf, retry_after: Duration) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(SEND_PATIENCE))?;
-        Ok(Self { socket, path, lost: Mutex::new(None) })
+        Ok(Self { socket, path, lost: None, retry_after })
     }
 
     /// Where it listens.
@@ -78,30 +81,23 @@ impl Journal {
     }
 
     /// Hands it a line.
-    pub(super) fn send(&self, line: &Line, now: Instant) -> Sent {
-        {
-            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(lost) = lost.as_mut().filter(|lost| now < lost.try_at) {
-                lost.lines += 1;
-                return Sent::No(None);
-            }
+    pub(super) fn send(&mut self, line: &Line) -> Sent {
+        if let Some(lost) = self.lost.as_mut().filter(|lost| Instant::now() < lost.try_at) {
+            lost.lines += 1;
+            return Sent::No(None);
         }
         let sent = self.socket.send_to(&encoded(line), &self.path);
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        match (sent, lost.as_mut()) {
+        // From now on: the try itself may have taken a while.
+        let try_at = Instant::now() + self.retry_after;
+        match (sent, self.lost.take()) {
             (Ok(_), None) => Sent::Yes,
-            (Ok(_), Some(Lost { lines, .. })) => {
-                let lines = *lines;
-                *lost = None;
-                Sent::Again(lines)
-            }
+            (Ok(_), Some(Lost { lines, .. })) => Sent::Again(lines),
             (Err(error), None) => {
-                *lost = Some(Lost { try_at: now + RETRY_AFTER, lines: 1 });
+                self.lost = Some(Lost { try_at, lines: 1 });
                 Sent::No(Some(error))
             }
-            (Err(_), Some(lost)) => {
-                lost.try_at = now + RETRY_AFTER;
-                lost.lines += 1;
+            (Err(_), Some(Lost { lines, .. })) => {
+                self.lost = Some(Lost { try_at, lines: lines + 1 });
                 Sent::No(None)
             }
         }
@@ -203,16 +199,31 @@ mod tests {
     fn a_journal_that_went_is_left_alone_for_a_while_and_found_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("journal");
-        let journal = Journal::at(path.clone()).expect("a socket");
-        let (line, start) = (line(Level::INFO), Instant::now());
-        assert!(matches!(journal.send(&line, start), Sent::No(Some(_))), "nobody listens");
+        let mut journal = Journal::at(path.clone(), Duration::from_mins(10)).expect("a socket");
+        let line = line(Level::INFO);
+        assert!(matches!(journal.send(&line), Sent::No(Some(_))), "nobody listens");
         let listener = UnixDatagram::bind(&path).expect("bound");
-        assert!(matches!(journal.send(&line, start), Sent::No(None)), "not yet tried again");
-        assert!(matches!(journal.send(&line, start + RETRY_AFTER), Sent::Again(2)));
-        assert!(matches!(journal.send(&line, start + RETRY_AFTER), Sent::Yes));
+        assert!(matches!(journal.send(&line), Sent::No(None)), "not yet tried again");
+        journal.lost.as_mut().expect("it failed").try_at = Instant::now();
+        assert!(matches!(journal.send(&line), Sent::Again(2)));
+        assert!(matches!(journal.send(&line), Sent::Yes));
         let mut bytes = [0; 4096];
         let length = listener.recv(&mut bytes).expect("a datagram");
         assert_eq!(bytes[..length], encoded(&line));
+    }
+
+    #[test]
+    fn a_journal_that_is_full_is_left_alone_for_a_while_from_when_it_was_given_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal");
+        let _nobody_reads = UnixDatagram::bind(&path).expect("bound");
+        // No longer than one try takes: counted from its beginning, that would be over when it ends.
+        let mut journal = Journal::at(path, SEND_PATIENCE).expect("a socket");
+        let line = line(Level::INFO);
+        while matches!(journal.send(&line), Sent::Yes) {}
+        let lost = journal.lost.as_ref().expect("it is full");
+        assert!(Instant::now() < lost.try_at, "the next line would wait as long");
+        assert!(matches!(journal.send(&line), Sent::No(None)), "not tried");
     }
 
     #[test]
@@ -223,7 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("journal");
         let _listener = UnixDatagram::bind(&path).expect("bound");
-        let sent = Journal::at(path).expect("a socket").send(&line, Instant::now());
+        let sent = Journal::at(path, RETRY_AFTER).expect("a socket").send(&line);
         assert!(matches!(sent, Sent::Yes), "{sent:?}");
         assert!(encoded(&line).len() < 128 * 1024, "{}", encoded(&line).len());
     }

@@ -1,6 +1,6 @@
 //! One event as values, bounded: what every form of the log is written from.
 
-use super::filter::PLUGINS;
+use super::filter::{ALWAYS_WRITTEN, PLUGINS};
 use cardcage_core::config::Secrets;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -62,6 +62,21 @@ impl Line {
             line.row = line.module.as_mut().and_then(split_line);
         }
         line
+    }
+
+    /// Whether no filter leaves it out and no count stands for it.
+    pub(super) fn is_always_written(&self) -> bool {
+        ALWAYS_WRITTEN.contains(&self.target)
+    }
+
+    /// About how many bytes it takes while it waits to be written.
+    pub(super) fn weight(&self) -> usize {
+        let own = [&self.component, &self.plugin, &self.module].into_iter().flatten();
+        let texts = own.map(String::len).sum::<usize>() + self.message.len();
+        let fields = self.fields.iter().map(|(_, value)| {
+            size_of::<(&str, Value)>() + if let Value::String(text) = value { text.len() } else { 0 }
+        });
+        size_of::<Self>() + texts + fields.sum::<usize>()
     }
 
     /// Takes out what is not to be shown.
