@@ -10,11 +10,11 @@ pub(crate) const USAGE: u8 = 64;
 pub(crate) const DATA: u8 = 65;
 /// No daemon to talk to.
 pub(crate) const UNAVAILABLE: u8 = 69;
-/// A bug, an imbalance, a component that failed for good, or no lane left alive.
+/// A bug, an imbalance, a component that failed for good, no lane left alive, or records lost in a stage.
 pub(crate) const SOFTWARE: u8 = 70;
 /// The state directory is held by another process.
 pub(crate) const HELD: u8 = 73;
-/// Reading or writing failed.
+/// Reading or writing failed, or records were lost where they were to be written.
 pub(crate) const IO: u8 = 74;
 /// A config or plugin was refused.
 pub(crate) const REFUSED: u8 = 78;
@@ -23,7 +23,7 @@ pub(crate) const REFUSED: u8 = 78;
 pub(crate) const ALL: [(&str, &str); 9] = [
     (
         "0",
-        "Done. For `run`: every source is finished and everything is delivered, or it was told to stop and drained.",
+        "Done. For `run`: every source is finished and everything is delivered, rejected for a reason or with a dead letter, or it was told to stop and drained.",
     ),
     ("64", "The command line is wrong, or names no pipeline and none is at the usual places."),
     (
@@ -33,10 +33,13 @@ pub(crate) const ALL: [(&str, &str); 9] = [
     ("69", "No daemon to talk to: `status`, `ledger`, `metrics` and `log-level` need one that runs."),
     (
         "70",
-        "A bug, books that do not balance, a component that failed for good under `on_failure: stop`, or no lane left alive.",
+        "A bug, books that do not balance, a component that failed for good, no lane left alive, or a stage whose failed calls lost records.",
     ),
     ("73", "The state directory is held by another process."),
-    ("74", "Reading or writing failed."),
+    (
+        "74",
+        "Reading or writing failed; or, for `run`, a sink lost records in failed calls and had no `dead_letter`.",
+    ),
     ("78", "A config or plugin was refused."),
     ("130, 143", "A second Ctrl-C or SIGTERM ended a run that was draining."),
 ];

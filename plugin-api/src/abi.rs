@@ -149,7 +149,8 @@ pub struct Call {
     pub undeclared: u64,
     /// Records this call made that were not in its input. Zeroed before the call.
     pub created: u64,
-    /// Records the instance holds after the call (a window, a buffer). Left as it is between calls.
+    /// Records the instance holds after the call (a window, a buffer). Left as it is between calls. After a `commit` that
+    /// gave [`Outcome::PERMANENT`]: how many of the records written last are lost; 0 if all since the last commit are.
     pub held: u64,
     /// Where a message goes: `message_capacity` bytes.
     pub message: *mut u8,
@@ -282,9 +283,9 @@ pub struct SinkVtable {
     pub write: Option<
         unsafe extern "C" fn(instance: *mut Instance, batch: *const RawBatch, call: *mut Call) -> Outcome,
     >,
-    /// `[who]` host · `[thread]` lane · `[state]` open, at each barrier, once at the end, and after a failed
-    /// `write` (then with the epoch under way). Makes everything written
-    /// so far as safe as the sink promises. `OK`, `RETRY` or `PERMANENT`.
+    /// `[who]` host · `[thread]` lane · `[state]` open, at each barrier, once at the end, and in between (then with the
+    /// epoch under way) after a failed `write` or to let go of copies kept for a dead letter. Makes everything written so
+    /// far as safe as the sink promises. `OK`, `RETRY` or `PERMANENT`, the last with how many are lost in `held`.
     pub commit: Option<unsafe extern "C" fn(instance: *mut Instance, epoch: u64, call: *mut Call) -> Outcome>,
 }
 

@@ -98,8 +98,9 @@ pub trait Sink: Sized + Send + 'static {
     /// Takes the batch's records; they may be buffered until [`Sink::commit`]. A write that fails takes none of its batch:
     /// the host counts all of it as failed, so what was buffered of it must be let go.
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError>;
-    /// Makes everything written so far safe. Called at each barrier, once at the end, and after a failed write for what
-    /// was written before it, then with the epoch under way.
+    /// Makes everything written so far safe. Called at each barrier and once at the end; between barriers, with the epoch
+    /// under way, after a failed write for what was written before it, and when the host has kept as many copies for the
+    /// sink's `dead_letter` as it may.
     fn commit(&mut self, _epoch: u64) -> Result<Commit, PluginError> {
         Ok(Commit::Committed)
     }
@@ -123,6 +124,15 @@ pub enum Commit {
     },
     /// Never: what was written since the last commit is lost.
     Permanent {
+        /// Why.
+        why: String,
+    },
+    /// Only in part, and never the rest: the records that were written last are lost, and those before them are as safe as
+    /// the sink promises.
+    Partly {
+        /// How many are lost of those written since the last commit; those that the sink rejected are not among them. 0
+        /// says that all are.
+        lost: u64,
         /// Why.
         why: String,
     },

@@ -359,6 +359,7 @@ unsafe extern "C" fn commit<T: Sink>(instance: *mut Instance, epoch: u64, call: 
     enter(call, |call| {
         // SAFETY: the host calls with an open instance and the call, lent for this call.
         let (sink, counts) = unsafe { entered::<T>(instance, call)? };
+        counts.set_held(0);
         Ok(match sink.commit(epoch)? {
             Commit::Committed => Outcome::OK,
             Commit::Retry { after, why } => {
@@ -368,6 +369,11 @@ unsafe extern "C" fn commit<T: Sink>(instance: *mut Instance, epoch: u64, call: 
                 Outcome::RETRY
             }
             Commit::Permanent { why } => {
+                say(call, &why);
+                Outcome::PERMANENT
+            }
+            Commit::Partly { lost, why } => {
+                counts.set_held(lost);
                 say(call, &why);
                 Outcome::PERMANENT
             }

@@ -155,6 +155,16 @@ impl Counters {
         self.held.store(held, Ordering::Relaxed);
     }
 
+    /// Of what the component held the last `lost` are gone, and the rest is delivered. The dead letter gets so many of
+    /// them, which are more if it gets some that were counted as rejected.
+    pub(crate) fn loses_last(&self, lost: u64, dead_lettered: u64) {
+        bump(&self.output, self.held().saturating_sub(lost));
+        bump(&self.dead_lettered, dead_lettered);
+        bump(&self.created, dead_lettered.saturating_sub(lost));
+        bump(&self.failed, lost.saturating_sub(dead_lettered));
+        self.holds(0);
+    }
+
     /// What the component held is lost.
     pub(crate) fn lose_held(&self) {
         bump(&self.failed, self.held());

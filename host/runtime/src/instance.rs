@@ -106,8 +106,8 @@ pub enum Committed {
     Safe,
     /// Try again then (UTC nanoseconds), for this reason.
     Retry(i64, String),
-    /// Lost, for this reason.
-    Permanent(String),
+    /// So many of the records written last are lost, for this reason; `u64::MAX` if all since the last commit are.
+    Permanent(u64, String),
 }
 
 /// Host memory for calls to one instance.
@@ -644,7 +644,12 @@ impl SinkInstance {
             Outcome::RETRY => {
                 Ok(Committed::Retry(self.core.frame.call.wait_until_ns, self.core.frame.message()))
             }
-            Outcome::PERMANENT => Ok(Committed::Permanent(self.core.frame.message())),
+            Outcome::PERMANENT => {
+                // Of this commit only: a sink holds nothing by its own count.
+                let lost = std::mem::take(&mut self.core.frame.counted.held);
+                let lost = if lost == 0 { u64::MAX } else { lost };
+                Ok(Committed::Permanent(lost, self.core.frame.message()))
+            }
             other => Err(unexpected("commit", other)),
         }
     }

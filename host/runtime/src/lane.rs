@@ -213,10 +213,16 @@ impl Lane {
             inbox.counts(edge).receives(u64::from(batch.len()));
             self.first_counters(|counters| {
                 counters.takes(u64::from(batch.len()));
-                counters.loses(u64::from(batch.len()));
             });
             drop(entry);
-            self.context.pool.give(batch);
+            match (self.stages.first(), &self.exit) {
+                (None, Exit::Sink(sink)) => sink.lose_batch(batch),
+                (Some(stage), _) => {
+                    stage.slot.lose(batch.len(), None);
+                    self.context.pool.give(batch);
+                }
+                (None, Exit::Senders(_)) => {}
+            }
         }
     }
 

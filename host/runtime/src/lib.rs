@@ -14,6 +14,7 @@ mod cancel;
 mod cells;
 mod clock;
 mod control;
+mod copies;
 mod dictionary;
 mod edge;
 mod event;

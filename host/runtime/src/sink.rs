@@ -2,7 +2,8 @@
 
 use crate::batch::Batch;
 use crate::clock::{now_ns, until};
-use crate::instance::{CallError, Committed, FailureKind, SinkInstance};
+use crate::copies::Copies;
+use crate::instance::{Committed, FailureKind, SinkInstance};
 use crate::slot::{Abandoned, Slot};
 use std::time::Duration;
 
@@ -14,21 +15,22 @@ pub(crate) struct SinkSlot {
     pub(crate) slot: Slot<SinkInstance>,
     /// The epoch under way.
     pub(crate) epoch: u64,
-    /// Whether everything written since the last barrier is safe or still held.
+    /// Whether everything written since the last barrier is safe, with the dead letter, or still held.
     safe: bool,
+    /// Of what is held, for the dead letter if there is one.
+    copies: Copies,
 }
 
 impl SinkSlot {
     pub(crate) fn new(slot: Slot<SinkInstance>) -> Self {
-        Self { slot, epoch: 1, safe: true }
+        Self { slot, epoch: 1, safe: true, copies: Copies::default() }
     }
 
     /// Gives the sink a batch.
     pub(crate) fn write(&mut self, mut batch: Batch) -> Result<(), Abandoned> {
         let records = batch.len();
         let Some(instance) = &mut self.slot.instance else {
-            self.slot.lose(records, None);
-            self.slot.context.pool.give(batch);
+            self.lose_batch(batch);
             return Ok(());
         };
         let copy = self.slot.dead_letter.as_ref().map(|_| self.slot.context.pool.copy(&batch));
@@ -39,28 +41,41 @@ impl SinkSlot {
         self.slot.context.pool.give(batch);
         match written {
             Ok(()) => {
-                self.take(u64::from(records));
-                if let Some(copy) = copy {
-                    self.slot.context.pool.give(copy);
-                }
-                Ok(())
+                let rejected = self.take(u64::from(records));
+                let Some(copy) = copy else {
+                    return Ok(());
+                };
+                self.copies.keep(copy, rejected, &self.slot.context.pool);
+                if self.copies.are_enough() { self.commit_or_lose(self.epoch) } else { Ok(()) }
             }
             Err(error) => {
                 // A failed write takes nothing of its batch; what was written before it may still be made safe.
-                self.safe &= self.slot.dead_letter.is_some();
-                self.slot.lose(records, copy);
                 if error.kind == FailureKind::Failed {
                     self.try_commit()?;
                 }
-                self.fail(error)
+                self.lose_last(u64::MAX, &error);
+                self.safe &= self.slot.dead_letter.is_some();
+                self.slot.lose(records, copy);
+                self.tell_lost(u64::from(records), &error);
+                self.slot.recover(error)
             }
         }
     }
 
-    /// Counts a written batch: held until the commit, less what the sink rejected.
-    fn take(&mut self, records: u64) {
+    /// A batch that comes when the sink has failed for good.
+    pub(crate) fn lose_batch(&self, batch: Batch) {
+        if self.slot.dead_letter.is_some() {
+            self.slot.lose(batch.len(), Some(batch));
+        } else {
+            self.slot.lose(batch.len(), None);
+            self.slot.context.pool.give(batch);
+        }
+    }
+
+    /// Counts a written batch: held until the commit, less what the sink rejected. Returns how many that is.
+    fn take(&mut self, records: u64) -> u64 {
         let Some(instance) = &self.slot.instance else {
-            return;
+            return 0;
         };
         let counted = instance.counted();
         let rejected = counted.tallied();
@@ -82,6 +97,7 @@ impl SinkSlot {
                 );
             }
         }
+        rejected
     }
 
     /// Makes everything written so far safe, trying again for as long as the sink says so. Returns whether everything
@@ -115,18 +131,13 @@ impl SinkSlot {
                     }
                     self.wait_until(at_ns);
                 }
-                Ok(Committed::Permanent(why)) => {
-                    let lost = self.slot.counters.held();
-                    self.safe = false;
-                    self.slot.lose_held();
-                    tracing::error!(
-                        component = self.slot.name(),
-                        "{lost} records could not be committed: {why}"
-                    );
+                Ok(Committed::Permanent(lost, why)) => {
+                    self.lose_last(lost, why);
                     return Ok(());
                 }
                 Err(error) => {
-                    return self.fail(error);
+                    self.lose_last(u64::MAX, &error);
+                    return self.slot.recover(error);
                 }
             }
         }
@@ -141,22 +152,51 @@ impl SinkSlot {
         self.slot.context.watch.begin(self.slot.node, "commit", 0);
         let committed = instance.commit(self.epoch, now);
         self.slot.end()?;
-        if committed == Ok(Committed::Safe) {
-            self.delivered();
+        match committed {
+            Ok(Committed::Safe) => self.delivered(),
+            Ok(Committed::Permanent(lost, why)) => self.lose_last(lost, why),
+            // What is held is lost with the instance.
+            Ok(Committed::Retry(..)) | Err(_) => {}
         }
         Ok(())
     }
 
     fn delivered(&mut self) {
+        self.copies.let_go(&self.slot.context.pool);
         let _entry = self.slot.context.page.entry();
         self.slot.counters.went_out(self.slot.counters.held());
         self.slot.counters.holds(0);
     }
 
-    fn fail(&mut self, error: CallError) -> Result<(), Abandoned> {
-        self.safe &= self.slot.counters.held() == 0;
-        self.slot.lose_held();
-        self.slot.recover(error)
+    /// Of what is held the last `lost` are gone; the rest is delivered.
+    fn lose_last(&mut self, lost: u64, why: impl std::fmt::Display) {
+        let held = self.slot.counters.held();
+        let lost = lost.min(held);
+        if held == 0 {
+            return;
+        }
+        let copies = self.copies.take_last(lost, &self.slot.context.pool);
+        self.safe &= lost == 0 || self.slot.dead_letter.is_some();
+        self.slot.lose_last(lost, copies);
+        self.tell_lost(lost, why);
+    }
+
+    /// Says what became of records that the sink did not deliver.
+    fn tell_lost(&self, lost: u64, why: impl std::fmt::Display) {
+        let component = self.slot.name();
+        match &self.slot.dead_letter {
+            _ if lost == 0 => {}
+            Some(_) => {
+                tracing::warn!(
+                    component,
+                    "{lost} records were not delivered and go to the dead letter: {why}"
+                );
+            }
+            None => tracing::error!(
+                component,
+                "{lost} records were not delivered and are nowhere, since it has no `dead_letter`: {why}"
+            ),
+        }
     }
 
     /// Waits before a commit is tried again; while the pipeline drains, never long, since time is short then.

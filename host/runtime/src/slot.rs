@@ -177,6 +177,28 @@ impl<I: Opened> Slot<I> {
         }
     }
 
+    /// Of what the component held the last `lost` are gone, and the rest is delivered. `copies` of those that are gone go
+    /// to the dead letter.
+    pub(crate) fn lose_last(&self, lost: u64, copies: impl IntoIterator<Item = Batch>) {
+        let copies: Vec<Batch> = copies.into_iter().collect();
+        let entry = self.context.page.entry();
+        let dead_letter = self.dead_letter.as_ref();
+        let records: u64 = copies.iter().map(|copy| u64::from(copy.len())).sum();
+        self.counters.loses_last(lost, dead_letter.map_or(0, |_| records));
+        if let Some(dead_letter) = dead_letter {
+            dead_letter.count(records);
+        }
+        drop(entry);
+        for copy in copies {
+            let Some(dead_letter) = dead_letter else {
+                continue;
+            };
+            if let Err(back) = dead_letter.send(copy, &self.context.leaving) {
+                self.context.takes_back(dead_letter, back);
+            }
+        }
+    }
+
     /// What the component held is lost.
     pub(crate) fn lose_held(&self) {
         let _entry = self.context.page.entry();

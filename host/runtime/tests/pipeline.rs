@@ -1,5 +1,6 @@
 //! What a pipeline does with records when all is well, and when components fail, lie, hold or hang.
 
+mod dead_letters;
 mod live;
 mod support;
 

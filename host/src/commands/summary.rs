@@ -2,15 +2,23 @@
 
 use crate::exit;
 use cardcage_core::ledger::Totals;
+use cardcage_plugin_api::manifest::Kind;
 use cardcage_runtime::{Ended, Summary};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The exit code that a run ends with.
+/// The exit code that a run ends with: 0 only if no record was lost.
 pub(crate) fn exit_code(summary: &Summary) -> u8 {
     let clean = summary.balances() && !summary.any_failed() && summary.ended != Ended::DrainDeadline;
-    if clean { 0 } else { exit::SOFTWARE }
+    let lost = summary.books.components.iter().filter(|row| row.account.failed > 0);
+    let mut losers = lost.map(|row| row.kind).peekable();
+    match losers.peek() {
+        _ if !clean => exit::SOFTWARE,
+        None => 0,
+        Some(_) if losers.all(|kind| kind == Kind::Sink) => exit::IO,
+        Some(_) => exit::SOFTWARE,
+    }
 }
 
 /// For people: the books, then what they don't say.
@@ -32,6 +40,13 @@ pub(crate) fn render(summary: &Summary, took: Duration) -> String {
             let _ =
                 writeln!(text, "refused writes: {name}: {} to metric `{}`", metric.violations, metric.name);
         }
+    }
+    for row in summary.books.components.iter().filter(|row| row.account.failed > 0) {
+        let _ = writeln!(
+            text,
+            "lost: {}: {} records of failed calls are nowhere; a `dead_letter` would have them",
+            row.name, row.account.failed
+        );
     }
     if summary.ended == Ended::DrainDeadline {
         text.push_str("the drain did not end in time; what is held above was not delivered\n");

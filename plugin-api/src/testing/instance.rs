@@ -148,6 +148,11 @@ impl Instance {
         self.held
     }
 
+    /// What a commit said about lost records is not held by the next call.
+    pub(super) fn holds_nothing(&mut self) {
+        self.held = 0;
+    }
+
     /// Cancels, then closes; so that threads that wait for cancellation end.
     pub(super) fn close(self) -> Result<(), Failure> {
         let mut this = std::mem::ManuallyDrop::new(self);

@@ -100,6 +100,10 @@ impl<T: Sink> SinkHarness<T> {
                 let after = Duration::from_nanos(u64::try_from(after).unwrap_or(0));
                 Ok(Commit::Retry { after, why })
             }
+            Outcome::PERMANENT if counted.held > 0 => {
+                self.instance.holds_nothing();
+                Ok(Commit::Partly { lost: counted.held, why })
+            }
             Outcome::PERMANENT => Ok(Commit::Permanent { why }),
             other => Err(Failure::new(format!("an outcome that no sink has: {other:?}"))),
         }

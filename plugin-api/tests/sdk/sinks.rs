@@ -5,7 +5,7 @@ use cardcage_plugin_api::serde_json::json;
 use cardcage_plugin_api::testing::{Failure, SinkHarness, record};
 use std::time::Duration;
 
-/// Refuses NaN; commits odd epochs, asks for time on even ones, gives up at 0.
+/// Refuses NaN; commits odd epochs, asks for time on even ones, gives up at 0 and on the last record at 4.
 struct Picky {
     seen: usize,
 }
@@ -27,6 +27,7 @@ impl Sink for Picky {
     fn commit(&mut self, epoch: u64) -> Result<Commit, PluginError> {
         Ok(match epoch {
             0 => Commit::Permanent { why: format!("{} records are lost", self.seen) },
+            4 => Commit::Partly { lost: 1, why: "the last one is lost".to_owned() },
             odd if odd % 2 == 1 => Commit::Committed,
             _ => Commit::Retry { after: Duration::from_millis(250), why: "the disk is busy".to_owned() },
         })
@@ -54,6 +55,10 @@ fn a_commit_is_done_put_off_or_given_up_with_its_reason() -> Result<(), Failure>
     assert_eq!(sink.commit(2)?, retry);
     let permanent = Commit::Permanent { why: "1 records are lost".to_owned() };
     assert_eq!(sink.commit(0)?, permanent);
+    let partly = Commit::Partly { lost: 1, why: "the last one is lost".to_owned() };
+    assert_eq!(sink.commit(4)?, partly);
+    assert_eq!(sink.commit(0)?, permanent, "how many are lost is told of one commit only");
+    assert_eq!(sink.write(&[record(1.0)])?.rejected("not_a_number"), 0);
     Ok(())
 }
 

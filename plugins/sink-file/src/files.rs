@@ -54,6 +54,17 @@ pub(crate) struct Files<D: Disk> {
     batch: u64,
     opened: u64,
     used: u64,
+    /// Whether there was no room for what a commit was to hand on: then each batch is handed on at its end, so that one
+    /// that does not fit fails itself.
+    is_short_of_room: bool,
+}
+
+/// What a commit could not make safe.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    /// So many records, those that were written last.
+    pub(crate) records: u64,
+    pub(crate) why: FileError,
 }
 
 struct Slot<M> {
@@ -84,6 +95,7 @@ impl<D: Disk> Files<D> {
             batch: 0,
             opened: 0,
             used: 0,
+            is_short_of_room: false,
         }
     }
 
@@ -140,7 +152,8 @@ impl<D: Disk> Files<D> {
         let several = self.slots.len() > 1;
         for slot in &mut self.slots {
             let waiting = slot.target.text.len();
-            let early = self.rules.flushes_early && now_ns - slot.flushed_ns >= FLUSH_AFTER_NS;
+            let early = self.is_short_of_room
+                || (self.rules.flushes_early && now_ns - slot.flushed_ns >= FLUSH_AFTER_NS);
             if waiting >= self.rules.flush_bytes || (waiting > 0 && early) {
                 // Of several files a later one can fail: what is of earlier batches must not be taken back then.
                 if several && slot.target.mark.batch == self.batch {
@@ -152,6 +165,13 @@ impl<D: Disk> Files<D> {
             }
         }
         Ok(())
+    }
+
+    /// Notes that a batch that ended well has so many records, all of them in this file.
+    pub(crate) fn count_batch(&mut self, handle: Handle, records: u64) {
+        if let Some(slot) = self.slots.get_mut(handle.slot) {
+            slot.target.end_batch(records);
+        }
     }
 
     /// Takes back everything of the running batch.
@@ -166,19 +186,41 @@ impl<D: Disk> Files<D> {
         complain(failures);
     }
 
-    /// Makes everything written so far safe; `sync` waits for the disk. On an error everything since the last commit is
-    /// taken back.
-    pub(crate) fn commit(&mut self, now_ns: i64, sync: bool) -> Result<(), FileError> {
-        if let Err(error) = self.hand_on(now_ns, sync) {
-            self.discard();
-            return Err(error);
+    /// Makes everything written so far safe; `sync` waits for the disk. Where there is no room for all of it, and there is
+    /// but one file, the batches that came first are kept. On an error everything since the last commit is taken back.
+    pub(crate) fn commit(&mut self, now_ns: i64, sync: bool) -> Result<Option<Lost>, FileError> {
+        let mut lost = None;
+        let handed_on = self.hand_on(now_ns, sync);
+        self.is_short_of_room = handed_on.is_err();
+        if let Err(why) = handed_on {
+            let Some(records) = self.hand_on_whole_batches(&why, sync) else {
+                self.discard();
+                return Err(why);
+            };
+            lost = (records > 0).then_some(Lost { records, why });
         }
         self.slots.iter_mut().for_each(|slot| slot.target.committed());
         self.closed.clear();
         self.let_go_of_moved();
         self.rotate_idle(now_ns);
         self.remove_oldest();
-        Ok(())
+        Ok(lost)
+    }
+
+    /// After a commit that failed for this reason: how many records are lost if whole batches are handed on for as long
+    /// as there is room.
+    fn hand_on_whole_batches(&mut self, why: &FileError, sync: bool) -> Option<u64> {
+        let [slot] = &mut self.slots[..] else {
+            return None;
+        };
+        if !matches!(why, FileError::Write { .. }) || !self.closed.is_empty() {
+            return None;
+        }
+        let lost = slot.target.flush_whole_batches(&mut self.form)?;
+        if sync {
+            slot.target.sync().ok()?;
+        }
+        Some(lost)
     }
 
     /// Waits until the disk has everything.

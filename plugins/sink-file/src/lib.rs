@@ -27,7 +27,7 @@ use cardcage_codec::Writer;
 use cardcage_plugin_api::Counter;
 use cardcage_plugin_api::prelude::*;
 use disk::{FileError, System};
-use files::Files;
+use files::{Files, Handle, Lost};
 use hours::Hours;
 use router::Router;
 use settings::{NOT_FINITE, UNKNOWN_ID};
@@ -96,7 +96,10 @@ impl Sink for FileSink {
     fn write(&mut self, batch: &Delivery<'_>) -> Result<(), PluginError> {
         self.files.begin_batch();
         match self.take(batch) {
-            Ok(left_out) => {
+            Ok((left_out, one)) => {
+                if let Some(file) = one {
+                    self.files.count_batch(file, (batch.records().len() as u64).saturating_sub(left_out));
+                }
                 let not_finite = self.writer.take_not_finite();
                 batch.reject(NOT_FINITE, not_finite);
                 batch.reject(UNKNOWN_ID, left_out.saturating_sub(not_finite));
@@ -122,11 +125,16 @@ impl Sink for FileSink {
         let committed = self.files.commit(now_ns, due);
         self.count_bytes();
         match committed {
-            Ok(()) => {
+            Ok(lost) => {
                 if due {
                     self.synced_ns = now_ns;
                 }
-                Ok(Commit::Committed)
+                Ok(match lost {
+                    None => Commit::Committed,
+                    Some(Lost { records, why }) => {
+                        Commit::Partly { lost: records, why: PluginError::from(why).to_string() }
+                    }
+                })
             }
             // The kernel drops what it could not write, so asking again would only look like success.
             Err(error @ FileError::Sync { .. }) => {
@@ -147,11 +155,11 @@ impl Sink for FileSink {
 }
 
 impl FileSink {
-    /// Takes all records' lines; returns how many records were left out.
-    fn take(&mut self, batch: &Delivery<'_>) -> Result<u64, FileError> {
+    /// Takes all records' lines; returns how many records were left out, and the file if all go to one.
+    fn take(&mut self, batch: &Delivery<'_>) -> Result<(u64, Option<Handle>), FileError> {
         let Self { host, files, place, writer, .. } = self;
         let (records, now_ns) = (batch.records(), batch.now_ns());
-        let mut left_out = 0;
+        let (mut left_out, mut one) = (0, None);
         match place {
             Place::One(path) => {
                 let file = files.file(path, now_ns)?;
@@ -159,6 +167,7 @@ impl FileSink {
                     left_out += writer.lines(some, host, files.text(file));
                     files.relieve(file)?;
                 }
+                one = Some(file);
             }
             Place::Many(router) => {
                 for record in records {
@@ -172,7 +181,7 @@ impl FileSink {
             }
         }
         files.end_batch(now_ns)?;
-        Ok(left_out)
+        Ok((left_out, one))
     }
 
     fn count_bytes(&mut self) {

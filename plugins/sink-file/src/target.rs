@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// How much of the file is read at a time to find its last line end.
 const TAIL_BYTES: usize = 64 * 1024;
 
+/// Batches that wait in a file without its list of them growing: more only where batches are of a few readings.
+const WAITING_BATCHES: usize = 64;
+
 /// What all files of a sink have in common.
 pub(crate) struct Form {
     pub(crate) compression: Compression,
@@ -53,6 +56,16 @@ impl Mark {
     }
 }
 
+/// A whole batch whose text waits.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    /// Where in the file it begins if a part of it is there already, and else how long the file was.
+    file_start: u64,
+    /// Where its text ends.
+    text_end: usize,
+    records: u64,
+}
+
 /// A file that lines are appended to.
 pub(crate) struct Target<M> {
     pub(crate) path: PathBuf,
@@ -64,6 +77,8 @@ pub(crate) struct Target<M> {
     /// Lines that the kernel does not have yet.
     pub(crate) text: Vec<u8>,
     pub(crate) mark: Mark,
+    /// The batches that `text` is made of, where the sink told them.
+    batches: Vec<Waiting>,
     /// When the file was begun, UTC nanoseconds.
     pub(crate) begun_ns: i64,
     /// Whether the disk may lack what the kernel has.
@@ -82,6 +97,7 @@ impl<M: Medium> Target<M> {
             committed_len: 0,
             text: Vec::new(),
             mark: Mark::default(),
+            batches: Vec::with_capacity(WAITING_BATCHES),
             begun_ns,
             is_unsynced: false,
         };
@@ -131,6 +147,14 @@ impl<M: Medium> Target<M> {
         Ok(())
     }
 
+    /// Notes that the text ends with a whole batch of so many records.
+    pub(crate) fn end_batch(&mut self, records: u64) {
+        if !self.text.is_empty() && records > 0 {
+            let file_start = self.mark.file_len.min(self.len);
+            self.batches.push(Waiting { file_start, text_end: self.text.len(), records });
+        }
+    }
+
     /// Goes back to where the running batch began, if it is this one.
     pub(crate) fn undo_batch(&mut self, batch: u64) -> Result<(), FileError> {
         if self.mark.batch != batch {
@@ -147,18 +171,44 @@ impl<M: Medium> Target<M> {
         if earlier > 0 {
             self.append(form, 0..earlier)?;
             self.text.drain(..earlier);
+            self.batches.clear();
             self.mark = Mark::written(self.mark.batch, self.len);
         }
-        self.append(form, 0..self.text.len())?;
-        self.text.clear();
-        Ok(())
+        self.flush(form)
     }
 
     /// Hands all text to the kernel, between batches.
     pub(crate) fn flush(&mut self, form: &mut Form) -> Result<(), FileError> {
         self.append(form, 0..self.text.len())?;
         self.text.clear();
+        self.batches.clear();
         Ok(())
+    }
+
+    /// Where not all of the text can be handed on: as many of its batches, each of them whole, as there is room for. The
+    /// others' text goes. Returns how many records those have; `None` if that is not known, or the file is not in order.
+    pub(crate) fn flush_whole_batches(&mut self, form: &mut Form) -> Option<u64> {
+        let batches = std::mem::take(&mut self.batches);
+        if batches.last().map_or(0, |last| last.text_end) != self.text.len() {
+            return None;
+        }
+        let mut lost: u64 = batches.iter().map(|batch| batch.records).sum();
+        let mut from = 0;
+        for batch in batches {
+            if self.append(form, from..batch.text_end).is_err() {
+                // Only the first can have a part in the file, which is the first to be written.
+                if from == 0 {
+                    self.cut_to(batch.file_start).ok()?;
+                }
+                break;
+            }
+            lost -= batch.records;
+            from = batch.text_end;
+        }
+        self.text.clear();
+        self.mark = Mark::default();
+        let is_in_order = !self.is_regular || self.current_len().is_ok_and(|len| len == self.len);
+        is_in_order.then_some(lost)
     }
 
     /// Waits until the disk has everything that the kernel has.
@@ -178,6 +228,7 @@ impl<M: Medium> Target<M> {
     /// Goes back to the last commit.
     pub(crate) fn discard(&mut self) -> Result<(), FileError> {
         self.text.clear();
+        self.batches.clear();
         self.mark = Mark::default();
         if self.len > self.committed_len { self.cut_to(self.committed_len) } else { Ok(()) }
     }

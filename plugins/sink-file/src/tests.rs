@@ -116,12 +116,15 @@ fn a_line_end_is_found_far_from_the_end() {
 #[test]
 fn a_failed_write_names_the_path_and_the_cause_and_the_sink_goes_on() {
     let mut sink = sink(json!({ "path": "/dev/full", "format": "ndjson" }));
-    for _ in 0..2 {
-        sink.write(&records(sink.host(), 3)).unwrap();
-        let message = sink.commit(1).unwrap_err().message;
-        assert!(message.contains("/dev/full") && message.contains("No space left"), "{message}");
-        let message = sink.write(&records(sink.host(), 20_000)).unwrap_err().message;
-        assert!(message.contains("/dev/full") && message.contains("No space left"), "{message}");
+    let is_named = |why: &str| assert!(why.contains("/dev/full") && why.contains("No space left"), "{why}");
+    sink.write(&records(sink.host(), 3)).unwrap();
+    let Commit::Partly { lost: 3, why } = sink.commit(1).unwrap() else {
+        panic!("three are lost");
+    };
+    is_named(&why);
+    // From now on small batches fail themselves, too.
+    for count in [3, 20_000] {
+        is_named(&sink.write(&records(sink.host(), count)).unwrap_err().message);
     }
     assert_eq!(sink.commit(1).unwrap(), Commit::Committed);
     sink.close().unwrap();

@@ -206,6 +206,13 @@ struct KeepSettings {
     put_off_commits: u64,
     #[serde(default)]
     lose_commits: bool,
+    /// Of each commit so many are lost.
+    #[serde(default)]
+    lose_last: u64,
+    #[serde(default)]
+    fail_commits: bool,
+    #[serde(default)]
+    reject_odd: bool,
     #[serde(default)]
     refuse_to_open: bool,
 }
@@ -213,7 +220,7 @@ struct KeepSettings {
 impl Sink for Keep {
     type Settings = KeepSettings;
     fn describe(_: &KeepSettings) -> Description {
-        Description::sink()
+        Description::sink().rejects("odd")
     }
     fn open(settings: KeepSettings, _: &Host) -> Result<Self, PluginError> {
         if settings.refuse_to_open {
@@ -226,12 +233,21 @@ impl Sink for Keep {
         if self.settings.fail_write == Some(self.writes) {
             return Err(PluginError::new("no space left"));
         }
+        if self.settings.reject_odd {
+            batch.reject("odd", batch.records().iter().filter(|record| odd(record)).count() as u64);
+        }
         let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(batch.records().iter().map(|record| (self.settings.name.clone(), record.value)));
         Ok(())
     }
     fn commit(&mut self, _: u64) -> Result<Commit, PluginError> {
         self.commits += 1;
+        if self.settings.fail_commits {
+            return Err(PluginError::new("no space left"));
+        }
+        if self.settings.lose_last > 0 {
+            return Ok(Commit::Partly { lost: self.settings.lose_last, why: "no space left".to_owned() });
+        }
         if self.settings.lose_commits {
             COMMITS_LOST.fetch_add(1, Ordering::Relaxed);
             return Ok(Commit::Permanent { why: "gone".to_owned() });

@@ -24,20 +24,34 @@ fn files(sim: &Sim, compression: Compression, rules: Rules) -> Files<Sim> {
     Files::new(sim.clone(), rules, Form::new(compression, 1, None).unwrap())
 }
 
-/// Writes a batch as the sink does.
+/// Writes a batch as a sink does that has several files.
 fn batch(files: &mut Files<Sim>, lines: &[(usize, String)], now_ns: i64) -> Result<(), FileError> {
+    write(files, lines, now_ns, false)
+}
+
+/// Writes a batch as the sink does; `is_one`: all batches go to one file.
+fn write(
+    files: &mut Files<Sim>,
+    lines: &[(usize, String)],
+    now_ns: i64,
+    is_one: bool,
+) -> Result<(), FileError> {
     files.begin_batch();
+    let mut one = None;
     let mut take = || {
         for (target, line) in lines {
             let file = files.file(&path(*target), now_ns)?;
             files.text(file).extend_from_slice(line.as_bytes());
             files.relieve(file)?;
+            one = Some(file);
         }
         files.end_batch(now_ns)
     };
     let taken = take();
     if taken.is_err() {
         files.undo_batch();
+    } else if let Some(file) = one.filter(|_| is_one) {
+        files.count_batch(file, lines.len() as u64);
     }
     taken
 }
@@ -90,6 +104,7 @@ proptest! {
     fn files_hold_exactly_what_was_committed(
         steps in steps(),
         open_max in 1..6_usize,
+        is_one: bool,
         compression in prop_oneof![Just(Compression::None), Just(Compression::Gzip), Just(Compression::Zstd)],
         rotation in prop_oneof![
             Just(None),
@@ -108,15 +123,23 @@ proptest! {
                 Step::Time(seconds) => now_ns += seconds * SECOND_NS,
                 Step::Batch(targets) => {
                     number += 1;
-                    let line = |target: usize| (target, format!("batch {number} {target}\n"));
+                    let line = |target: usize| {
+                        let target = if is_one { 0 } else { target };
+                        (target, format!("batch {number} {target}\n"))
+                    };
                     let lines: Vec<_> = targets.into_iter().map(line).collect();
-                    if batch(&mut files, &lines, now_ns).is_ok() {
+                    if write(&mut files, &lines, now_ns, is_one).is_ok() {
                         taken.extend(lines);
                     }
                 }
                 Step::Commit => {
-                    let taken = std::mem::take(&mut taken);
-                    if files.commit(now_ns, true).is_ok() {
+                    let mut taken = std::mem::take(&mut taken);
+                    if let Ok(lost) = files.commit(now_ns, true) {
+                        if let Some(lost) = lost {
+                            let records = usize::try_from(lost.records).unwrap();
+                            prop_assert!(is_one && (1..=taken.len()).contains(&records), "{:?}", lost);
+                            taken.truncate(taken.len() - records);
+                        }
                         for (target, line) in taken {
                             committed.entry(target).or_default().push_str(&line);
                         }
@@ -184,6 +207,38 @@ fn a_power_cut_at_any_moment_loses_nothing_committed_and_finishes_no_half_file()
             }
         }
         assert!(cuts > 20, "{cuts} cuts");
+    }
+}
+
+#[test]
+fn a_commit_without_room_for_all_keeps_the_batches_that_came_first_and_then_each_fails_itself() {
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let sim = Sim::default();
+        let large = Rules { flush_bytes: 1 << 20, ..rules(1, None) };
+        let mut files = files(&sim, compression, large);
+        let line = |number: usize| [(0, format!("line {number}\n"))];
+        for number in 0..5 {
+            write(&mut files, &line(number), NOW_NS, true).unwrap();
+        }
+        // Room for two batches, however they are packed, and not for all five.
+        let mut packer = crate::packing::Packer::new(compression, 1).unwrap();
+        let one = packer.pack(b"line 0\n").unwrap().len();
+        sim.set_room(2 * one + 3);
+        if compression == Compression::None {
+            let lost = files.commit(NOW_NS, true).unwrap().unwrap();
+            assert_eq!(lost.records, 3);
+            assert!(matches!(lost.why, FileError::Write { .. }), "{}", lost.why);
+            assert_eq!(text(&sim, 0, compression), "line 0\nline 1\n");
+            write(&mut files, &line(5), NOW_NS, true).unwrap_err();
+            assert!(files.commit(NOW_NS, true).unwrap().is_none(), "nothing else is lost");
+        } else {
+            // Together they are packed into less.
+            sim.set_room(one + 1);
+            let lost = files.commit(NOW_NS, true).unwrap();
+            let expected: String =
+                (0..5 - lost.map_or(0, |lost| lost.records)).map(|n| format!("line {n}\n")).collect();
+            assert_eq!(text(&sim, 0, compression), expected);
+        }
     }
 }
 

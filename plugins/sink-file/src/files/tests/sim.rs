@@ -30,6 +30,17 @@ struct State {
     most_open: usize,
 }
 
+impl State {
+    /// What is cut off makes room.
+    fn truncate(&mut self, inode: usize, len: u64) {
+        let bytes = &mut self.inodes[inode].bytes;
+        let before = bytes.len();
+        bytes.truncate(usize::try_from(len).unwrap());
+        let freed = before - bytes.len();
+        self.room = self.room.map(|room| room.saturating_add(freed));
+    }
+}
+
 #[derive(Clone, Default)]
 struct Inode {
     bytes: Vec<u8>,
@@ -169,7 +180,7 @@ impl Disk for Sim {
     fn cut(&self, path: &Path, len: u64) -> io::Result<()> {
         self.operate("cut", |state| {
             let inode = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-            state.inodes[inode].bytes.truncate(usize::try_from(len).unwrap());
+            state.truncate(inode, len);
             Ok(())
         })
     }
@@ -217,7 +228,7 @@ impl Medium for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.sim.operate("cut", |state| {
-            state.inodes[self.inode].bytes.truncate(usize::try_from(len).unwrap());
+            state.truncate(self.inode, len);
             Ok(())
         })
     }
