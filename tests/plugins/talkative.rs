@@ -15,6 +15,9 @@ pub struct TalkativeSettings {
     /// Said in the log as a text, as a field and with escapes.
     #[serde(default)]
     secret: String,
+    /// Said in the log line by line, too.
+    #[serde(default)]
+    lines: bool,
     /// Where to fail with a message that quotes the secret.
     #[serde(default)]
     fail_in: String,
@@ -51,6 +54,9 @@ impl Stage for Talkative {
     fn open(settings: TalkativeSettings, _: &Host) -> Result<Self, PluginError> {
         tracing::info!(secret = %settings.secret, escaped = ?settings.secret, "logging in as {}", settings.secret);
         tracing::debug!("details of the login");
+        for line in settings.secret.lines().filter(|_| settings.lines) {
+            tracing::info!("a line of it: [{}]", line.trim());
+        }
         settings.fail("open")?;
         Ok(Self { settings })
     }

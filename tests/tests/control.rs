@@ -168,6 +168,21 @@ fn the_log_level_changes_while_the_daemon_runs() {
 }
 
 #[test]
+fn nobody_changes_what_is_logged_without_a_line_in_the_log() {
+    let (pipeline, run) = daemon(ENDLESS);
+    let path = socket(&pipeline);
+    // More often than what repeats is shown.
+    for change in 0..60 {
+        let level = if change % 2 == 0 { "off" } else { "error" };
+        let answer = request(&path, "POST", "/log-level", &format!("{{\"filter\": \"{level}\"}}"));
+        assert_eq!(answer.expect("answered").status, 200);
+    }
+    run.wait_for_stderr("the log's filter is `off` now, it was `info`");
+    wait_for("each change", || (run.stderr().matches("the log's filter is `").count() == 60).then_some(()));
+    end(&pipeline, run);
+}
+
+#[test]
 fn a_hung_component_is_told_from_a_healthy_one() {
     let yaml = "version: 1
 sources:

@@ -265,3 +265,40 @@ fn no_secret_is_shown_wherever_a_plugin_quotes_it() {
         }
     }
 }
+
+#[test]
+fn what_a_cut_has_left_of_a_secret_is_not_shown() {
+    // A plugin's message is cut after 8 KiB, a line of a program after 1 KiB.
+    let pipeline = talkative(&format!("secret: \"{}${{file:password}}\"", "x".repeat(8 * 1024 - 14 - 9)));
+    fs::write(pipeline.path("password"), "S3CRETPREFIX-and-more").expect("written");
+    let ended = run(&pipeline, |_| {}).expect(0);
+    assert!(ended.stderr.contains("xxx${file:password}…"), "cut there: {}", ended.stderr);
+    assert!(!ended.stderr.contains("S3CRET"), "{}", ended.stderr);
+
+    let yaml = r#"version: 1
+sources:
+  meter:
+    plugin: exec
+    settings:
+      command: [sh, -c, 'printf "%01014d%s\n" 0 "$TOKEN" >&2; echo "{\"sensor\":\"a\",\"value\":1}"']
+      env: { TOKEN: "${file:password}" }
+      format: ndjson
+      restart: never
+sinks:
+  nowhere: { plugin: blackhole, inputs: [meter] }
+"#;
+    let pipeline = Pipeline::new(yaml, &["source_exec", "sink_blackhole"]);
+    fs::write(pipeline.path("password"), "S3CRETPREFIX-and-more").expect("written");
+    let ended = run(&pipeline, |_| {}).expect(0);
+    assert!(ended.stderr.contains("000${file:password}…"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("S3CRET"), "{}", ended.stderr);
+}
+
+#[test]
+fn lines_of_a_file_of_secrets_are_not_shown_by_themselves() {
+    let pipeline = talkative("secret: \"${file:creds}\", lines: true");
+    fs::write(pipeline.path("creds"), "operator\nhunter2-pass\n").expect("written");
+    let ended = run(&pipeline, |_| {}).expect(0);
+    assert!(ended.stderr.contains("a line of it: [${file:creds}]"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}

@@ -19,7 +19,7 @@ pub mod valid;
 mod values;
 
 pub use cardcage_plugin_api::quantity;
-pub use secrets::Secrets;
+pub use secrets::{CUT, Secrets};
 pub use valid::{
     Audit, AuditDetail, AuditSync, BatchConfig, ComponentConfig, Config, Control, Delivery, Input, Limits,
     Log, LogFormat, OnBadConfig, OnFailure, Permissions, PluginRef, Plugins, Restarts, Substituted, Trust,

@@ -400,6 +400,7 @@ const PLUGIN_TARGET: &str = "plugin";
 unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Bytes, message: Bytes) -> Outcome {
     // SAFETY: the plugin hands back its context and lends the texts.
     let (context, module) = unsafe { (known(context), text(target, NAME_MAX_BYTES).unwrap_or("?")) };
+    let is_cut = message.len > LOG_MAX_BYTES;
     let cut = Bytes { ptr: message.ptr, len: message.len.min(LOG_MAX_BYTES) };
     let bytes = if cut.len == 0 || cut.ptr.is_null() {
         &[]
@@ -408,7 +409,12 @@ unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Bytes, messag
         unsafe { std::slice::from_raw_parts(cut.ptr, cut.len) }
     };
     // Cutting may split a character, and a plugin may send anything: what is no UTF-8 shows as U+FFFD.
-    let message = String::from_utf8_lossy(bytes);
+    let mut message = String::from_utf8_lossy(bytes);
+    if is_cut {
+        // Marked as cut, so that what is left of a secret there is found.
+        let mark = cardcage_core::config::CUT;
+        message = format!("{}{mark}", message.trim_end_matches(char::REPLACEMENT_CHARACTER)).into();
+    }
     let current = CURRENT.get();
     let component = if current.is_empty() { context.component } else { current };
     let plugin = context.plugin.as_str();

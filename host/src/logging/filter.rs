@@ -278,6 +278,16 @@ mod tests {
     }
 
     #[test]
+    fn no_filter_hides_heads_of_the_trail_and_changes_of_itself() {
+        let filter = filter();
+        filter.set("off,press=off,plugin=off,cardcage=off").expect("a filter");
+        for target in ALWAYS_WRITTEN {
+            assert!(takes(&filter, Level::INFO, target, ""), "{target}");
+        }
+        assert!(!takes(&filter, Level::ERROR, "cardcage", ""));
+    }
+
+    #[test]
     fn reset_goes_back_to_what_the_daemon_was_started_with() {
         let filter = filter();
         assert_eq!(filter.current(), "info");

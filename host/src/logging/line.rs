@@ -1,7 +1,7 @@
 //! One event as values, bounded: what every form of the log is written from.
 
 use super::filter::{ALWAYS_WRITTEN, PLUGINS};
-use cardcage_core::config::Secrets;
+use cardcage_core::config::{CUT, Secrets};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
@@ -79,7 +79,7 @@ impl Line {
         size_of::<Self>() + texts + fields.sum::<usize>()
     }
 
-    /// Takes out what is not to be shown.
+    /// Takes out what is not to be shown, also what a cut has left of it.
     pub(super) fn mask(&mut self, secrets: &Secrets) {
         let own = [Some(&mut self.message), self.module.as_mut()].into_iter().flatten();
         let fields = self.fields.iter_mut().filter_map(|(_, value)| match value {
@@ -121,11 +121,11 @@ fn split_line(module: &mut String) -> Option<u32> {
     Some(line)
 }
 
-/// Cuts a text at a character's end.
+/// Cuts a text at a character's end, and marks it as cut for [`Line::mask`].
 pub(super) fn cut(text: &mut String, most: usize) {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
-        text.push('…');
+        text.push(CUT);
     }
 }
 

@@ -3,8 +3,10 @@
 use cardcage_plugin_api::tracing;
 use std::time::{Duration, Instant};
 
-/// The longest line that the log gets; the rest of it is left out.
+/// The longest line that the log gets; the rest of it is left out, which [`CUT`] says.
 const LINE_BYTES_MAX: usize = 1024;
+/// By this the host knows that a secret may have been cut there, and hides what is left of it.
+const CUT: char = '…';
 /// So many lines are logged in each span of time; the others are counted.
 const LINES_PER_SPAN: u32 = 20;
 const SPAN: Duration = Duration::from_secs(10);
@@ -13,6 +15,7 @@ const SPAN: Duration = Duration::from_secs(10);
 pub(crate) struct Messages {
     program: String,
     line: Vec<u8>,
+    is_cut: bool,
     span_began: Instant,
     logged: u32,
     held_back: u64,
@@ -20,7 +23,7 @@ pub(crate) struct Messages {
 
 impl Messages {
     pub(crate) fn new(program: String) -> Self {
-        Self { program, line: Vec::new(), span_began: Instant::now(), logged: 0, held_back: 0 }
+        Self { program, line: Vec::new(), is_cut: false, span_began: Instant::now(), logged: 0, held_back: 0 }
     }
 
     /// Takes what was read, and logs the lines that ended in it; how many there were.
@@ -31,6 +34,7 @@ impl Messages {
             let room = LINE_BYTES_MAX.saturating_sub(self.line.len());
             let body = content.unwrap_or(piece);
             self.line.extend_from_slice(&body[..body.len().min(room)]);
+            self.is_cut |= body.len() > room;
             if content.is_some() {
                 ended += 1;
                 self.log(now);
@@ -51,7 +55,12 @@ impl Messages {
             (self.span_began, self.logged) = (now, 0);
         }
         let text = String::from_utf8_lossy(&self.line);
-        let text = text.trim_end();
+        // Cutting may have split a character.
+        let text = if self.is_cut {
+            format!("{}{CUT}", text.trim_end_matches(char::REPLACEMENT_CHARACTER))
+        } else {
+            text.trim_end().to_owned()
+        };
         if text.is_empty() {
             // Nothing to say.
         } else if self.logged >= LINES_PER_SPAN {
@@ -63,6 +72,7 @@ impl Messages {
             tracing::warn!(program = self.program, "{text}");
         }
         self.line.clear();
+        self.is_cut = false;
     }
 
     fn tell_held_back(&mut self) {

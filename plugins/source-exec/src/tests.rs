@@ -272,6 +272,22 @@ fn messages_without_end_reach_the_log_as_a_few_bounded_lines() {
 }
 
 #[test]
+fn a_message_that_was_cut_says_so_at_the_end_of_a_character() {
+    let zeros = "$(head -c 1023 /dev/zero | tr '\\0' 0)";
+    let mut run = Run::of(
+        &format!("echo \"{zeros}ü and more\" >&2; echo \"{zeros}\" >&2; {ONE}"),
+        json!({ "restart": "never" }),
+    );
+    run.until_finished();
+    let logs = run.host.logs();
+    let said: Vec<&str> =
+        logs.iter().map(|line| line.message.as_str()).filter(|said| said.contains("000")).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("000…") && !said[0].contains(char::REPLACEMENT_CHARACTER), "{}", said[0]);
+    assert!(said[1].contains("000") && !said[1].contains('…'), "{}", said[1]);
+}
+
+#[test]
 fn a_program_that_cannot_be_run_is_refused_at_once() {
     let refused = |command: Value| {
         let settings = json!({ "format": "ndjson", "command": command });

@@ -1,28 +1,32 @@
 //! What came into the settings from outside the file, taken out of texts that people and machines read.
 //!
 //! A plugin knows the password that it was given, and its messages may quote it. What it says goes into the log, into
-//! errors and to whoever asks the daemon, so each of these texts is cleaned first. Only the text itself is known, and
-//! its escaped form: a password that a plugin encodes in another way before it quotes it is not recognised.
+//! errors and to whoever asks the daemon, so each of these texts is cleaned first. Only the text itself is known, its
+//! lines and its escaped form: a password that a plugin encodes in another way before it quotes it is not recognised.
+//!
+//! Whoever cuts a text marks the place with [`CUT`], so that what was left of a secret there is found, too.
 
 use super::{Config, Substituted};
 use crate::yaml::Brought;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 
 /// A shorter text stands in any sentence: nothing would be left to read.
 const MIN_BYTES: usize = 3;
 /// The same for the value of an environment variable, which holds a name, a number or a host's address as a rule.
 const VARIABLE_MIN_BYTES: usize = 5;
-/// From this length on, a line of a secret of several lines (a key, a certificate) is looked for by itself.
-const LINE_MIN_BYTES: usize = 16;
+/// What stands where a text was cut.
+pub const CUT: char = '…';
+/// Such places of one text that are looked at: more than the fields that a line of the log has.
+const CUTS_MAX: usize = 32;
 /// The most texts that are looked for; of secrets of many lines those beyond are found as a whole only.
 const TEXTS_MAX: usize = 1024;
 
 /// Whether the text is to be hidden wherever it stands, and not only where a setting is shown. A variable may hold any
 /// word of every day, and mostly does.
-fn is_secret_anywhere(brought: &Brought) -> bool {
-    let Brought { written, text } = brought;
+fn is_secret_anywhere(written: &str, text: &str) -> bool {
     if written.starts_with("${file:") || written.starts_with("${credential:") {
         return text.len() >= MIN_BYTES;
     }
@@ -48,30 +52,32 @@ impl Secrets {
     pub fn of(config: &Config) -> Self {
         let settings = config.components.iter().flat_map(|component| component.substituted.values());
         let brought = settings.flat_map(|substituted| &substituted.brought);
-        Self::new(brought.filter(|brought| is_secret_anywhere(brought)))
+        Self::new(brought, is_secret_anywhere)
     }
 
     /// What must not stand in a message about these settings: all that came from outside, except for texts so short
     /// that they stand in every sentence.
     pub fn of_settings(substituted: &BTreeMap<String, Substituted>) -> Self {
         let brought = substituted.values().flat_map(|substituted| &substituted.brought);
-        Self::new(brought.filter(|brought| brought.text.len() >= MIN_BYTES))
+        Self::new(brought, |_, text| text.len() >= MIN_BYTES)
     }
 
-    fn new<'a>(brought: impl Iterator<Item = &'a Brought>) -> Self {
-        let whole: Vec<&Brought> = brought.collect();
-        let lines = whole.iter().flat_map(|brought| {
-            let lines = brought.text.lines().map(str::trim).filter(|line| line.len() >= LINE_MIN_BYTES);
-            lines.map(|line| (line.to_owned(), &brought.written))
-        });
-        let escaped = whole.iter().map(|brought| {
-            let quoted = format!("{:?}", brought.text);
-            (quoted[1..quoted.len() - 1].to_owned(), &brought.written)
-        });
-        let all =
-            whole.iter().map(|brought| (brought.text.clone(), &brought.written)).chain(escaped).chain(lines);
+    /// With what a plugin may quote of each: the whole, without the white space around it, each of its lines, and each of
+    /// these with escapes; as far as it is a secret by itself, by what was written and the text.
+    fn new<'a>(brought: impl Iterator<Item = &'a Brought>, is_secret: fn(&str, &str) -> bool) -> Self {
+        let brought: Vec<&Brought> = brought.collect();
+        let all = brought.iter().map(|one| (one.text.as_str(), &one.written));
+        let lines =
+            brought.iter().flat_map(|one| one.text.lines().map(move |line| (line.trim(), &one.written)));
+        let forms = all.clone().chain(all.map(|(text, written)| (text.trim(), written))).chain(lines);
+        let forms = forms.filter(|(text, written)| is_secret(written, text));
+        let escaped = |(text, written): (&'a str, &'a String)| {
+            let quoted = format!("{text:?}");
+            [(text.to_owned(), written), (quoted[1..quoted.len() - 1].to_owned(), written)]
+        };
         let mut seen = HashSet::new();
-        let mut texts: Vec<Brought> = all
+        let mut texts: Vec<Brought> = forms
+            .flat_map(escaped)
             .filter(|(text, _)| seen.insert(text.clone()))
             .take(TEXTS_MAX)
             .map(|(text, written)| Brought { written: written.clone(), text })
@@ -83,22 +89,44 @@ impl Secrets {
     /// The text with what was written in place of what came out of it.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let inside: Vec<&Brought> = self.texts.iter().filter(|one| text.contains(&one.text)).collect();
-        if inside.is_empty() {
+        let begun = self.begun_before_cuts(text);
+        if inside.is_empty() && begun.is_empty() {
             return Cow::Borrowed(text);
         }
         let mut masked = String::with_capacity(text.len());
-        let mut rest = text;
+        let mut at = 0;
         // In one pass, so that what is put in is not searched again.
-        while let Some(next) = rest.chars().next() {
-            if let Some(found) = inside.iter().find(|one| rest.starts_with(&one.text)) {
+        while let Some(next) = text[at..].chars().next() {
+            if let Some(found) = inside.iter().find(|one| text[at..].starts_with(&one.text)) {
                 masked.push_str(&found.written);
-                rest = &rest[found.text.len()..];
+                at += found.text.len();
+            } else if let Some((place, written)) = begun.iter().find(|(place, _)| place.start == at) {
+                masked.push_str(written);
+                at = place.end;
             } else {
                 masked.push(next);
-                rest = &rest[next.len_utf8()..];
+                at += next.len_utf8();
             }
         }
         Cow::Owned(masked)
+    }
+
+    /// Where a secret begins that a cut has ended, and what was written for it: the longest at each cut.
+    fn begun_before_cuts(&self, text: &str) -> Vec<(Range<usize>, &str)> {
+        let cuts = text.match_indices(CUT).map(|(at, _)| at).take(CUTS_MAX);
+        let longest = |end: usize| {
+            let begun = |one: &Brought| {
+                let lengths = (MIN_BYTES..=one.text.len().min(end)).rev();
+                let length = lengths.into_iter().find(|length| {
+                    one.text.is_char_boundary(*length) && text[..end].ends_with(&one.text[..*length])
+                });
+                length.unwrap_or(0)
+            };
+            let each = self.texts.iter().map(|one| (begun(one), one));
+            let (length, one) = each.max_by_key(|(length, _)| *length).filter(|(length, _)| *length > 0)?;
+            Some((end - length..end, one.written.as_str()))
+        };
+        cuts.filter_map(longest).collect()
     }
 }
 
@@ -111,7 +139,7 @@ mod tests {
             .iter()
             .map(|(written, text)| Brought { written: (*written).to_owned(), text: (*text).to_owned() })
             .collect();
-        Secrets::new(brought.iter().filter(|brought| is_secret_anywhere(brought)))
+        Secrets::new(brought.iter(), is_secret_anywhere)
     }
 
     #[test]
@@ -130,6 +158,32 @@ mod tests {
         assert_eq!(secrets.mask("bad key MIIEvQIBADANBgkqhkiG9w0BAQ."), "bad key ${file:key}.");
         assert_eq!(secrets.mask(&format!("{key:?}")), "\"${file:key}\"");
         assert_eq!(secrets.mask(&format!("{:?}", "a\"b\\c\u{1}")), "\"${credential:odd}\"");
+    }
+
+    #[test]
+    fn lines_of_a_file_and_what_is_left_without_white_space_are_secrets_like_a_whole() {
+        let secrets =
+            secrets(&[("${file:creds}", "operator\nhunter2-pass\n\nab\n"), ("${file:ws}", "  wssecret  ")]);
+        assert_eq!(secrets.mask("got [hunter2-pass] of operator"), "got [${file:creds}] of ${file:creds}");
+        assert_eq!(secrets.mask("got [wssecret] ab"), "got [${file:ws}] ab");
+        assert_eq!(secrets.mask("got [  wssecret  ]"), "got [${file:ws}]");
+    }
+
+    #[test]
+    fn what_a_cut_left_of_a_secret_is_found() {
+        let secrets =
+            secrets(&[("${credential:token}", "S3CRETPREFIX-and-more"), ("${credential:odd}", "päßwörd\"x")]);
+        assert_eq!(secrets.mask("0000S3CRETPREFIX… n=1"), "0000${credential:token}… n=1");
+        assert_eq!(
+            secrets.mask("a päß… b S3C… c S3CRETPREFIX-and-more… d"),
+            "a ${credential:odd}… b ${credential:token}… c ${credential:token}… d"
+        );
+        assert_eq!(secrets.mask("päßwörd\\…"), "${credential:odd}…", "within an escape");
+        assert_eq!(secrets.mask("loading S3… and p…"), "loading S3… and p…", "so little tells nothing");
+        assert_eq!(
+            secrets.mask("S3CRETPREFIX is no secret by itself"),
+            "S3CRETPREFIX is no secret by itself"
+        );
     }
 
     #[test]
