@@ -12,12 +12,11 @@ use std::time::Duration;
 pub(crate) fn exit_code(summary: &Summary) -> u8 {
     let clean = summary.balances() && !summary.any_failed() && summary.ended != Ended::DrainDeadline;
     let lost = summary.books.components.iter().filter(|row| row.account.failed > 0);
-    let mut losers = lost.map(|row| row.kind).peekable();
-    match losers.peek() {
-        _ if !clean => exit::SOFTWARE,
-        None => 0,
-        Some(_) if losers.all(|kind| kind == Kind::Sink) => exit::IO,
-        Some(_) => exit::SOFTWARE,
+    let lost_by: Vec<Kind> = lost.map(|row| row.kind).collect();
+    match lost_by[..] {
+        [] if clean => 0,
+        [_, ..] if clean && lost_by.iter().all(|kind| *kind == Kind::Sink) => exit::IO,
+        _ => exit::SOFTWARE,
     }
 }
 
