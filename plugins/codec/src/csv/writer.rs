@@ -117,7 +117,7 @@ impl Writer {
                 Part::Sensor => into.extend_from_slice(&texts.sensor),
                 Part::Tags => into.extend_from_slice(&texts.tags),
                 Part::Unit => into.extend_from_slice(&texts.unit),
-                Part::Quality => into.extend_from_slice(quality_text(record.quality).as_bytes()),
+                Part::Quality => write_text(&quality_text(record.quality), self.delimiter, into),
             }
         }
         into.push(b'\n');
