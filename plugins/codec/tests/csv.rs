@@ -263,7 +263,7 @@ proptest! {
         readings in proptest::collection::vec((any::<i64>(), any::<f64>(), 0_usize..4, 0_usize..3, 0_u16..64), 1..20),
         sensors in proptest::collection::vec(("\\PC{1,12}|[,\"\n\r;=]{1,5}", proptest::collection::btree_map("[a-z\"\\\\=;,]{1,4}", any::<String>(), 0..3)), 4),
         reversed: bool,
-        delimiter in prop_oneof![Just(b','), Just(b';'), Just(b'\t')],
+        delimiter in prop_oneof![Just(b','), Just(b';'), Just(b'\t'), Just(b'|')],
     ) {
         let names = Names::default();
         let units = ["", "Cel", "m\",\t;\n"].map(|code| names.unit_id(code).unwrap());
