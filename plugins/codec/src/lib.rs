@@ -40,4 +40,4 @@ pub use settings::{
     WriteSettings, default_max_line, default_timezone,
 };
 pub use timestamp::{Pattern, TimestampForm, UnknownTimestampForm, UnknownZone, Zone};
-pub use writer::Writer;
+pub use writer::{LeftOut, Writer};

@@ -17,6 +17,22 @@ enum Form {
     LineProtocol(Box<line_protocol::Writer>),
 }
 
+/// Records that line protocol has no way to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Their value is NaN or infinite; JSON has `null` for them, and CSV an empty value.
+    pub not_finite: u64,
+    /// Their name or a tag of theirs is empty, ends with a backslash or holds a line end, or the name begins with `#`.
+    pub not_sayable: u64,
+}
+
+impl LeftOut {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.not_finite + self.not_sayable
+    }
+}
+
 impl Writer {
     /// A writer that has rendered nothing yet.
     pub fn new(format: Format, settings: &WriteSettings) -> Self {
@@ -36,18 +52,17 @@ impl Writer {
         }
     }
 
-    /// How many records were left out since the last call because their value is NaN or infinite, which line protocol
-    /// cannot say (JSON's `null` and CSV's empty value can); they are among those that [`Writer::lines`] counts.
-    pub fn take_not_finite(&mut self) -> u64 {
+    /// How many of the records that [`Writer::lines`] counted since the last call were left out because the format cannot
+    /// say them.
+    pub fn take_left_out(&mut self) -> LeftOut {
         match &mut self.form {
-            Form::LineProtocol(writer) => writer.take_not_finite(),
-            Form::Ndjson(_) | Form::Csv(_) => 0,
+            Form::LineProtocol(writer) => writer.take_left_out(),
+            Form::Ndjson(_) | Form::Csv(_) => LeftOut::default(),
         }
     }
 
     /// Appends a line for each record. Returns how many were left out: those whose sensor or unit the dictionary does
-    /// not know, and in line protocol names that end with a backslash or hold a line end, and values that are not
-    /// finite.
+    /// not know, and in line protocol those of [`LeftOut`].
     pub fn lines<D: Dictionary>(&mut self, records: &[Record], dictionary: &D, into: &mut Vec<u8>) -> u64 {
         match &mut self.form {
             Form::Ndjson(writer) => writer.lines(records, dictionary, into),

@@ -6,7 +6,7 @@ mod support;
 use cardcage_codec::{
     Dictionary as _, Format, ReadSettings, Reader, Reason, TimestampForm, WriteSettings, Writer,
 };
-use cardcage_plugin_api::{Quality, Record, Status};
+use cardcage_plugin_api::{Quality, Record, SensorId, Status};
 use proptest::prelude::*;
 use support::{Event, NOW_NS, Names, Reading, read_in_pieces, sorted};
 
@@ -183,16 +183,29 @@ fn what_line_protocol_cannot_say_is_left_out_and_counted() {
     let names = Names::default();
     let mut writer = Writer::new(Format::LineProtocol, &WriteSettings::default());
     let mut text = Vec::new();
-    let record = |name: &str, value| Record {
+    let tagged = |name: &str, value, tags: &[(&str, &str)]| Record {
         value,
-        sensor: names.sensor_id(name, &[]).unwrap(),
+        sensor: names.sensor_id(name, tags).unwrap(),
         ..Record::default()
     };
-    let records =
-        [record("a", f64::NAN), record("b\\", 1.0), record("c\nd", 1.0), record("#e", 1.0), record("f", 1.0)];
-    assert_eq!(writer.lines(&records, &names, &mut text), 4);
-    assert_eq!((writer.take_not_finite(), writer.take_not_finite()), (1, 0));
-    assert_eq!(text, b"f value=1.0 0\n");
+    let record = |name: &str, value| tagged(name, value, &[]);
+    let records = [
+        record("a", f64::NAN),
+        record("b\\", 1.0),
+        record("c\nd", 1.0),
+        record("#e", 1.0),
+        record("f", 1.0),
+        tagged("g", 1.0, &[("site", "")]),
+        Record { sensor: SensorId(99), ..record("f", 1.0) },
+    ];
+    for _ in 0..2 {
+        text.clear();
+        assert_eq!(writer.lines(&records, &names, &mut text), 6);
+        let left_out = writer.take_left_out();
+        assert_eq!((left_out.not_finite, left_out.not_sayable, left_out.total()), (1, 4, 5));
+        assert_eq!(writer.take_left_out().total(), 0);
+        assert_eq!(text, b"f value=1.0 0\n");
+    }
 }
 
 fn name() -> impl Strategy<Value = String> {

@@ -30,7 +30,7 @@ use disk::{FileError, System};
 use files::{Files, Handle, Lost};
 use hours::Hours;
 use router::Router;
-use settings::{NOT_FINITE, UNKNOWN_ID};
+use settings::{NOT_FINITE, NOT_SAYABLE, UNKNOWN_ID};
 use std::path::PathBuf;
 use target::Form;
 
@@ -100,13 +100,14 @@ impl Sink for FileSink {
                 if let Some(file) = one {
                     self.files.count_batch(file, (batch.records().len() as u64).saturating_sub(left_out));
                 }
-                let not_finite = self.writer.take_not_finite();
-                batch.reject(NOT_FINITE, not_finite);
-                batch.reject(UNKNOWN_ID, left_out.saturating_sub(not_finite));
+                let why = self.writer.take_left_out();
+                batch.reject(NOT_FINITE, why.not_finite);
+                batch.reject(NOT_SAYABLE, why.not_sayable);
+                batch.reject(UNKNOWN_ID, left_out.saturating_sub(why.total()));
             }
             Err(error) => {
                 // The whole batch counts as failed, so none of it may stay.
-                self.writer.take_not_finite();
+                self.writer.take_left_out();
                 self.files.undo_batch();
                 return Err(error.into());
             }

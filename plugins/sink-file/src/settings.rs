@@ -9,10 +9,12 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// Why records are left out: ids that the host does not know, or names that line protocol cannot hold.
+/// Why records are left out: ids that the host does not know.
 pub(crate) const UNKNOWN_ID: &str = "unknown_id";
 /// Why records are left out of line protocol: it has no NaN and no infinity.
 pub(crate) const NOT_FINITE: &str = "not_finite";
+/// Why records are left out of line protocol: names and tags that it has no way to say.
+pub(crate) const NOT_SAYABLE: &str = "not_sayable";
 /// Text handed to the kernel at a time: a system call costs nothing a record, and the text stays in the L2 cache.
 const WRITE_BYTES: usize = 256 * 1024;
 /// Text compressed at a time: what is far apart is seldom alike, and a reader who skips loses little.
@@ -73,7 +75,10 @@ cardcage_codec::output_settings! {
         #[schemars(extend("examples" = ["out/readings.ndjson", "out/{date}/{sensor}.csv.gz"]))]
         path: PathBuf,
         /// How readings are written; absent: told by the file's ending (`.ndjson`, `.jsonl`, `.json`; `.csv`, `.tsv`;
-        /// `.lp`, `.line`, `.influx`; `.gz` or `.zst` may follow).
+        /// `.lp`, `.line`, `.influx`; `.gz` or `.zst` may follow). In line protocol a sensor is `measurement.field`, split
+        /// at the last dot, and one without a dot has the field `value`: `temp` and `temp.value` are one series there, and a
+        /// tag called as `fields.unit` is left out. A warning tells of such sensors; names and tags that it cannot hold
+        /// (empty, with a line end, a backslash at the end) are rejected as `not_sayable`.
         #[serde(default)]
         format: Option<Format>,
         /// How the file is compressed; absent: told by its ending (`.gz`, `.zst`). What is written between two
@@ -117,7 +122,7 @@ impl FileSettings {
     pub(crate) fn problems(&self, mut description: Description) -> Description {
         description = description.rejects(UNKNOWN_ID);
         if self.told_format() == Some(Format::LineProtocol) {
-            description = description.rejects(NOT_FINITE);
+            description = description.rejects(NOT_FINITE).rejects(NOT_SAYABLE);
         }
         for (setting, message) in self.faults() {
             description = description.problem(setting, message);

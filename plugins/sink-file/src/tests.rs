@@ -190,6 +190,57 @@ fn records_of_unknown_sensors_and_units_are_rejected_not_written() {
 }
 
 #[test]
+fn what_line_protocol_does_to_names_is_told_once_and_what_it_cannot_say_is_rejected_by_name() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.lp");
+    let mut sink = sink(json!({ "path": path, "sync": "never" }));
+    let host = sink.host().host();
+    let reading = |name: &str, tags: &[(&str, &str)], value| Record {
+        timestamp_ns: 1,
+        value,
+        sensor: host.tagged_sensor(name, tags).unwrap(),
+        ..Record::default()
+    };
+    let batch = [
+        reading("temp", &[], 1.0),
+        reading("temp.value", &[], 2.0),
+        reading("temp.value", &[("site", "graz")], 3.0),
+        reading("p.x", &[("unit", "K")], 4.0),
+        reading("p.y", &[("e", "")], 5.0),
+        reading("back\\", &[], 6.0),
+    ];
+    for _ in 0..2 {
+        let written = sink.write(&batch).unwrap();
+        assert_eq!((written.rejected("not_sayable"), written.rejected("unknown_id")), (2, 0));
+    }
+    sink.commit(1).unwrap();
+    let lines = "temp value=1.0 1\ntemp value=2.0 1\ntemp,site=graz value=3.0 1\np x=4.0 1\n";
+    assert_eq!(text(&path), lines.repeat(2));
+    let logs = sink.host().logs();
+    let told: Vec<&str> = logs.iter().map(|line| &*line.message).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].contains("`temp` and `temp.value` are one series"), "{told:?}");
+    assert!(told[1].contains("the tag `unit` of sensor `p.x` is left out"), "{told:?}");
+    assert!(told[2].contains("cannot say sensor `p.y`") && told[3].contains("`back\\\\`"), "{told:?}");
+}
+
+#[test]
+fn careless_names_do_not_fill_the_log() {
+    let folder = TempDir::new().unwrap();
+    let mut sink = sink(json!({ "path": folder.path().join("a.lp") }));
+    let host = sink.host().host();
+    let batch: Vec<Record> = (0..50)
+        .map(|number| Record { sensor: host.sensor(&format!("s{number}\\")).unwrap(), ..Record::default() })
+        .collect();
+    for _ in 0..2 {
+        assert_eq!(sink.write(&batch).unwrap().rejected("not_sayable"), 50);
+    }
+    let logs = sink.host().logs();
+    assert_eq!(logs.len(), 11);
+    assert!(logs[10].message.contains("not listed"), "{}", logs[10].message);
+}
+
+#[test]
 fn compressed_files_are_read_by_the_usual_programs_and_appended_to() {
     let folder = TempDir::new().unwrap();
     for ending in ["gz", "zst"] {

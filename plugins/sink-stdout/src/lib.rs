@@ -15,10 +15,12 @@ use table::Table;
 
 /// The table is drawn at most this often: people read no faster.
 const DRAW_INTERVAL_NS: i64 = 200_000_000;
-/// Why records are left out: ids that the host does not know, or names that line protocol cannot hold.
+/// Why records are left out: ids that the host does not know.
 const UNKNOWN_ID: &str = "unknown_id";
 /// Why records are left out of line protocol: it has no NaN and no infinity.
 const NOT_FINITE: &str = "not_finite";
+/// Why records are left out of line protocol: names and tags that it has no way to say.
+const NOT_SAYABLE: &str = "not_sayable";
 
 /// What is written.
 #[settings]
@@ -31,7 +33,8 @@ pub enum Shape {
     Ndjson,
     /// Rows of columns, by RFC 4180, below a line that names them.
     Csv,
-    /// `InfluxDB` line protocol, version 2.
+    /// `InfluxDB` line protocol, version 2. A sensor is `measurement.field`, split at the last dot; one without a dot has
+    /// the field `value`.
     LineProtocol,
     /// A row for each sensor, updated in place; needs a terminal.
     Table,
@@ -78,7 +81,7 @@ impl Sink for StdoutSink {
         let lines = settings.format.lines();
         let description = Description::sink().rejects(UNKNOWN_ID);
         let description = match lines {
-            Some(Format::LineProtocol) => description.rejects(NOT_FINITE),
+            Some(Format::LineProtocol) => description.rejects(NOT_FINITE).rejects(NOT_SAYABLE),
             _ => description,
         };
         settings.output().problems(description, lines)
@@ -106,7 +109,8 @@ impl Sink for StdoutSink {
         match &mut self.view {
             View::Lines(lines) => {
                 let left_out = lines.write(batch.records(), &mut self.output, &self.host)?;
-                batch.reject(NOT_FINITE, left_out.not_finite);
+                batch.reject(NOT_FINITE, left_out.by_format.not_finite);
+                batch.reject(NOT_SAYABLE, left_out.by_format.not_sayable);
                 batch.reject(UNKNOWN_ID, left_out.unknown);
             }
             View::Table(table) => {

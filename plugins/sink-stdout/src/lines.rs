@@ -22,7 +22,8 @@ pub(crate) struct Lines {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
     pub(crate) unknown: u64,
-    pub(crate) not_finite: u64,
+    /// Because the format cannot say them.
+    pub(crate) by_format: cardcage_codec::LeftOut,
 }
 
 impl Lines {
@@ -40,7 +41,7 @@ impl Lines {
     ) -> Result<LeftOut, OutputError> {
         // What a failed write left belongs to a batch that failed.
         self.text.clear();
-        self.writer.take_not_finite();
+        self.writer.take_left_out();
         if !self.headed {
             self.text.extend_from_slice(self.writer.header().unwrap_or_default());
         }
@@ -52,8 +53,8 @@ impl Lines {
             }
         }
         self.hand_on(output)?;
-        let not_finite = self.writer.take_not_finite();
-        Ok(LeftOut { unknown: left_out.saturating_sub(not_finite), not_finite })
+        let by_format = self.writer.take_left_out();
+        Ok(LeftOut { unknown: left_out.saturating_sub(by_format.total()), by_format })
     }
 
     fn hand_on(&mut self, output: &mut Output) -> Result<(), OutputError> {
