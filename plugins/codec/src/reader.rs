@@ -45,6 +45,9 @@ pub struct Taken {
     pub lines: u64,
     /// Records written to the start of the room.
     pub records: usize,
+    /// The next line is whole and has more records than there is room left, but not more than a batch holds. Without it,
+    /// and with room left, what was not taken is the beginning of a line, also where line ends are in it.
+    pub no_room: bool,
 }
 
 /// What Windows programs put in front of UTF-8.
@@ -110,7 +113,7 @@ impl Reader {
             let rejection = Rejection::new(Reason::TooLong, 0);
             rejected(&Rejected { rejection, line: 0, at: 0, raw, about: About::Nothing });
             self.skip_line();
-            return Taken { bytes: len, lines: 1, records: 0 };
+            return Taken { bytes: len, lines: 1, ..Taken::default() };
         }
         let taken = self.read_on(rest, end, room, round, dictionary, &mut |line| {
             rejected(&Rejected { at: line.at + BYTE_ORDER_MARK.len(), ..*line });

@@ -192,15 +192,18 @@ impl Reading {
         }
         self.batch_records = self.batch_records.max(out.capacity());
         loop {
+            // A line with more readings than there is room for waits for the next batch; reading on would only pile up
+            // text. One whose end has not come is read on, also where it has line ends in it.
+            let mut waits = false;
             if self.is_ahead() {
                 match self.give_ahead(file, out)? {
                     Some(bytes) => read_bytes += bytes,
                     None => return Ok(Outcome::More),
                 }
             } else {
-                self.take_lines(file, out, false);
+                waits = self.take_lines(file, out, false);
             }
-            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX || self.waits_for_room() {
+            if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX || waits {
                 return Ok(Outcome::More);
             }
             if self.is_ahead() || self.begin_ahead(file) {
@@ -210,10 +213,8 @@ impl Reading {
                 Ok(Filled::More(bytes)) => read_bytes += bytes,
                 Ok(Filled::End) => {
                     if last || file.compression.is_some() {
-                        self.take_lines(file, out, true);
-                        // A line of several readings may wait for a whole batch.
-                        let whole = out.is_empty() && out.capacity() == self.batch_records;
-                        if !self.window.unread().is_empty() && !whole {
+                        let waits = self.take_lines(file, out, true);
+                        if !self.window.unread().is_empty() && (waits || out.remaining() == 0) {
                             return Ok(Outcome::More);
                         }
                         self.leave();
@@ -233,18 +234,12 @@ impl Reading {
         }
     }
 
-    /// Whether the next line has more readings than this batch has room for. Reading on would only pile up text.
-    fn waits_for_room(&self) -> bool {
-        let several =
-            self.readers.get(self.reader).is_some_and(|(format, ..)| *format == Format::LineProtocol);
-        several && memchr::memchr(b'\n', self.window.unread()).is_some()
-    }
-
-    /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too.
-    fn take_lines(&mut self, file: &mut Tracked, out: &mut Batch<'_>, end: bool) {
+    /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too. Whether
+    /// the next line waits for more room.
+    fn take_lines(&mut self, file: &mut Tracked, out: &mut Batch<'_>, end: bool) -> bool {
         let Self { dictionary, readers, reader, window, rejections, batch_records, .. } = self;
         let Some((_, _, reader)) = readers.get_mut(*reader) else {
-            return;
+            return false;
         };
         let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
         let lines = Lines { text: window.unread(), end, place };
@@ -255,6 +250,7 @@ impl Reading {
         if file.header.is_none() {
             file.header = reader.header().map(Into::into);
         }
+        taken.no_room
     }
 
     /// Ends the threads.
@@ -265,6 +261,13 @@ impl Reading {
 
     /// Reads on. A line that outgrows `max_line` is rejected here and its rest skipped as it comes.
     fn refill(&mut self, file: &mut Tracked) -> Result<Filled, FileError> {
+        // Met while reading ahead; everything in front of it is taken by now.
+        if let Some(error) = self.ahead.as_mut().and_then(|ahead| ahead.failed.take()) {
+            if let Text::Archive { seen, .. } = &self.text {
+                file.at_end = Some(*seen);
+            }
+            return Err(error);
+        }
         let filled = match &mut self.text {
             Text::None => return Ok(Filled::End),
             Text::Plain(open) => {

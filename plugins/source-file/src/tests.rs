@@ -3,6 +3,7 @@
 mod archives;
 mod exactly_once;
 mod follow;
+mod texts;
 mod threads;
 
 use super::{CardcagePlugin, FileSource};

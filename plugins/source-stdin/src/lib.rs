@@ -48,9 +48,6 @@ pub struct StdinSource {
     host: Host,
     reader: Reader,
     window: Window,
-    /// A line may be several readings.
-    several: bool,
-    batch_records: usize,
     rejections: Rejections,
     input: File,
     position: u64,
@@ -111,8 +108,6 @@ impl StdinSource {
             host: host.clone(),
             reader: Reader::new(format, &read),
             window: Window::new(read.max_line),
-            several: format == Format::LineProtocol,
-            batch_records: 0,
             rejections: Rejections::new(lines.rejects.as_deref())?,
             input,
             position: 0,
@@ -124,11 +119,10 @@ impl StdinSource {
 
     fn fill_from(&mut self, out: &mut Batch<'_>, wait_until_ns: i64) -> Result<Fill, StdinError> {
         let mut read_bytes = 0;
-        self.batch_records = self.batch_records.max(out.capacity());
         while !self.finished {
-            self.take_lines(out, false);
-            // A line with more readings than there is room for waits for the next batch.
-            let waits = self.several && self.window.unread().contains(&b'\n');
+            // A line with more readings than there is room for waits for the next batch; reading on would only pile up
+            // text. One whose end has not come is read on, also where it has line ends in it.
+            let waits = self.take_lines(out, false);
             if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX || waits {
                 return Ok(Fill::Produced);
             }
@@ -141,9 +135,8 @@ impl StdinSource {
             match self.refill()? {
                 Filled::More(bytes) => read_bytes += bytes,
                 Filled::End => {
-                    self.take_lines(out, true);
-                    let whole = out.is_empty() && out.capacity() == self.batch_records;
-                    if !self.window.unread().is_empty() && !whole {
+                    let waits = self.take_lines(out, true);
+                    if !self.window.unread().is_empty() && (waits || out.remaining() == 0) {
                         return Ok(Fill::Produced);
                     }
                     self.finished = true;
@@ -164,8 +157,9 @@ impl StdinSource {
         }
     }
 
-    /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too.
-    fn take_lines(&mut self, out: &mut Batch<'_>, end: bool) {
+    /// Turns the whole lines in the window into records, as far as `out` has room; at the end the last one, too. Whether
+    /// the next line waits for more room.
+    fn take_lines(&mut self, out: &mut Batch<'_>, end: bool) -> bool {
         let Self { host, reader, window, rejections, .. } = self;
         let place = Place { stream: &"stdin", line: self.line, position: self.position };
         let taken = reader.fill(window.unread(), end, out, host, &mut |rejected| {
@@ -174,6 +168,7 @@ impl StdinSource {
         window.consume(taken.bytes);
         self.position += taken.bytes as u64;
         self.line += taken.lines;
+        taken.no_room
     }
 
     /// Reads on. A line that outgrows `max_line` is rejected here and its rest skipped as it comes.

@@ -80,6 +80,34 @@ fn a_line_that_is_too_long_is_rejected_without_being_held() {
 }
 
 #[test]
+fn a_text_with_line_ends_is_read_wherever_the_pipe_was_empty() {
+    let text = "m a=1,note=\"x\n y=\n\",b=2 1\nm a=3,b=4 2\nm note=\"\n\" 3\nm a=5,b=6 4\n";
+    for (capacity, cut) in [100, 3].into_iter().flat_map(|c| (0..=text.len()).map(move |cut| (c, cut))) {
+        let (source, mut writer) = piped(json!({ "format": "line_protocol" }));
+        let mut source = source.with_capacity(capacity);
+        let (mut values, mut texts, mut calls) = (Vec::new(), 0, 0);
+        let mut take = |source: &mut SourceHarness<Piped>| {
+            loop {
+                calls += 1;
+                assert!(calls < 1000, "the source stands still at {values:?}");
+                let filled = source.fill().unwrap();
+                values.extend(filled.records.iter().map(|record| record.value));
+                texts += filled.rejected("text_field");
+                if filled.fill != Fill::Produced {
+                    return filled.fill;
+                }
+            }
+        };
+        write!(writer, "{}", &text[..cut]).unwrap();
+        assert!(matches!(take(&mut source), Fill::IdleUntil(_)));
+        write!(writer, "{}", &text[cut..]).unwrap();
+        drop(writer);
+        assert_eq!(take(&mut source), Fill::Finished);
+        assert_eq!((values, texts), (vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2), "{capacity} {cut}");
+    }
+}
+
+#[test]
 fn only_one_component_reads_standard_input() {
     let first = SourceHarness::<StdinSource>::open(json!({})).unwrap();
     let message = SourceHarness::<StdinSource>::open(json!({})).err().unwrap().message;

@@ -95,7 +95,11 @@ impl Reader {
                     rejected(&Rejected { rejection, line: taken.lines, at: taken.bytes, raw, about });
                     len
                 }
-                Step::Incomplete | Step::NoRoom => break,
+                Step::Incomplete => break,
+                Step::NoRoom => {
+                    taken.no_room = true;
+                    break;
+                }
             };
             let line_ends = memchr::memchr_iter(b'\n', &rest[..len]).count() as u64;
             taken.lines += line_ends + u64::from(rest[len - 1] != b'\n');

@@ -5,6 +5,7 @@ use crate::error::FileError;
 use crate::team::{CHUNK_BYTES, Chunk, Job, Mark, Team};
 use crate::tracked::Tracked;
 use cardcage_codec::Format;
+use cardcage_codec::lines::Window;
 use cardcage_codec::rejects::Place;
 use cardcage_plugin_api::{Batch, PluginError, tracing};
 use std::io::{self, Read as _};
@@ -28,7 +29,7 @@ pub(super) struct Ahead {
     /// Nothing more is read ahead: the end, an error, or text that cannot be cut.
     stopped: bool,
     /// What went wrong in reading, said once everything in front of it is given.
-    failed: Option<FileError>,
+    pub(super) failed: Option<FileError>,
     /// The chunk that is being given, and how far.
     given: Option<(Chunk, Mark)>,
 }
@@ -47,6 +48,22 @@ impl Ahead {
         }
         (self.job, self.failed) = (None, None);
         self.rest.clear();
+    }
+
+    /// Ends the reading ahead: what was not given goes back into the window, to be read as it comes.
+    fn give_back(&mut self, window: &mut Window) -> Result<(), FileError> {
+        if let Some((chunk, given)) = self.given.take() {
+            window.append(&chunk.text[given.bytes..chunk.len]);
+            self.free.push(chunk);
+        }
+        while let Some(chunk) = self.team.take()? {
+            window.append(&chunk.text[..chunk.len]);
+            self.free.push(chunk);
+        }
+        window.append(&self.rest);
+        self.rest.clear();
+        self.job = None;
+        Ok(())
     }
 
     pub(super) fn stop(&mut self) -> Result<(), PluginError> {
@@ -172,13 +189,10 @@ impl Reading {
             ahead.given = ahead.team.take()?.map(|chunk| (chunk, Mark::default()));
         }
         let Some((chunk, given)) = &mut ahead.given else {
-            // Everything is given. What comes next is read as it comes.
-            ahead.job = None;
+            // Everything is given.
             self.large = false;
-            self.window.append(&ahead.rest);
-            ahead.rest.clear();
-            self.failed = ahead.failed.take();
-            return Ok(if self.failed.is_some() { None } else { Some(0) });
+            ahead.give_back(&mut self.window)?;
+            return Ok(Some(0));
         };
         let before = file.position;
         while let Some(mark) =
@@ -194,7 +208,7 @@ impl Reading {
             *given = *mark;
             chunk.marks.pop_front();
         }
-        let mut stuck = false;
+        let (mut waits, mut open) = (false, false);
         if given.bytes < chunk.len && out.remaining() > 0 {
             // Not parsed, or more records than there is room for: what fits, in the order of the file.
             let place = Place { stream: &file.path.display(), line: file.line, position: file.position };
@@ -206,12 +220,18 @@ impl Reading {
             given.bytes += taken.bytes;
             given.lines += taken.lines;
             given.records += taken.records;
-            stuck = taken.bytes == 0;
+            waits = taken.no_room;
+            open = taken.bytes == 0 && !waits;
         }
         if given.bytes == chunk.len {
             ahead.free.extend(ahead.given.take().map(|(chunk, _)| chunk));
+        } else if open {
+            // The chunk was cut at a line end that is part of a text. Where lines end behind it cannot be told from here,
+            // so this file is read by one thread from here on.
+            self.large = false;
+            ahead.give_back(&mut self.window)?;
         }
-        Ok(if stuck { None } else { Some(file.position - before) })
+        Ok(if waits { None } else { Some(file.position - before) })
     }
 
     /// Gives the team as much as it can have.

@@ -13,11 +13,14 @@ use tempfile::TempDir;
 /// Each reading with its sensor's name, and each count of rejected lines.
 type Gave = (Vec<(u64, i64, &'static str)>, Vec<(String, u64)>);
 
+/// More calls than any of these files needs: a source that stands still fails, and does not hang.
+const CALLS_MAX: usize = 50_000;
+
 fn all(mut source: SourceHarness<FileSource>, capacity: usize) -> Gave {
     source = source.with_capacity(capacity);
     let host = source.host();
     let (mut gave, mut counts): Gave = (Vec::new(), Vec::new());
-    loop {
+    for _ in 0..CALLS_MAX {
         let filled = source.fill().unwrap();
         let one = |r: &Record| (r.value.to_bits(), r.timestamp_ns, host.sensor_name(r.sensor));
         gave.extend(filled.records.iter().map(one));
@@ -32,6 +35,7 @@ fn all(mut source: SourceHarness<FileSource>, capacity: usize) -> Gave {
             return (gave, counts);
         }
     }
+    panic!("the source stands still behind {} readings", gave.len());
 }
 
 fn settings(path: &Path, threads: u32) -> Value {
@@ -69,11 +73,12 @@ fn more_threads_give_the_same_in_the_same_order() {
     zipped.write_all(noise.as_bytes()).unwrap();
     let mut csv = String::from("timestamp,sensor,value\n");
     let mut quoted = csv.clone();
-    let mut protocol = String::new();
+    let (mut protocol, mut texts) = (String::new(), String::new());
     for number in 0..10_000 {
         writeln!(csv, "1700000000,s{},{number}", number % 7).unwrap();
         writeln!(quoted, "1700000000,\"s\n{}\",{number}", number % 7).unwrap();
         writeln!(protocol, "m,host=h{} a={number},b={number},c=3 1700000000000000000", number % 3).unwrap();
+        writeln!(texts, "m,host=h{} a={number},note=\"one\ntwo\n{number}\" 17", number % 3).unwrap();
     }
     for (name, text) in [
         ("clean.ndjson", clean.trim_end().as_bytes().to_vec()),
@@ -83,6 +88,7 @@ fn more_threads_give_the_same_in_the_same_order() {
         ("a.csv", csv.into_bytes()),
         ("quoted.csv", quoted.into_bytes()),
         ("a.lp", protocol.into_bytes()),
+        ("texts.lp", texts.into_bytes()),
     ] {
         let path = file(&folder, name, text);
         for capacity in [4096, 7] {
