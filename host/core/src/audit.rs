@@ -17,6 +17,7 @@
 //! Fields and promises are described in `docs/audit.md`.
 
 mod anchor;
+mod aside;
 mod block;
 mod decode;
 mod encode;
@@ -28,9 +29,10 @@ mod stream;
 mod verify;
 
 pub use anchor::Anchor;
+pub use aside::{Aside, AsideFile, AsideHead};
 pub use block::{BLOCK_MAX_BYTES, BlockBuilder, BlockError, Full, Hash, Head, STORED_MAX_BYTES, SealedBlock};
 pub use decode::{RecordError, Records};
-pub use file::{FILE_HEADER_BYTES, FileHeader, FileHeaderError, file_name, file_number};
+pub use file::{ASIDE, FILE_HEADER_BYTES, FileHeader, FileHeaderError, aside_of, file_name, file_number};
 pub use misfit::Misfit;
 pub use record::{
     Balance, CellId, Declaration, Entry, Note, Number, Record, Rule, Rules, TEXT_MAX_BYTES, Value, What,

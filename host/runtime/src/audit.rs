@@ -10,9 +10,11 @@
 //! in a ring, or for which the disk has none, is left out, and the next piece stands for more writes (`settle`). What
 //! a trail may lack is detail, never a count.
 
+mod aside;
 mod chain;
 mod collect;
 mod files;
+mod found;
 mod host_metrics;
 mod keeper;
 mod ring;

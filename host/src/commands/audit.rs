@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aside;
 mod explain;
 mod folder;
 mod history;

@@ -81,6 +81,49 @@ fn a_bit_flipped_in_a_real_trail_is_found_wherever_it_is() {
     pipeline.run(&["audit", "verify", "--head", &head]).expect(0);
 }
 
+/// Its hash and its block.
+fn head_and_block(stderr: &str) -> (String, usize) {
+    let head = logged_head(stderr);
+    let (_, after) = stderr.rsplit_once(&format!("{head} block ")).expect("its block stands behind it");
+    let number: String = after.chars().take_while(char::is_ascii_digit).collect();
+    (head, number.parse().expect("a number"))
+}
+
+#[test]
+fn what_is_whole_in_what_was_set_aside_is_still_proven_by_its_heads() {
+    let pipeline = pipeline(YAML);
+    let [(first, last_kept), _, (third, last)] =
+        [(); 3].map(|()| head_and_block(&pipeline.run(&["run"]).expect(0).stderr));
+    let file = only_file(&pipeline);
+    let mut bytes = fs::read(&file).expect("can be read");
+    let blocks = bytes.windows(4).enumerate().filter(|(_, four)| four == b"blk\n").map(|(at, _)| at);
+    let damaged = blocks.collect::<Vec<_>>()[last_kept];
+    bytes[damaged + 70] ^= 1;
+    fs::write(&file, bytes).expect("can be written");
+    let ran = pipeline.run(&["run"]).expect(0).stderr;
+    assert!(ran.contains("was set aside") && ran.contains("was changed"), "{ran}");
+    let aside = "00000001.trail.damaged-1";
+    let now = logged_head(&ran);
+
+    let told = pipeline.run(&["audit", "verify", "--head", &first, "--head", &now]).expect(65).stdout;
+    assert!(told.contains(&format!("DAMAGED: {aside} was set aside: the block was changed")), "{told}");
+    assert!(told.contains("proven to its end"), "the trail itself is whole: {told}");
+    let told = pipeline.run(&["audit", "verify", "--head", &third]).expect(65).stdout;
+    let (from, in_it) = (last_kept + 2, format!("block {last} in {aside}"));
+    assert!(
+        told.contains(&in_it) && told.contains(&format!("proves blocks {from} to {last} there")),
+        "{told}"
+    );
+    let json = pipeline.run(&["audit", "verify", "--head", &third, "--format", "json"]).expect(65).json();
+    assert_eq!(json["heads_given"][0]["set_aside"]["proves_from"], from, "{json}");
+
+    // Who has looked into it puts it elsewhere.
+    fs::remove_file(pipeline.path("state/audit").join(aside)).expect("was there");
+    pipeline.run(&["audit", "verify", "--head", &first, "--head", &now]).expect(0);
+    let told = pipeline.run(&["audit", "verify", "--head", &third]).expect(65).stdout;
+    assert!(told.contains("no block has the hash"), "{told}");
+}
+
 #[test]
 fn the_trail_can_be_read_while_it_is_written() {
     let pipeline = endless();

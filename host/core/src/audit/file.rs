@@ -23,6 +23,16 @@ pub fn file_number(name: &str) -> Option<u64> {
     (file_name(number) == name).then_some(number)
 }
 
+/// What stands between the name of a trail file and a number in the name of what was set aside of it.
+pub const ASIDE: &str = ".damaged-";
+
+/// What was set aside under this name: the number of the trail file that it was, or was the end of, and how many of that had
+/// been set aside by then. `None` if it is no such name.
+pub fn aside_of(name: &str) -> Option<(u64, u64)> {
+    let (file, count) = name.split_once(ASIDE)?;
+    Some((file_number(file)?, count.parse().ok()?))
+}
+
 /// What a trail file begins with. Everything in it also stands in the first block, where the chain holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {

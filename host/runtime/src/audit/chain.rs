@@ -1,7 +1,9 @@
 //! The chain of blocks on disk: written, rotated, made safe, and kept to its bound. What cannot be written now is kept and
 //! tried again; nothing more is taken meanwhile.
 
-use super::files::{self, Draft, Found, Last, Member, SetAside};
+use super::aside::{self, SetAside};
+use super::files::{self, Draft};
+use super::found::{Found, Last, Member};
 use super::trail::{Policy, Trail};
 use cardcage_core::audit::{BlockBuilder, Entry, FileHeader, Full, Head, Note, Record, file_name};
 use cardcage_core::config::AuditSync;
@@ -48,7 +50,7 @@ pub(super) struct Chain {
 impl Chain {
     /// Goes on from what was found.
     pub(super) fn new(trail: &'static Trail, policy: Policy, found: Found) -> (Self, Vec<SetAside>) {
-        let current = found.last.map(|Last { file, bytes, begun_ns }| Current { file, bytes, begun_ns });
+        let current = found.last.map(|Last { file, bytes, begun_ns, .. }| Current { file, bytes, begun_ns });
         let chain = Self {
             trail,
             policy,
@@ -63,6 +65,9 @@ impl Chain {
             removal: None,
         };
         chain.show_head();
+        let keep = usize::try_from(chain.policy.keep).unwrap_or(usize::MAX).max(1);
+        // What was set aside just now is not what is too much.
+        aside::retain(&chain.policy.folder, 0, keep.max(found.set_aside.len()));
         (chain, found.set_aside)
     }
 
@@ -256,10 +261,12 @@ impl Chain {
             return;
         }
         self.settle();
+        let mut removed_to = 0;
         while self.members.len() > keep {
             let Some(oldest) = self.members.pop_front() else {
-                return;
+                break;
             };
+            removed_to = oldest.number;
             let name = file_name(oldest.number);
             match fs::remove_file(self.policy.folder.join(&name)) {
                 Ok(()) => tracing::debug!("audit trail: removed {name}; {keep} files are kept"),
@@ -267,6 +274,7 @@ impl Chain {
                 Err(error) => tracing::warn!("audit trail: {name} cannot be removed: {error}"),
             }
         }
+        aside::retain(&self.policy.folder, removed_to, keep);
     }
 
     /// The number of the file that will be begun next.

@@ -2,8 +2,8 @@
 
 mod tell;
 
+use super::aside::SetAside;
 use super::chain::Chain;
-use super::files::SetAside;
 use super::ring::{Item, Ring};
 use super::settle::Told;
 use super::thread::Tag;
@@ -96,9 +96,10 @@ impl Collector {
         began: Note,
         now_ns: i64,
     ) -> Self {
-        let notes = set_aside
-            .into_iter()
-            .map(|aside| Note::SetAside { files: aside.files.join(", "), why: aside.why });
+        let notes = set_aside.into_iter().map(|SetAside { file, why }| match file {
+            Some(files) => Note::SetAside { files, why },
+            None => Note::Remark { text: why },
+        });
         // The run first: between an opening without cells and it, anything else would leave the cells of the run before
         // unaccounted for.
         let beginning =

@@ -2,7 +2,7 @@
 
 use super::chain::Chain;
 use super::collect::Collector;
-use super::files;
+use super::found;
 use super::host_metrics::HostMetrics;
 use super::trail::{Policy, Trail};
 use crate::clock::now_ns;
@@ -62,13 +62,16 @@ impl Trail {
         let failed = |source| KeepError::Folder { path: policy.folder.clone(), source };
         // What a trail says of a plant is nobody else's business.
         DirBuilder::new().recursive(true).mode(0o700).create(&policy.folder).map_err(failed)?;
-        let found = files::look(&policy.folder).map_err(failed)?;
+        let found = found::look(&policy.folder).map_err(failed)?;
         for aside in &found.set_aside {
-            let (files, why) = (aside.files.join(", "), &aside.why);
-            tracing::warn!(
-                "a damaged audit trail was set aside: {why}; in {} as {files}",
-                policy.folder.display()
-            );
+            let (folder, why) = (policy.folder.display(), &aside.why);
+            if let Some(file) = &aside.file {
+                tracing::warn!(
+                    "a damaged part of the audit trail was set aside: {why}; in {folder} as {file}"
+                );
+            } else {
+                tracing::warn!("a part of the audit trail in {folder} is damaged: {why}");
+            }
         }
         self.figures.set_aside.store(found.set_aside.len() as u64, Ordering::Relaxed);
         if found.head != Head::NONE {

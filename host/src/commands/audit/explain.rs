@@ -1,5 +1,6 @@
 //! `cardcage audit explain COMPONENT.METRIC`: who changed it, when, by how much, and whether that can be believed.
 
+use super::aside::SetAside;
 use super::folder::{News, Trail};
 use super::history::{History, Run, Share, Who};
 use super::words::{counted, described, value_json};
@@ -19,16 +20,20 @@ const NAMES_LISTED: usize = 20;
 pub(super) fn run(arguments: &ExplainArguments) -> Result<u8, AuditError> {
     let folder = arguments.of.folder()?;
     let begin = || (Verifier::new(&arguments.head), History::new(&arguments.metric));
-    let (_, (verifier, mut history)) = Trail::walk(&folder, begin, |(verifier, history), news| match news {
-        News::File(number) => verifier.file(&file_name(number), number),
-        News::Step(step) => verifier.step_with(step, &mut |anchor, record, _| history.record(anchor, record)),
-    })?;
+    let (trail, (verifier, mut history)) =
+        Trail::walk(&folder, begin, |(verifier, history), news| match news {
+            News::File(number) => verifier.file(&file_name(number), number),
+            News::Step(step) => {
+                verifier.step_with(step, &mut |anchor, record, _| history.record(anchor, record))
+            }
+        })?;
     let report = verifier.finish();
     if !history.finish() {
         return Err(AuditError::UnknownMetric(unknown(&arguments.metric, &history)));
     }
+    let aside = SetAside::look(&trail, &report)?;
     match arguments.format {
-        Format::Text => answer(&text(&arguments.metric, &history, &report)),
+        Format::Text => answer(&text(&arguments.metric, &history, &report, &aside)),
         Format::Json => answer(&format!("{}\n", json(&arguments.metric, &history, &report))),
     }
     Ok(code_of(&report))
@@ -49,7 +54,7 @@ fn unknown(metric: &str, history: &History) -> String {
     format!("the trail has no metric `{metric}`; {help}")
 }
 
-fn text(metric: &str, history: &History, report: &Report) -> String {
+fn text(metric: &str, history: &History, report: &Report, aside: &SetAside) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     if let Some(declaration) = history.runs.back().and_then(|run| run.declaration.as_ref()) {
@@ -67,7 +72,7 @@ fn text(metric: &str, history: &History, report: &Report) -> String {
     }
     out.push('\n');
     if report.is_damaged() {
-        out.push_str(&verify::damage(report));
+        out.push_str(&verify::damage(report, aside));
         out.push_str("so this is not the whole truth; `cardcage audit verify` says what still holds\n");
     } else {
         out.push_str(&verify::verdict(report));

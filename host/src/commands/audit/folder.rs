@@ -2,9 +2,11 @@
 
 use super::Where;
 use crate::document::{self, Document, DocumentError};
-use cardcage_core::audit::{Step, Stream, file_name, file_number};
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use cardcage_core::audit::{Step, Stream, aside_of, file_name, file_number};
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where the trail is in a state directory.
@@ -49,32 +51,35 @@ pub(super) struct Trail {
     pub(super) folder: PathBuf,
     /// The numbers of its files, rising.
     pub(super) files: Vec<u64>,
-    /// The names of files that were set aside as damaged.
+    /// The names of files that were set aside as damaged, in the order of what they were.
     pub(super) set_aside: Vec<String>,
+    /// What has the name of a trail file and is none.
+    pub(super) strange: Vec<String>,
 }
 
 impl Trail {
     /// The trail in this folder, as it is now.
     pub(super) fn find(folder: &Path) -> Result<Self, TrailError> {
-        let unreadable = |error: std::io::Error| TrailError::Unreadable {
-            path: folder.to_owned(),
-            why: error.to_string(),
-        };
+        let unreadable =
+            |error: io::Error| TrailError::Unreadable { path: folder.to_owned(), why: error.to_string() };
         let entries = match std::fs::read_dir(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(TrailError::None(folder.to_owned()));
             }
             entries => entries.map_err(unreadable)?,
         };
-        let (mut files, mut set_aside) = (Vec::new(), Vec::new());
+        let (mut files, mut set_aside, mut strange) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             // What is no UTF-8 was not written by a daemon.
-            let Ok(name) = entry.map_err(unreadable)?.file_name().into_string() else {
+            let entry = entry.map_err(unreadable)?;
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
-            match (file_number(&name), name.split_once(".damaged-")) {
-                (Some(number), _) => files.push(number),
-                (None, Some((was, _))) if file_number(was).is_some() => set_aside.push(name),
+            match (file_number(&name), aside_of(&name)) {
+                (Some(number), _) if is_file => files.push(number),
+                (Some(_), _) => strange.push(name),
+                (None, Some(of)) => set_aside.push((of, name)),
                 _ => {}
             }
         }
@@ -83,7 +88,8 @@ impl Trail {
         }
         files.sort_unstable();
         set_aside.sort_unstable();
-        Ok(Self { folder: folder.to_owned(), files, set_aside })
+        let set_aside = set_aside.into_iter().map(|(_, name)| name).collect();
+        Ok(Self { folder: folder.to_owned(), files, set_aside, strange })
     }
 
     /// Goes through a trail from its beginning. `begin` is called before the first file, and again whenever retention removed
@@ -114,6 +120,19 @@ impl Trail {
     }
 }
 
+/// Opens a file that may be anything: what is no regular file is not waited for.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    // The bits of flags as the system's call takes them.
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Reads on in a file.
+pub(super) fn read(path: &Path, file: &mut File, room: &mut [u8]) -> Result<usize, TrailError> {
+    file.read(room).map_err(|error| TrailError::Unreadable { path: path.to_owned(), why: error.to_string() })
+}
+
 /// What comes along on a walk.
 pub(super) enum News<'a> {
     /// A file begins.
@@ -134,7 +153,7 @@ impl Reader {
     /// Opens a file; `None` if there is none by now.
     pub(super) fn open(folder: &Path, number: u64) -> Result<Option<Self>, TrailError> {
         let path = folder.join(file_name(number));
-        match File::open(&path) {
+        match open(&path) {
             Ok(file) => Ok(Some(Self { number, path, file, stream: Stream::new() })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(TrailError::Unreadable { path, why: error.to_string() }),
@@ -146,11 +165,7 @@ impl Reader {
         loop {
             match self.stream.step() {
                 Step::More => {
-                    let read = self.file.read(self.stream.room());
-                    let read = read.map_err(|error| TrailError::Unreadable {
-                        path: self.path.clone(),
-                        why: error.to_string(),
-                    })?;
+                    let read = read(&self.path, &mut self.file, self.stream.room())?;
                     if read == 0 {
                         return Ok(());
                     }

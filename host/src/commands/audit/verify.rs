@@ -1,11 +1,13 @@
 //! `cardcage audit verify`: whether the trail can be believed, and what of it.
 
+use super::aside::SetAside;
 use super::folder::{News, Trail};
 use super::words::counted;
 use super::{AuditError, VerifyArguments, code_of, when};
 use crate::commands::plugin::Format;
+use crate::exit;
 use crate::report::answer;
-use cardcage_core::audit::{Place, Remark, Report, Segment, Verifier, file_name};
+use cardcage_core::audit::{AsideHead, FoundHead, Place, Remark, Report, Segment, Verifier, file_name};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 
@@ -18,31 +20,35 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<u8, AuditError> {
         News::Step(step) => verifier.step(step),
     })?;
     let report = verifier.finish();
+    let aside = SetAside::look(&trail, &report)?;
     match arguments.format {
-        Format::Text => answer(&text(&trail, &report)),
-        Format::Json => answer(&format!("{}\n", json(&trail, &report))),
+        Format::Text => answer(&text(&trail, &report, &aside)),
+        Format::Json => answer(&format!("{}\n", json(&trail, &report, &aside))),
     }
-    Ok(code_of(&report))
+    Ok(if aside.is_damaged() { exit::DATA } else { code_of(&report) })
 }
 
-fn text(trail: &Trail, report: &Report) -> String {
+fn text(trail: &Trail, report: &Report, aside: &SetAside) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write!(out, "{}", overview(trail, report));
     for remark in &report.remarks {
         let _ = writeln!(out, "note: {}", self::remark(remark));
     }
-    if !trail.set_aside.is_empty() {
-        let names = trail.set_aside.join(", ");
-        let _ = writeln!(out, "note: set aside as damaged, and not looked at here: {names}");
+    for name in &trail.strange {
+        let _ = writeln!(
+            out,
+            "note: {name} is no regular file, and not looked at; the daemon's next start sets it aside"
+        );
     }
-    out.push_str(&damage(report));
+    out.push_str(&aside.text());
+    out.push_str(&damage(report, aside));
     out.push_str(&verdict(report));
     out
 }
 
 /// Everything that is wrong, one thing a line.
-pub(super) fn damage(report: &Report) -> String {
+pub(super) fn damage(report: &Report, aside: &SetAside) -> String {
     let mut out = String::new();
     for finding in &report.findings {
         let _ = writeln!(out, "DAMAGED: {}: {}", finding.place, finding.fault);
@@ -51,25 +57,47 @@ pub(super) fn damage(report: &Report) -> String {
         let _ = writeln!(out, "DAMAGED: and in {} more places", report.more_findings);
     }
     for head in report.heads.iter().filter(|head| head.block.is_none()) {
-        let _ = writeln!(
-            out,
-            "DAMAGED: no block has the hash {}: the end of the trail was cut off, its chain was written anew, or this is \
-             another trail{}",
-            head.hash,
-            older(report)
-        );
+        let _ = match aside.head(head.hash) {
+            Some(found) => writeln!(out, "DAMAGED: {}", in_aside(found)),
+            None => writeln!(
+                out,
+                "DAMAGED: no block has the hash {}: the end of the trail was cut off, its chain was written anew, or this \
+                 is another trail{}",
+                head.hash,
+                or(report, aside)
+            ),
+        };
     }
     out
 }
 
+/// What a head proves of what was set aside.
+fn in_aside(found: &AsideHead) -> String {
+    let AsideHead { head, file, proves_from } = found;
+    let proves = if *proves_from == head.block {
+        "that block".to_owned()
+    } else {
+        format!("blocks {proves_from} to {}", head.block)
+    };
+    format!(
+        "the hash {} is that of block {} in {file}, which was set aside; it proves {proves} there, and not the trail that goes \
+         on without it",
+        head.hash, head.block
+    )
+}
+
 /// What else may be the reason for a head that is not there.
-fn older(report: &Report) -> String {
-    match report.seen.first_block {
+fn or(report: &Report, aside: &SetAside) -> String {
+    let mut out = match report.seen.first_block {
         Some(first @ 2..) => {
             format!("; or the hash is that of a block before {first}, which retention has removed")
         }
         _ => String::new(),
+    };
+    if aside.is_damaged() {
+        out.push_str("; or it is that of a damaged block which was set aside");
     }
+    out
 }
 
 fn overview(trail: &Trail, report: &Report) -> String {
@@ -149,7 +177,7 @@ fn remark(remark: &Remark) -> String {
             )
         }
         Remark::SetAside { files, why } => {
-            format!("a trail before this one was damaged ({why}); it was set aside as {files}")
+            format!("a part of the trail was damaged ({why}); it was set aside as {files}")
         }
         Remark::Removed { first_kept } => {
             format!("retention has removed the blocks before {first_kept}, as it says itself")
@@ -158,7 +186,7 @@ fn remark(remark: &Remark) -> String {
     }
 }
 
-fn json(trail: &Trail, report: &Report) -> Json {
+fn json(trail: &Trail, report: &Report, aside: &SetAside) -> Json {
     let seen = &report.seen;
     let last = seen.last.map(|last| json!({ "block": last.block, "hash": last.hash.to_string() }));
     let findings = report.findings.iter().map(|finding| {
@@ -168,10 +196,14 @@ fn json(trail: &Trail, report: &Report) -> Json {
     let segments = report.segments.iter().map(|segment| {
         json!({ "first": segment.first, "last": segment.last.block, "proven_to": segment.proven_to })
     });
-    let heads = report.heads.iter().map(|head| json!({ "hash": head.hash.to_string(), "block": head.block }));
+    let heads = report.heads.iter().map(|head| head_json(head, aside));
+    let files = aside
+        .files
+        .iter()
+        .map(|file| json!({ "file": file.name, "blocks": file.blocks, "what": file.fault }));
     json!({
         "directory": trail.folder,
-        "damaged": report.is_damaged(),
+        "damaged": report.is_damaged() || aside.is_damaged(),
         "proven": report.is_proven(),
         "head": last,
         "heads_given": heads.collect::<Vec<_>>(),
@@ -191,5 +223,16 @@ fn json(trail: &Trail, report: &Report) -> Json {
         "unbroken": segments.collect::<Vec<_>>(),
         "notes": report.remarks.iter().map(remark).collect::<Vec<_>>(),
         "set_aside": trail.set_aside,
+        "set_aside_files": files.collect::<Vec<_>>(),
+        "strange": trail.strange,
     })
+}
+
+fn head_json(given: &FoundHead, aside: &SetAside) -> Json {
+    let mut object = json!({ "hash": given.hash.to_string(), "block": given.block });
+    if let Some(found) = aside.head(given.hash) {
+        object["set_aside"] =
+            json!({ "file": found.file, "block": found.head.block, "proves_from": found.proves_from });
+    }
+    object
 }

@@ -111,7 +111,7 @@ pub(super) fn note(note: &Note) -> Option<String> {
         Note::Ended => "the run ends in order".to_owned(),
         Note::Removed { first_kept } => format!("retention removes the blocks before {first_kept}"),
         Note::SetAside { files, why } => {
-            format!("a damaged trail was set aside as {files} ({why}), and this one begun")
+            format!("a damaged part of the trail was set aside as {files} ({why})")
         }
         Note::Undeclared { component, metric, count } => {
             let writes = counted(*count, "write");

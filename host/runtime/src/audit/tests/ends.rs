@@ -3,7 +3,7 @@
 use super::*;
 use crate::audit::chain::Chain;
 use crate::audit::collect::Collector;
-use crate::audit::files;
+use crate::audit::found;
 use std::cell;
 
 thread_local! {
@@ -99,7 +99,7 @@ pub(super) fn collector(bench: &Bench, now_ns: i64) -> (&'static Trail, Collecto
     let trail = Trail::new();
     trail.begin(bench.policy.detail);
     trail.listen(true);
-    let found = files::look(&bench.policy.folder).expect("a folder");
+    let found = found::look(&bench.policy.folder).expect("a folder");
     let chain = Chain::new(trail, bench.policy.clone(), found);
     let began = Note::Began { version: "1.2.3".to_owned(), detail: String::new() };
     (trail, Collector::new(trail, bench.policy.detail, u64::MAX, chain, began, now_ns))
@@ -146,6 +146,34 @@ fn a_run_that_is_killed_while_the_disk_is_full_leaves_what_the_next_one_goes_on_
         bench.proven(trail.status().head);
         assert!(names(&bench.policy.folder).iter().all(|name| file_number(name).is_some()));
     }
+}
+
+#[test]
+fn a_torn_end_on_a_full_disk_stays_where_it_is_and_the_chain_goes_on_behind_it() {
+    let mut small = Small::new();
+    small.write_and_pass();
+    let Small { bench, collector: killed, .. } = small;
+    drop(killed);
+    let last = bench.policy.folder.join(bench.files().pop().expect("a file"));
+    let whole = fs::read(&last).expect("a file");
+    fs::write(&last, &whole[..whole.len() - 10]).expect("written");
+    for _ in 0..3 {
+        // Another start that finds no room.
+        ROOM.set(Some(100));
+        let (trail, mut stuck) = collector(&bench, 9 * SECOND_NS);
+        stuck.pass(false, 9 * SECOND_NS);
+        assert!(trail.status().stuck.is_some());
+        ROOM.set(None);
+        assert_eq!(bench.aside(), [""; 0], "no half of a copy");
+    }
+    ROOM.set(Some(100));
+    let (trail, mut next) = collector(&bench, 9 * SECOND_NS);
+    ROOM.set(None);
+    next.end(9 * SECOND_NS);
+    let records = bench.proven(trail.status().head);
+    let said = |note: &&&Note| matches!(note, Note::Remark { text } if text.contains("stays where it is"));
+    assert_eq!(notes(&records).iter().filter(said).count(), 1);
+    assert_eq!(fs::read(&last).expect("a file").len(), whole.len() - 10, "nothing of it is lost");
 }
 
 #[test]

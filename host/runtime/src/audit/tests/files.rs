@@ -80,29 +80,98 @@ fn a_torn_end_is_set_aside_and_the_chain_goes_on() {
     }
 }
 
+/// Changes a bit of a block of a file; gives the file's name.
+fn flip(bench: &Bench, which_file: usize, which_block: usize) -> String {
+    let name = bench.files()[which_file].clone();
+    let path = bench.policy.folder.join(&name);
+    let mut bytes = fs::read(&path).expect("a file");
+    let starts = bytes.windows(4).enumerate().filter(|(_, four)| four == b"blk\n").map(|(at, _)| at);
+    let at = starts.collect::<Vec<_>>()[which_block] + 70;
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    name
+}
+
+fn reasons(records: &[Record]) -> Vec<(&str, &str)> {
+    notes(records)
+        .into_iter()
+        .filter_map(|note| {
+            if let Note::SetAside { files, why } = note { Some((files.as_str(), why.as_str())) } else { None }
+        })
+        .collect()
+}
+
 #[test]
-fn a_damaged_trail_is_set_aside_as_a_whole_and_a_new_chain_says_so_first() {
+fn of_a_damaged_file_only_what_is_behind_the_damage_is_set_aside() {
+    let bench = Bench::new();
+    write_some(&bench, 3);
+    let middle = write_some(&bench, 3);
+    write_some(&bench, 3);
+    let blocks = middle.block;
+    let name = flip(&bench, 0, usize::try_from(middle.block).expect("few"));
+    let run = bench.run();
+    assert_eq!(run.trail.status().set_aside, 1);
+    let records = bench.proven(run.end());
+    assert_eq!((bench.files().len(), bench.aside()), (1, vec![format!("{name}.damaged-1")]));
+    let (aside, why) = reasons(&records)[0];
+    assert_eq!(aside, bench.aside()[0]);
+    assert!(why.contains("was changed") && !why.contains("power"), "whole blocks are behind it: {why}");
+    let (report, _) = bench.read(Some(middle));
+    assert_eq!(report.heads[0].block, Some(blocks), "what is before it is still proven: {report:?}");
+    assert_eq!(writes(&entries(&records, "n")), 6);
+}
+
+#[test]
+fn a_last_block_that_was_changed_is_not_taken_for_a_power_failure() {
+    let bench = Bench::new();
+    let head = write_some(&bench, 3);
+    let name = flip(&bench, 0, usize::try_from(head.block).expect("few") - 1);
+    let records = bench.proven(write_some(&bench, 1));
+    assert_eq!(reasons(&records)[0].0, format!("{name}.damaged-1"));
+    assert!(reasons(&records)[0].1.contains("it was changed, or the power"), "{:?}", reasons(&records));
+    assert!(bench.read(Some(head)).0.is_damaged(), "its head is not there any more");
+}
+
+#[test]
+fn a_file_that_is_none_takes_no_other_with_it() {
     let mut bench = Bench::new();
     bench.policy.rotate_bytes = 1;
     write_some(&bench, 3);
     bench.policy.rotate_bytes = 1 << 30;
-    write_some(&bench, 3);
-    write_some(&bench, 3);
+    let path = |name: &str| bench.policy.folder.join(name);
     let files = bench.files();
-    assert!(files.len() > 1);
-    let path = bench.policy.folder.join(files.last().expect("a file"));
-    let mut bytes = fs::read(&path).expect("a file");
-    let first_block = 100;
-    bytes[first_block] ^= 1;
-    fs::write(&path, bytes).expect("written");
+    fs::write(path("00000050.trail"), [7; 80]).expect("written");
+    fs::create_dir(path("00000051.trail")).expect("made");
+    let pipe = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, path("00000052.trail"), pipe).expect("made");
+    std::os::unix::fs::symlink("/dev/zero", path("00000053.trail")).expect("made");
     let run = bench.run();
-    assert_eq!(run.trail.status().set_aside, 1);
+    assert_eq!(run.trail.status().set_aside, 4);
     let records = bench.proven(run.end());
-    assert!(matches!(notes(&records)[2], Note::SetAside { .. }), "{records:?}");
-    let first = file_number(&bench.files()[0]);
-    assert!(first > file_number(files.last().expect("a file")), "no name is used twice");
-    assert_eq!(bench.aside().len(), files.len());
-    drop(bench.folder);
+    assert_eq!(writes(&entries(&records, "n")), 3);
+    assert_eq!(bench.files(), files, "the chain goes on where it was");
+    let aside = [50, 51, 52, 53].map(|number| format!("000000{number}.trail.damaged-1"));
+    assert_eq!(bench.aside(), aside);
+}
+
+#[test]
+fn what_was_set_aside_is_kept_no_longer_than_what_it_was_part_of() {
+    let mut bench = Bench::new();
+    bench.policy.keep = 3;
+    for count in 1..=5 {
+        let head = write_some(&bench, 1);
+        flip(&bench, 0, usize::try_from(head.block).expect("few") - 1);
+        write_some(&bench, 1);
+        assert_eq!(bench.aside().len(), count.min(3), "{:?}", bench.aside());
+    }
+    bench.policy.rotate_bytes = 1;
+    let run = bench.run();
+    let n = open(&run.cells("c"), MetricKind::Counter, "n");
+    until(|| {
+        assert!(n.add(1.0));
+        bench.aside().is_empty()
+    });
+    bench.proven(run.end());
 }
 
 #[test]
