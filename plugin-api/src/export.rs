@@ -197,9 +197,19 @@ macro_rules! __export_items {
                     str::as_bytes($crate::__private::API_VERSION),
                     b"\",\"features\":\"",
                     $crate::__cpu_features!(
-                        "sse2", "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "avx2", "fma", "bmi1", "bmi2",
-                        "lzcnt", "movbe", "f16c", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl",
-                        "neon", "sve", "crc", "lse", "aes", "sha2", "dotprod"
+                        // x86_64
+                        "adx", "aes", "avx", "avx2", "avx512bf16", "avx512bitalg", "avx512bw", "avx512cd", "avx512dq",
+                        "avx512f", "avx512fp16", "avx512ifma", "avx512vbmi", "avx512vbmi2", "avx512vl", "avx512vnni",
+                        "avx512vp2intersect", "avx512vpopcntdq", "avxifma", "avxneconvert", "avxvnni", "avxvnniint16",
+                        "avxvnniint8", "bmi1", "bmi2", "cmpxchg16b", "f16c", "fma", "fxsr", "gfni", "kl", "lzcnt",
+                        "movbe", "pclmulqdq", "popcnt", "rdrand", "rdseed", "sha", "sha512", "sm3", "sm4", "sse", "sse2",
+                        "sse3", "sse4.1", "sse4.2", "sse4a", "ssse3", "tbm", "vaes", "vpclmulqdq", "widekl", "xsave",
+                        "xsavec", "xsaveopt", "xsaves",
+                        // aarch64, but for those that have a name above
+                        "bf16", "bti", "crc", "dit", "dotprod", "dpb", "dpb2", "f32mm", "f64mm", "fcma", "fhm", "flagm",
+                        "fp16", "frintts", "i8mm", "jsconv", "lse", "mte", "neon", "paca", "pacg", "rand", "rcpc",
+                        "rcpc2", "rdm", "sb", "sha2", "sha3", "ssbs", "sve", "sve2", "sve2-aes", "sve2-bitperm",
+                        "sve2-sha3", "sve2-sm4"
                     ),
                     b"\"}}",
                 ];
