@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use cardcage_plugin_api::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Declares that each sensor is treated on its own, and takes every third reading, whatever its sensor.
 pub struct EveryThird(u64);
@@ -107,6 +108,30 @@ impl Source for Placeless {
     }
 }
 
+/// Declares that it gives the same each time, and goes on where the instance before it ended.
+pub struct Moody(Numbers);
+
+/// What all of its instances gave.
+static GIVEN: AtomicU64 = AtomicU64::new(0);
+
+impl Source for Moody {
+    type Settings = NoSettings;
+
+    fn describe(_: &NoSettings) -> Description {
+        Description::source().does(Capability::Deterministic)
+    }
+
+    fn open(_: NoSettings, host: &Host) -> Result<Self, PluginError> {
+        Ok(Self(Numbers::new(host)?))
+    }
+
+    fn fill(&mut self, out: &mut Batch<'_>, _: i64) -> Result<Fill, PluginError> {
+        self.0.next = GIVEN.fetch_add(1, Ordering::Relaxed);
+        self.0.fill(out);
+        Ok(Fill::Produced)
+    }
+}
+
 /// Keeps all its promises.
 pub struct Honest;
 
@@ -159,6 +184,7 @@ export_plugin! {
         stage EveryThird { drops, deterministic, parallel_by_sensor },
         source GoesOn { replayable, state },
         source Placeless { acknowledged },
+        source Moody { deterministic },
         sink Honest {},
         sink Weary {},
     ],

@@ -134,8 +134,9 @@ fn capabilities(path: &Path, table: &TypeTable, component: &ComponentManifest) -
 fn possible(kind: Kind, capability: Capability) -> bool {
     use Capability as C;
     match capability {
-        C::Drops | C::State | C::Deterministic | C::Holds => true,
-        C::Creates | C::Reorders => kind != Kind::Sink,
+        C::Drops | C::State | C::Holds => true,
+        // A sink gives nothing out that could be the same.
+        C::Creates | C::Reorders | C::Deterministic => kind != Kind::Sink,
         C::ParallelBySensor | C::Ticks => kind == Kind::Stage,
         C::Finite | C::Replayable | C::Acknowledged => kind == Kind::Source,
         C::Idempotent | C::Transactional => kind == Kind::Sink,

@@ -28,6 +28,15 @@ const CANCELLED_WITHIN: Duration = Duration::from_secs(1);
 const IDLE_MAX_NS: i64 = 366 * DAY_NS;
 const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
 
+/// How much later each call of `fill` is said to be than the one before, where two lives are compared.
+const STEP_NS: i64 = 10_000_000;
+
+/// What one instance gave in its life.
+struct Life {
+    records: Vec<Record>,
+    ended: bool,
+}
+
 /// What a call of `fill` gave.
 pub(super) struct Given {
     pub(super) filled: Filled,
@@ -57,12 +66,58 @@ impl Trial<'_> {
         }
         self.source_state(&mut source)?;
         self.replayed(&mut places)?;
+        self.the_same_twice(&mut places)?;
         if !ended {
             self.cancelled(&mut source, &mut places)?;
         }
         source.close(now_ns()).map_err(|error| self.call_error(&error, "an open instance"))?;
         self.joined(&host)?;
         self.left_alone(&places, "close", "an open instance")
+    }
+
+    /// Two instances, asked for the same at the same times, give the same: as far as both go, since a source that waits for
+    /// the outside world may have got less by then.
+    fn the_same_twice(&mut self, places: &mut Places) -> Tried<()> {
+        if !self.does(Capability::Deterministic) {
+            return Ok(());
+        }
+        let began = now_ns();
+        let first = self.led(places, began)?;
+        let second = self.led(places, began)?;
+        let bits = |record: &Record| {
+            let Record { timestamp_ns, value, sensor, unit, quality } = *record;
+            (timestamp_ns, value.to_bits(), sensor, unit, quality)
+        };
+        let differs = first.records.iter().zip(&second.records).position(|(one, two)| bits(one) != bits(two));
+        let (one, two) = (first.records.len(), second.records.len());
+        let found = match differs {
+            Some(at) => format!("a second instance gave other records, from record {at} on"),
+            None if first.ended && two > one || second.ended && one > two => {
+                format!("one instance gave {one} records, a second one {two}")
+            }
+            None => return Ok(()),
+        };
+        let expected = "the same records under the same settings, as `deterministic` says; a source whose times are the \
+                        clock's does not declare it";
+        Err(self.no("nondeterministic", found, expected))
+    }
+
+    fn led(&mut self, places: &mut Places, began: i64) -> Tried<Life> {
+        let (mut source, host) = self.open_source("a further instance")?;
+        let mut life = Life { records: Vec::new(), ended: false };
+        for fill in 0..FILLS {
+            let now = began.saturating_add(i64::from(fill) * STEP_NS);
+            let given = self.fill(&mut source, places, now, PROBE_RECORDS)?;
+            life.ended = given.ended();
+            life.records.extend(given.records);
+            if life.ended {
+                break;
+            }
+        }
+        source.close(now_ns()).map_err(|error| self.call_error(&error, "a further instance"))?;
+        self.joined(&host)?;
+        self.left_alone(places, "close", "a further instance")?;
+        Ok(life)
     }
 
     pub(super) fn open_source(&self, with: &str) -> Tried<(SourceInstance, HostHandle)> {
