@@ -10,7 +10,7 @@ use super::valid::{
 use super::values::Reader;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Diagnostics, Location};
-use crate::yaml::{Span, Typed};
+use crate::yaml::{Span, Typed, Value};
 use cardcage_plugin_api::manifest::Kind;
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, HashSet};
@@ -156,6 +156,13 @@ fn plugins(reader: &mut Reader<'_>, raw: &Pipeline<'_>) -> Plugins {
     let directories = reader.texts(&raw.plugins, "directories", "a list of folders", "a folder");
     let mut sha256 = Vec::new();
     if let Some(entry) = raw.trust.entry("sha256") {
+        if matches!(&entry.node.value, Value::Sequence(items) if items.is_empty()) {
+            // Whoever lists what is trusted does not mean all, and a pipeline without plugins does nothing.
+            let message = "an empty list of trusted libraries: none could be loaded";
+            let help = "list the libraries by their hashes, as `sha256sum FILE` prints them; or take `sha256` out, to trust \
+                        all that `plugins.trust.permissions` lets pass";
+            reader.error(codes::BAD_VALUE, entry.node.span, message.to_owned(), help);
+        }
         for node in reader.items(&entry.node, "a list of hashes") {
             let Some(hash) = reader.text(node, "a SHA-256 hash") else {
                 continue;
