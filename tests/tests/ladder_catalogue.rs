@@ -66,6 +66,22 @@ fn two_files_that_are_the_same_version_and_differ_are_both_refused() {
 }
 
 #[test]
+fn of_a_folder_with_too_many_libraries_the_first_by_name_are_taken_and_the_rest_is_told_of() {
+    let pipeline = Pipeline::new("version: 1", &[]);
+    let text = pipeline.path("garbage");
+    std::fs::write(&text, "garbage ".repeat(20)).unwrap();
+    for n in 0..4_097 {
+        std::fs::hard_link(&text, pipeline.path(&format!("plugins/libz{n:04}.so"))).unwrap();
+    }
+    std::fs::copy(plugin("stage_range"), pipeline.path("plugins/liba.so")).unwrap();
+    let listed = pipeline.run(&["plugin", "list", "plugins", "--format", "json"]).expect(0).json();
+    assert_eq!(listed["plugins"][0]["name"], "range");
+    let refused = listed["refused"].as_array().unwrap();
+    let told = refused.iter().find(|refusal| refusal["code"] == "ladder.file.too-many").expect("it is told");
+    assert_eq!(told["found"], "4098 libraries; the 2 behind libz4094.so were not looked at");
+}
+
+#[test]
 fn the_same_library_twice_is_one_plugin() {
     let pipeline = Pipeline::new("version: 1", &["stage_range"]);
     std::fs::copy(plugin("stage_range"), pipeline.path("plugins/libcopy.so")).unwrap();
@@ -114,6 +130,22 @@ fn with_a_list_of_trusted_libraries_only_those_are_taken() {
     let refused = pipeline.run(&["check"]).expect(78);
     assert!(refused.stderr.contains("ladder.file.not-listed"), "{}", refused.stderr);
     assert!(refused.stderr.contains(&hash(&range)), "the hash to add: {}", refused.stderr);
+}
+
+#[test]
+fn an_empty_list_of_trusted_libraries_is_an_error_and_does_not_trust_all() {
+    let yaml = counted("plugin: range, settings: { min: 0 }");
+    let head = "plugins: { directories: [plugins], trust: { sha256: [] } }\nsources:\n";
+    let pipeline = Pipeline::new(&yaml.replace("sources:\n", head), &["stage_range"]);
+    pipeline.add(library("exercise"));
+    for command in ["check", "run"] {
+        let refused = pipeline.run(&[command]).expect(78).stderr;
+        assert!(
+            refused.contains("config.bad-value") && refused.contains("an empty list of trusted"),
+            "{refused}"
+        );
+        assert!(refused.contains("pipeline.yaml:2:51"), "{refused}");
+    }
 }
 
 #[test]

@@ -117,6 +117,8 @@ codes! {
     LADDER_ELF_RUN_PATH = "ladder.elf.run-path";
     /// The parts of the library cannot be mapped as it says.
     LADDER_ELF_SEGMENTS = "ladder.elf.segments";
+    /// The plugin has the name of a library that others need.
+    LADDER_ELF_SONAME = "ladder.elf.soname";
     /// The library wants thread-local memory of the static kind.
     LADDER_ELF_STATIC_TLS = "ladder.elf.static-tls";
     /// The library needs a newer system than this one.
@@ -153,6 +155,8 @@ codes! {
     LADDER_FILE_OWNER = "ladder.file.owner";
     /// The plugin's file is too small or too large.
     LADDER_FILE_SIZE = "ladder.file.size";
+    /// A folder has more libraries than are looked at.
+    LADDER_FILE_TOO_MANY = "ladder.file.too-many";
     /// The plugin's file cannot be read.
     LADDER_FILE_UNREADABLE = "ladder.file.unreadable";
     /// The vetting child was handed something else than a sealed copy.
@@ -231,7 +235,7 @@ codes! {
     LADDER_PROBE_IMPURE = "ladder.probe.impure";
     /// A plugin used a batch after the call that lent it had returned.
     LADDER_PROBE_KEPT_BATCH = "ladder.probe.kept-batch";
-    /// A stage that declares `deterministic` gave other output for the same input.
+    /// A stage or source that declares `deterministic` gave something else the second time.
     LADDER_PROBE_NONDETERMINISTIC = "ladder.probe.nondeterministic";
     /// A plugin touched memory beside the batch that it was lent.
     LADDER_PROBE_OUTSIDE_BATCH = "ladder.probe.outside-batch";

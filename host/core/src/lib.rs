@@ -19,5 +19,6 @@ pub mod ledger;
 pub mod naming;
 pub mod plan;
 pub mod plugin_file;
+pub mod printable;
 pub mod verdict;
 pub mod yaml;

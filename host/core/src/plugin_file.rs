@@ -19,7 +19,7 @@ mod versions;
 pub use fault::Fault;
 pub use headers::Segment;
 pub use manifest::{read_manifest, version_numbers};
-pub use origin::as_linked;
+pub use origin::{Seal, as_linked};
 pub use symbols::{HEADER_SYMBOL, Symbol};
 
 use dynamic::Dynamic;
@@ -45,6 +45,8 @@ pub struct Image {
     pub segments: Vec<Segment>,
     /// The libraries it needs.
     pub needed: Vec<String>,
+    /// The name by which others would need it; plugins that `cargo` links have none.
+    pub soname: Option<String>,
     /// The contents of all manifest notes; rung 3 wants exactly one.
     pub notes: Vec<Vec<u8>>,
     /// Where `abi_stable`'s header is.
@@ -63,6 +65,14 @@ pub fn examine(bytes: &[u8], system: &mut dyn System) -> Result<Image, Vec<Fault
     faults.or(image)
 }
 
+/// The manifest notes of a file that [`examine`] refuses, as far as its headers lead to any: it can be told what is wrong
+/// with them too.
+pub fn notes_of(bytes: &[u8], system: &dyn System) -> Option<Image> {
+    let headers = Headers::read(bytes, system, &mut Faults::default())?;
+    let notes = notes::manifests(&headers).ok().filter(|notes| !notes.is_empty())?;
+    Some(Image { notes, ..Image::default() })
+}
+
 fn look(bytes: &[u8], system: &mut dyn System, faults: &mut Faults) -> Option<Image> {
     let headers = Headers::read(bytes, system, faults)?;
     let notes = faults.keep(notes::manifests(&headers)).filter(|notes| !notes.is_empty());
@@ -71,7 +81,7 @@ fn look(bytes: &[u8], system: &mut dyn System, faults: &mut Faults) -> Option<Im
         return Some(Image { segments: headers.segments(), ..Image::default() });
     };
     let dynamic = Dynamic::read(&headers, faults)?;
-    let needed = dynamic.needed(faults);
+    let (needed, soname) = (dynamic.needed(faults), dynamic.soname(faults));
     faults.keep(versions::check(&dynamic, system));
     let exported = faults.keep(symbols::exported(&dynamic));
     faults.keep(relocations::check(&dynamic, system.machine()));
@@ -79,6 +89,7 @@ fn look(bytes: &[u8], system: &mut dyn System, faults: &mut Faults) -> Option<Im
     Some(Image {
         segments: headers.segments(),
         needed,
+        soname,
         notes,
         header: exported.header,
         manifest: exported.manifest,

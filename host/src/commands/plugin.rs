@@ -10,6 +10,7 @@ pub(crate) mod settings_table;
 mod text;
 
 use crate::exit;
+use cardcage_core::printable::printable_lines;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,8 +30,8 @@ enum Action {
         /// The plugin's .so file; several; or a folder, for all of those in it.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The longest that the vetting child may take.
-        #[arg(long, default_value = "10s", value_parser = duration)]
+        /// The longest that the vetting child may take, 100ms or more.
+        #[arg(long, default_value = "10s", value_parser = deadline)]
         deadline: Duration,
         /// How to print.
         #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -89,7 +90,7 @@ pub(crate) fn run(command: PluginCommand) -> ExitCode {
         Action::List { directory, format } => list::run(directory, format),
         Action::Inspect { plugin, directory, format } => inspect::run(&plugin, directory, format),
     };
-    eprint!("{}", answer.complaint);
+    eprint!("{}", printable_lines(&answer.complaint));
     match (io::stdout().lock().write_all(answer.text.as_bytes()), answer.refused) {
         // Whoever reads has seen enough.
         (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -99,6 +100,15 @@ pub(crate) fn run(command: PluginCommand) -> ExitCode {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    cardcage_core::config::quantity::duration(text).map_err(|error| error.to_string())
+fn deadline(text: &str) -> Result<Duration, String> {
+    /// The child starts and maps itself and the plugin within some milliseconds; on a loaded machine within many times that.
+    const LEAST: Duration = Duration::from_millis(100);
+    let deadline = cardcage_core::config::quantity::duration(text).map_err(|error| error.to_string())?;
+    if deadline < LEAST {
+        return Err(format!(
+            "at least {} ms are expected: no plugin could be vetted in less",
+            LEAST.as_millis()
+        ));
+    }
+    Ok(deadline)
 }

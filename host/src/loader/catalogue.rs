@@ -9,6 +9,7 @@ mod choose;
 mod error;
 
 use super::climb::{self, Candidate, LoadedLibrary};
+use super::elf;
 use super::file;
 use super::libraries::SystemLibraries;
 use super::process_state::Alone;
@@ -101,7 +102,10 @@ impl Catalogue {
         };
         for directory in directories {
             match library_files(directory) {
-                Ok(files) => catalogue.look_at(&files),
+                Ok((files, left_out)) => {
+                    catalogue.look_at(&files);
+                    catalogue.refused.extend((left_out > 0).then(|| too_many(directory, &files, left_out)));
+                }
                 Err(error) => catalogue.refused.push(Refusal::new(
                     Rung::File,
                     "folder",
@@ -113,6 +117,7 @@ impl Catalogue {
             }
         }
         catalogue.refuse_conflicts();
+        catalogue.refuse_names_that_others_need();
         catalogue
     }
 
@@ -217,6 +222,33 @@ impl Catalogue {
         });
     }
 
+    /// A plugin with the name of a library that another one needs: once it is loaded, the linker would take it for that
+    /// library, so that what the other one gets would depend on the order of loading, and not be what was vetted.
+    fn refuse_names_that_others_need(&mut self) {
+        if self.plugins.iter().all(|plugin| plugin.image.soname.is_none()) {
+            return;
+        }
+        let needed: Vec<BTreeSet<String>> =
+            self.plugins.iter().map(|plugin| self.libraries.all_needed(&plugin.image.needed)).collect();
+        let files: Vec<PathBuf> = self.plugins.iter().map(|plugin| plugin.copy.path().to_owned()).collect();
+        let refused = &mut self.refused;
+        self.plugins.retain(|plugin| {
+            let Some(name) = &plugin.image.soname else {
+                return true;
+            };
+            let own = plugin.copy.path();
+            let needs =
+                files.iter().zip(&needed).find(|(file, needed)| *file != own && needed.contains(name));
+            let Some((other, _)) = needs else {
+                return true;
+            };
+            let found =
+                format!("it calls itself `{name}`, which is a library that {} needs", other.display());
+            refused.push(elf::soname(own, found));
+            false
+        });
+    }
+
     /// The other files that say they are this plugin.
     fn rivals(&self, plugin: &Candidate) -> Vec<String> {
         let kinds = |plugin: &Candidate| -> Vec<Kind> {
@@ -269,8 +301,8 @@ impl LoadedPlugin {
     }
 }
 
-/// `lib*.so` directly inside, in the order of their names.
-fn library_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// The `lib*.so` directly inside, in the order of their names, and how many there are beyond the bound.
+pub(crate) fn library_files(directory: &Path) -> std::io::Result<(Vec<PathBuf>, usize)> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -278,8 +310,26 @@ fn library_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             name.starts_with("lib") && Path::new(name).extension().is_some_and(|ending| ending == "so")
         })
-        .take(FILES_MAX)
         .collect();
+    // Before the bound: which files are looked at must not depend on the file system.
     files.sort();
-    Ok(files)
+    let left_out = files.len().saturating_sub(FILES_MAX);
+    files.truncate(FILES_MAX);
+    Ok((files, left_out))
+}
+
+fn too_many(directory: &Path, files: &[PathBuf], left_out: usize) -> Refusal {
+    let last = files.last().and_then(|file| file.file_name()).unwrap_or_default();
+    Refusal::new(
+        Rung::File,
+        "too-many",
+        directory,
+        format!(
+            "{} libraries; the {left_out} behind {} were not looked at",
+            files.len() + left_out,
+            last.display()
+        ),
+        format!("at most {FILES_MAX} libraries in one folder"),
+        "keep what no pipeline uses elsewhere, or spread the plugins over several `plugins.directories`",
+    )
 }

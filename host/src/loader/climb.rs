@@ -2,11 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use super::elf::{self, Image};
+use super::elf::{self, Image, Seal};
 use super::file::{self, PrivateCopy};
 use super::libraries::SystemLibraries;
 use super::process_state::Alone;
-use super::refusal::{Climbed, Rung};
+use super::refusal::{Climbed, Refusal, Rung};
 use super::{layout, manifest, open, truth, vtable};
 use cardcage_core::config::Permissions;
 use cardcage_plugin_api::manifest::Manifest;
@@ -52,6 +52,49 @@ pub(crate) fn look(
     watch(Rung::File, "");
     let copy = file::read(path, Permissions::Auto)?;
     look_at(copy, libraries, watch)
+}
+
+/// Rungs 1 to 3 for somebody who wants to know all that is wrong: those that mistrust the file, or find it unfit to be
+/// loaded, do not keep the next ones from being tried on its bytes, since nothing of it runs.
+pub(crate) fn look_on(
+    path: &Path,
+    libraries: &mut SystemLibraries,
+    watch: &mut Watch<'_>,
+) -> Climbed<(Candidate, Seal)> {
+    watch(Rung::File, "");
+    let mut refused = Vec::new();
+    let read = file::read(path, Permissions::Auto).or_else(|refusal| {
+        if !file::is_mistrust(&refusal) {
+            return Err(refusal);
+        }
+        let anyway = file::read(path, Permissions::Any).map_err(|_| refusal.clone());
+        refused.push(refusal);
+        anyway
+    });
+    let mut copy = read?;
+    watch(Rung::Elf, "");
+    let examined =
+        elf::examine(path, copy.bytes(), libraries).and_then(|image| Ok((image, elf::as_linked(&copy)?)));
+    let image = match &examined {
+        Ok((image, _)) => Some(image.clone()),
+        Err(_) => elf::notes_of(copy.bytes(), libraries),
+    };
+    let seal = examined.map_err(|refusal| refused.push(refusal)).map(|(_, seal)| seal);
+    let manifest = image.as_ref().map(|image| {
+        watch(Rung::Manifest, "");
+        manifest::read(path, image)
+    });
+    let manifest = manifest.transpose().unwrap_or_else(|refusal| {
+        refused.push(refusal);
+        None
+    });
+    copy.release_bytes();
+    match (image, manifest, seal) {
+        (Some(image), Some(manifest), Ok(seal)) if refused.is_empty() => {
+            Ok((Candidate { copy, image, manifest }, seal))
+        }
+        _ => Err(Refusal::first_of(refused)),
+    }
 }
 
 /// Rungs 2 and 3, on a copy that is there already.

@@ -66,8 +66,8 @@ impl PrivateCopy {
     }
 }
 
-/// Rung 1, its last part: where the pipeline lists trusted libraries (`plugins.trust.sha256`), this is one of them. An
-/// empty list trusts all.
+/// Rung 1, its last part: where the pipeline lists trusted libraries (`plugins.trust.sha256`), this is one of them; no
+/// list trusts all.
 pub(crate) fn listed(copy: PrivateCopy, trust: &[String]) -> Climbed<PrivateCopy> {
     if trust.is_empty() {
         return Ok(copy);
@@ -85,6 +85,11 @@ pub(crate) fn listed(copy: PrivateCopy, trust: &[String]) -> Climbed<PrivateCopy
         "one of those that `plugins.trust.sha256` lists",
         "if this is the library that you want, add its hash to the list",
     ))
+}
+
+/// Whether a file was refused only for who could have put it there: what is in it can be looked at all the same.
+pub(crate) fn is_mistrust(refusal: &Refusal) -> bool {
+    trust::CODES.contains(&&*refusal.code)
 }
 
 /// Rung 1. `permissions` says whose files are trusted.

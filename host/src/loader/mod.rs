@@ -6,7 +6,7 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod climb;
-mod elf;
+pub(crate) mod elf;
 mod file;
 mod guard;
 mod layout;

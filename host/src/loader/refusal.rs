@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use cardcage_core::printable::{printable, printable_lines};
 pub(crate) use cardcage_core::verdict::Rung;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -52,10 +53,17 @@ impl Refusal {
     }
 
     /// Several at once: the first, and the further ones with it. There must be one.
-    pub(crate) fn first_of(mut all: Vec<Self>) -> Self {
+    pub(crate) fn first_of(all: Vec<Self>) -> Self {
+        let mut all: Vec<Self> = all.into_iter().flat_map(Self::apart).collect();
         let mut first = all.remove(0);
         first.further.extend(all);
         first
+    }
+
+    /// It, and then those that came with it.
+    fn apart(mut self) -> impl Iterator<Item = Self> {
+        let further = std::mem::take(&mut self.further);
+        std::iter::once(self).chain(further)
     }
 }
 
@@ -64,7 +72,7 @@ impl fmt::Display for Refusal {
         write!(
             f,
             "{}: refused at {}\n  code:     {}\n  found:    {}\n  expected: {}\n  help:     {}",
-            self.file.display(),
+            printable(&self.file.to_string_lossy()),
             self.rung,
             self.code,
             indented(&self.found),
@@ -76,9 +84,9 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Further lines stand under the first.
+/// Further lines stand under the first. What a plugin said or a file is called must not steer the terminal.
 fn indented(text: &str) -> String {
-    text.replace('\n', "\n            ")
+    printable_lines(text).replace('\n', "\n            ")
 }
 
 /// What a rung gives: the next rung's input, or why not.
@@ -87,6 +95,16 @@ pub(crate) type Climbed<T> = Result<T, Refusal>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_does_not_steer_the_terminal() {
+        let file = Path::new("a\n\u{1b}[2Jb.so");
+        let said =
+            Refusal::new(Rung::Open, "x", file, "one\ntwo\u{1b}]0;x\u{7}", "\u{202e}", "\r").to_string();
+        assert!(said.starts_with("a\\n\\u{1b}[2Jb.so: refused"), "{said}");
+        assert!(said.contains("one\n            two\\u{1b}]0;x\\u{7}\n"), "{said}");
+        assert!(said.contains("\\u{202e}\n") && said.ends_with("\\r"), "{said}");
+    }
 
     #[test]
     fn a_refusal_names_file_rung_code_found_expected_and_help() {

@@ -97,18 +97,24 @@ pub(crate) fn manifest_note(changes: &Value) -> String {
 
 /// A plugin with another name of the same length, as if another linker had made it: its build id says nothing.
 pub(crate) fn renamed(library: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let bytes = replaced(library, &format!("\"name\":\"{from}\""), &format!("\"name\":\"{to}\""));
+    unsealed(&bytes)
+}
+
+/// A library whose build id says nothing, as if another linker had made it.
+pub(crate) fn unsealed(library: &[u8]) -> Vec<u8> {
+    replaced(library, "Linker: LLD", "linker: LLD")
+}
+
+/// A library with this text in all places of another one of the same length.
+pub(crate) fn replaced(library: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
     let mut bytes = library.to_vec();
-    let texts = [
-        (format!("\"name\":\"{from}\""), format!("\"name\":\"{to}\"")),
-        ("Linker: LLD".into(), "linker: LLD".into()),
-    ];
-    for (from, to) in texts {
-        let places: Vec<usize> =
-            (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
-        assert!(!places.is_empty(), "`{from}` is in the library");
-        for at in places {
-            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-        }
+    let places: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+    assert!(!places.is_empty(), "`{from}` is in the library");
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
     }
     bytes
 }

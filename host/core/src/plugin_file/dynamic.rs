@@ -99,6 +99,20 @@ impl<'a> Dynamic<'a> {
         names.collect()
     }
 
+    /// The name by which other libraries would need this one.
+    pub(super) fn soname(&self, faults: &mut Faults) -> Option<String> {
+        let name = faults.keep(self.name(self.value(elf::DT_SONAME)?))?;
+        if name.contains('/') {
+            faults.note(Fault::new(
+                "soname",
+                format!("it calls itself `{name}`: a path, and no library's name"),
+                "no soname, or one of its own",
+                "link without `-soname`: nothing but Cardcage opens a plugin, and by its file",
+            ));
+        }
+        Some(name)
+    }
+
     fn string_table(&self) -> Result<&'a [u8], Fault> {
         let len = self.value(elf::DT_STRSZ).unwrap_or(0);
         let table = self.table(elf::DT_STRTAB, len)?.filter(|table| table.last() == Some(&0));

@@ -1,5 +1,6 @@
 //! The one way in which a file is refused.
 
+use crate::printable::printable;
 use std::fmt::Display;
 
 /// What is wrong with a file. The caller knows which file it is and which rung it stands on.
@@ -51,14 +52,6 @@ impl Faults {
 
 const DAMAGED: &str = "damaged";
 
-/// What a file holds must not steer the terminal on which it is shown.
-fn printable(text: String) -> String {
-    if text.chars().any(char::is_control) {
-        return text.replace(char::is_control, "\u{fffd}");
-    }
-    text
-}
-
 impl Fault {
     pub(super) fn new(
         what: &'static str,
@@ -66,7 +59,12 @@ impl Fault {
         expected: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { what, found: printable(found.into()), expected: expected.into(), help: help.into() }
+        Self {
+            what, // What a file holds must not steer the terminal on which it is shown.
+            found: printable(&found.into()).into_owned(),
+            expected: expected.into(),
+            help: help.into(),
+        }
     }
 
     /// What no linker makes: bytes were changed, or are missing.

@@ -24,14 +24,30 @@ const ID_BYTES: usize = 20;
 const OWNER: &[u8] = b"GNU\0";
 const BUILD_ID: u32 = 3;
 
+/// Whether a file's build id tells that its bytes are those that were linked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// It does.
+    Whole,
+    /// It cannot, for this reason.
+    Unknown(String),
+}
+
 /// Refuses a file that has a build id which can be checked, and other bytes than when that was made. A file without one
-/// passes.
+/// passes, and it is said that nobody knows.
 ///
 /// # Errors
 /// What is wrong with it, in the order in which it was found; at least one.
-pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<(), Vec<Fault>> {
-    if !linker(bytes).is_some_and(|version| KNOWN_LLD.contains(&version)) {
-        return Ok(());
+pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<Seal, Vec<Fault>> {
+    match linker(bytes) {
+        Some(version) if KNOWN_LLD.contains(&version) => {}
+        Some(version) => {
+            let known = KNOWN_LLD.map(|known| known.to_string()).join(", ");
+            return Ok(Seal::Unknown(format!(
+                "linked by LLD {version}; known are the build ids of LLD {known}"
+            )));
+        }
+        None => return Ok(Seal::Unknown("linked by another linker than LLD, as far as it says".to_owned())),
     }
     let mut faults = Faults::default();
     let headers = Headers::read(bytes, system, &mut faults);
@@ -48,13 +64,13 @@ pub fn as_linked(bytes: &[u8], system: &dyn System) -> Result<(), Vec<Fault>> {
         return if memchr::memmem::rfind(bytes, SECTION).is_some() {
             Err(vec![Fault::damaged("a section for a build id, and no build id of 20 bytes in it")])
         } else {
-            Ok(())
+            Ok(Seal::Unknown("linked without a build id".to_owned()))
         };
     };
     // Notes are slices of the file.
     let at = id.as_ptr().addr() - bytes.as_ptr().addr();
     if made_again(bytes, at) == id {
-        return Ok(());
+        return Ok(Seal::Whole);
     }
     Err(vec![Fault::new(
         "altered",

@@ -3,10 +3,13 @@
 #![forbid(unsafe_code)]
 
 use super::{Answer, Format, text};
+use crate::loader::catalogue;
 use crate::loader::climb::{self, Candidate, Stopwatch};
+use crate::loader::elf::Seal;
 use crate::loader::libraries::SystemLibraries;
 use crate::loader::refusal::{Refusal, Rung};
 use crate::loader::vetting::{Told, Unfit, Vetting};
+use cardcage_core::printable::printable;
 use cardcage_core::verdict::{Probed, Sandbox, Verdict};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -36,18 +39,18 @@ pub(super) fn run(files: &[PathBuf], deadline: Duration, format: Format) -> Answ
     Answer { text, refused: !refused.is_empty(), ..Answer::default() }
 }
 
-/// A folder stands for the libraries in it; one without any is itself what is refused.
+/// A folder stands for the libraries that the daemon would find in it; one without any is itself what is refused.
 fn libraries_of(path: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    let library = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "so");
-    let mut files: Vec<PathBuf> = entries.filter(library).collect();
-    files.sort();
+    let files = if path.is_dir() { catalogue::library_files(path).unwrap_or_default().0 } else { Vec::new() };
     if files.is_empty() { vec![path.to_owned()] } else { files }
 }
 
 /// A refused file and its code.
 fn summary(report: &Report) -> String {
-    report.refusal.as_ref().map_or_else(String::new, |refusal| format!("{}: {}", report.file, refusal.code))
+    report
+        .refusal
+        .as_ref()
+        .map_or_else(String::new, |refusal| format!("{}: {}", printable(&report.file), refusal.code))
 }
 
 #[derive(Serialize)]
@@ -127,12 +130,13 @@ enum Outcome {
 fn climb(file: &Path, deadline: Duration) -> Report {
     let mut libraries = SystemLibraries::default();
     let mut stopwatch = Stopwatch::default();
-    let looked = climb::look(file, &mut libraries, &mut |rung, _| stopwatch.begin(rung));
+    let looked = climb::look_on(file, &mut libraries, &mut |rung, _| stopwatch.begin(rung));
     let mut climbed = Climbed::default();
     match looked {
-        Ok(candidate) => {
+        Ok((candidate, seal)) => {
+            climbed.seal = Some(seal);
             stopwatch.begin(Rung::Vetting);
-            let vetting = Vetting { cache: None, deadline, thorough: true };
+            let vetting = Vetting { deadline, thorough: true, ..Vetting::default() };
             match vetting.vet(&candidate, &mut libraries) {
                 Ok(vetted) => climbed.passed(vetted.verdict),
                 Err(unfit) => climbed.refused(*unfit),
@@ -164,6 +168,8 @@ struct Climbed {
     candidate: Option<Candidate>,
     verdict: Option<Verdict>,
     refusal: Option<Refusal>,
+    /// What its build id tells, if rungs 1 to 3 have passed.
+    seal: Option<Seal>,
     /// With the rungs that were climbed here before the child began.
     told: Told,
 }
@@ -206,7 +212,9 @@ impl Climbed {
         if refused(refusal) || refusal.further.iter().any(refused) {
             return Outcome::Refused;
         }
-        if rung < refusal.rung {
+        // Rungs 2 and 3 look at bytes, and are climbed after one that refused as well, where there is something to look at.
+        let looked_at = rung < Rung::Vetting && self.told.rungs.iter().any(|(known, _)| *known == rung);
+        if rung < refusal.rung || looked_at {
             return Outcome::Passed;
         }
         // A child that came to its end is refused at rung 4, and had climbed some of the others by then.
@@ -227,6 +235,13 @@ impl Climbed {
             }
             (_, Outcome::Refused | Outcome::EndedHere | Outcome::NotReached) => String::new(),
             (Rung::File, _) => self.of_candidate(|candidate| format!("blake3 {}", candidate.copy.hash())),
+            (Rung::Elf, _) => match &self.seal {
+                Some(Seal::Whole) => "as linked, by its build id".to_owned(),
+                Some(Seal::Unknown(why)) => {
+                    format!("nothing tells whether its bytes are those linked: {why}")
+                }
+                None => String::new(),
+            },
             (Rung::Manifest, _) => self.of_candidate(contents),
             (Rung::Probe, _) => {
                 let calls = self.verdict.as_ref().map_or(0, calls);
@@ -273,7 +288,7 @@ fn unprobed(verdict: &Verdict) -> Vec<String> {
 }
 
 fn render(report: &Report, paint: Paint) -> String {
-    let mut text = format!("{}\n", report.file);
+    let mut text = format!("{}\n", printable(&report.file));
     for rung in &report.rungs {
         let result = match rung.result {
             Outcome::Passed => "ok",
@@ -285,7 +300,8 @@ fn render(report: &Report, paint: Paint) -> String {
         };
         let time = rung.micros.map_or_else(String::new, |micros| text::millis(Duration::from_micros(micros)));
         let result = paint.paint(rung.result, &format!("{result:<11}"));
-        let line = format!("  {:>2} {:<9} {result} {time:>10}  {}", rung.rung, rung.name, rung.note);
+        let line =
+            format!("  {:>2} {:<9} {result} {time:>10}  {}", rung.rung, rung.name, printable(&rung.note));
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }

@@ -10,6 +10,7 @@ use crate::loader::libraries::SystemLibraries;
 use crate::loader::vetting::Vetting;
 use cardcage_core::config::Trust;
 use cardcage_core::naming::nearest;
+use cardcage_core::printable::printable_lines;
 use cardcage_core::verdict::Sample;
 use cardcage_plugin_api::manifest::{ComponentManifest, Kind, MetricDeclaration};
 use std::collections::BTreeMap;
@@ -29,7 +30,9 @@ pub(super) fn run(plugin: &Path, directory: Option<PathBuf>, format: Format) -> 
         Format::Json => text::json(&serde_json::json!({ "plugins": offers })),
         Format::Text => {
             let page = text::page_width();
-            offers.iter().map(|offer| render(offer, page)).collect::<Vec<_>>().join("\n")
+            let text = offers.iter().map(|offer| render(offer, page)).collect::<Vec<_>>().join("\n");
+            // Schemas are the plugin's own, and say what it likes.
+            printable_lines(&text).into_owned()
         }
     };
     Answer { text, refused, ..Answer::default() }

@@ -8,6 +8,7 @@ use crate::loader::catalogue::{Catalogue, default_directories};
 use crate::loader::refusal::Refusal;
 use crate::loader::vetting::Vetting;
 use cardcage_core::config::Trust;
+use cardcage_core::printable::printable;
 use cardcage_plugin_api::manifest::Manifest;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -77,7 +78,7 @@ fn render(listing: &Listing<'_>) -> String {
         }
     }
     let mut text = if listing.plugins.is_empty() {
-        format!("no plugins in {}\n", listing.directories.join(", "))
+        format!("no plugins in {}\n", printable(&listing.directories.join(", ")))
     } else {
         text::table("", &rows)
     };

@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use cardcage_core::printable::printable;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -19,8 +21,11 @@ pub(super) fn millis(time: Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1000.0)
 }
 
-/// Rows in columns, each as wide as its widest cell; the last one is not padded. Every line begins with `indent`.
+/// Rows in columns, each as wide as its widest cell; the last one is not padded. Every line begins with `indent`. What
+/// would steer the terminal is written out.
 pub(super) fn table(indent: &str, rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| {
@@ -29,7 +34,7 @@ pub(super) fn table(indent: &str, rows: &[Vec<String>]) -> String {
         })
         .collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = indent.to_owned();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(cell);

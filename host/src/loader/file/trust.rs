@@ -13,6 +13,9 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+/// The codes of what is refused here.
+pub(super) const CODES: [&str; 2] = ["ladder.file.owner", "ladder.file.writable"];
+
 const WRITABLE_BY_GROUP: u32 = 0o020;
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 const STICKY: u32 = 0o1000;

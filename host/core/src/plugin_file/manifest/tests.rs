@@ -55,6 +55,10 @@ fn each_lie_and_each_slip_has_its_own_code() {
         ("/name", json!("../x"), "ill-formed"),
         ("/name", json!(7), "malformed"),
         ("/version", json!("1.0"), "ill-formed"),
+        ("/version", json!("+1.0.0"), "ill-formed"),
+        ("/version", json!("1.00.0"), "ill-formed"),
+        ("/version", json!("1.0.0.0"), "ill-formed"),
+        ("/version", json!("1.0.4294967296"), "ill-formed"),
         ("/build/panic", json!("abort"), "panic-strategy"),
         ("/build/arch", json!("vax"), "architecture"),
         ("/build/features", json!("sse2 warp9"), "cpu-features"),
@@ -62,6 +66,11 @@ fn each_lie_and_each_slip_has_its_own_code() {
         ("/components", json!([two, two]), "ill-formed"),
         ("/components/0/probe", json!({"none": " "}), "ill-formed"),
         ("/components/0/probe", json!({"settings": 1}), "ill-formed"),
+        ("/components/0/probe", json!({"none": "\u{1b}[2J"}), "ill-formed"),
+        ("/components/0/probe", json!({"none": "x".repeat(5000)}), "ill-formed"),
+        ("/components/0/permissions", json!({"read": ["etc/passwd"]}), "ill-formed"),
+        ("/components/0/permissions", json!({"listen": ["0.0.0.0:99999"]}), "ill-formed"),
+        ("/description", json!("a\u{202e}b"), "ill-formed"),
         ("/components/0/kind", json!("filter"), "malformed"),
         ("/components/0/kind", json!(1e300), "malformed"),
         ("/abi", json!(1e300), "malformed"),
@@ -103,6 +112,44 @@ fn each_lie_and_each_slip_has_its_own_code() {
         *manifest.pointer_mut(at).unwrap() = value.clone();
         let refusal = read_note(&manifest).expect_err(&format!("{at} = {value}"));
         assert_eq!(refusal.what, code, "{at} = {value}: {refusal:?}");
+    }
+}
+
+#[test]
+fn what_is_ill_formed_is_said_with_what_it_should_be() {
+    let metric = |rules: Value| {
+        let mut metric = json!({"name": "a", "kind": "gauge"});
+        metric.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+        json!([metric])
+    };
+    let cases = [
+        ("/description", json!("x".repeat(5000)), "a description of 5000 bytes", "at most 4096 bytes"),
+        ("/version", json!("+1.0.0"), "version `+1.0.0`", "three numbers without leading zeros: `1.4.0`"),
+        ("/components/0/capabilities", json!({"threads": 65}), "stage `x`: threads 65", "at most 64"),
+        (
+            "/components/0/metrics",
+            metric(json!({"min": 5.0, "max": 1.0})),
+            "stage `x`: metric `a`: `min` 5 and `max` 1",
+            "a `max` that is not below `min`: no write could keep to both",
+        ),
+        (
+            "/components/0/metrics",
+            metric(json!({"kind": "histogram", "buckets": [1.5, 1.5]})),
+            "stage `x`: metric `a`: the bucket 1.5 behind 1.5",
+            "buckets that rise",
+        ),
+        (
+            "/build/features",
+            json!("warp9 sse2"),
+            "code that uses warp9, which this CPU does not have",
+            "code that this CPU can run",
+        ),
+    ];
+    for (at, value, found, expected) in cases {
+        let mut manifest = good();
+        *manifest.pointer_mut(at).unwrap() = value;
+        let fault = read_note(&manifest).unwrap_err();
+        assert_eq!((fault.found.as_str(), fault.expected.as_str()), (found, expected));
     }
 }
 
