@@ -11,6 +11,7 @@ use crate::vtable::{
     CommonFunctions, ComponentTypeHandle, Functions, SinkFunctions, SourceFunctions, StageFunctions,
     StateFunctions,
 };
+use cardcage_core::config::CUT;
 use cardcage_plugin_api::abi::{
     Bytes, Call, Instance, MESSAGE_MAX, Outcome, PORTS_MAX, RawBatch, RawOutputs, StreamPosition, Writer,
 };
@@ -25,6 +26,8 @@ use std::ptr::{NonNull, null_mut};
 const STATE_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// The largest other answer (schema, description) taken from a plugin.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+/// The most bytes that a character has in UTF-8.
+const CHARACTER_MAX_BYTES: usize = 4;
 
 /// How a call went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +185,12 @@ impl Frame {
 
     fn message(&self) -> String {
         let len = (self.call.message_len as usize).min(self.message.len());
-        String::from_utf8_lossy(&self.message[..len]).into_owned()
+        let mut message = String::from_utf8_lossy(&self.message[..len]).into_owned();
+        if self.message.len() - len < CHARACTER_MAX_BYTES {
+            // Another character had no room, so it was cut: marked, so that what is left there of a secret is found.
+            message.push(CUT);
+        }
+        message
     }
 }
 
