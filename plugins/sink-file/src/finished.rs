@@ -64,15 +64,28 @@ impl Naming {
     }
 
     fn serial(&self, name: &str) -> Option<Serial> {
-        let middle = name.strip_prefix(&*self.base)?.strip_prefix('-')?.strip_suffix(&*self.ending)?;
-        let (stamp, number) = (middle.get(..STAMP_BYTES)?, middle.get(STAMP_BYTES + 1..)?);
-        let well_formed = middle.as_bytes()[STAMP_BYTES] == b'-'
+        Serial::read(name.strip_prefix(&*self.base)?.strip_prefix('-')?.strip_suffix(&*self.ending)?)
+    }
+}
+
+impl Serial {
+    fn read(text: &str) -> Option<Self> {
+        let (stamp, number) = (text.get(..STAMP_BYTES)?, text.get(STAMP_BYTES + 1..)?);
+        let well_formed = text.as_bytes()[STAMP_BYTES] == b'-'
             && number.len() == NUMBER_BYTES
             && number.bytes().all(|byte| byte.is_ascii_digit())
             && read(stamp).is_some_and(|time| time.strftime(STAMP).to_string() == stamp);
         let number = number.parse().ok().filter(|_| well_formed)?;
-        Some(Serial { stamp: stamp.to_owned(), number })
+        Some(Self { stamp: stamp.to_owned(), number })
     }
+}
+
+/// Where the `-` in front of the time is, if a path ends as that of a finished file does.
+pub(crate) fn looks_finished(path: &str) -> Option<usize> {
+    let Naming { base, ending, .. } = Naming::of(Path::new(path))?;
+    let serial = base.len().checked_sub(STAMP_BYTES + 1 + NUMBER_BYTES)?;
+    let is_one = Serial::read(base.get(serial..)?).is_some() && base[..serial].ends_with('-');
+    is_one.then(|| path.len() - ending.len() - (base.len() - serial) - 1)
 }
 
 /// What follows the newest one there is, at this time.
@@ -143,6 +156,23 @@ mod tests {
         ];
         assert_eq!(naming.serials(&others.map(str::to_owned)), []);
         assert_eq!(naming.serials(&["a-20260101T000000Z-000.csv".to_owned()]).len(), 1);
+    }
+
+    #[test]
+    fn a_path_that_could_be_a_finished_file_is_seen() {
+        for (path, at) in [
+            ("out/a-20260101T000000Z-000.ndjson", Some(5)),
+            ("a-20260101T000000Z-000.csv.gz", Some(1)),
+            ("-20260101T000000Z-000", Some(0)),
+            ("Büro-20260101T000000Z-999", Some(5)),
+            ("out/a.ndjson", None),
+            ("out/20260101T000000Z-000.ndjson", None),
+            ("a-20260101T000000Z-000/a.ndjson", None),
+            ("a-20261301T000000Z-000.ndjson", None),
+            ("é20260101T000000Z-000.ndjson", None),
+        ] {
+            assert_eq!(looks_finished(path), at, "{path}");
+        }
     }
 
     #[test]

@@ -71,7 +71,8 @@ cardcage_codec::output_settings! {
         /// The file to write; what is in it is kept, and readings are appended. Folders on the way are made. Parts in
         /// braces come from each reading: `{sensor}`, `{unit}`, `{tag.NAME}`, and `{date}` (`2026-11-22`) and `{hour}`
         /// (`21`) of its timestamp in `timezone`. Letters, digits, `-`, `_` and `.` of names stay, other characters are
-        /// written as `%2F`; an empty part is `_`. A brace itself is written twice.
+        /// written as `%2F`; an empty part is `_`. A path that would end as that of a finished file does has `%2D` for the
+        /// `-` in front of the time. A brace itself is written twice.
         #[schemars(extend("examples" = ["out/readings.ndjson", "out/{date}/{sensor}.csv.gz"]))]
         path: PathBuf,
         /// How readings are written; absent: told by the file's ending (`.ndjson`, `.jsonl`, `.json`; `.csv`, `.tsv`;

@@ -243,16 +243,34 @@ impl<M: Medium> Target<M> {
         Ok(())
     }
 
+    /// Someone may have emptied the file while text waited, as `copytruncate` does: what was there is not ours to cut any
+    /// more, and a file that is empty begins with a header.
+    fn look_whether_shortened(&mut self) -> Result<(), FileError> {
+        if !self.is_regular {
+            return Ok(());
+        }
+        let len = self.current_len()?;
+        if len < self.len {
+            tracing::info!(file = %self.path.display(), "the file was shortened by another program, to {len} bytes");
+            self.len = len;
+            self.committed_len = self.committed_len.min(len);
+            self.mark.file_len = self.mark.file_len.min(len);
+            self.batches.iter_mut().for_each(|batch| batch.file_start = batch.file_start.min(len));
+        }
+        Ok(())
+    }
+
     fn current_len(&self) -> Result<u64, FileError> {
         self.medium.current_len().map_err(|source| FileError::Open { path: self.path.clone(), source })
     }
 
     /// Appends a part of the text: all of it, or none and an error.
     fn append(&mut self, form: &mut Form, range: Range<usize>) -> Result<(), FileError> {
-        let mut text = &self.text[range];
-        if text.is_empty() {
+        if range.is_empty() {
             return Ok(());
         }
+        self.look_whether_shortened()?;
+        let mut text = &self.text[range];
         if let (Some(header), 0) = (&form.header, self.len) {
             form.headed.clear();
             form.headed.extend_from_slice(header);
@@ -277,16 +295,21 @@ impl<M: Medium> Target<M> {
 
     /// Cuts the file back to a length that it had. It is never made longer: someone may have emptied it.
     fn cut_to(&mut self, len: u64) -> Result<(), FileError> {
-        if self.is_regular && self.current_len()? > len {
-            self.medium.set_len(len).map_err(|source| FileError::Cut {
-                path: self.path.clone(),
-                len,
-                source,
-            })?;
-            self.is_unsynced = true;
+        let mut cut_len = len;
+        if self.is_regular {
+            let current = self.current_len()?;
+            cut_len = len.min(current);
+            if current > len {
+                self.medium.set_len(len).map_err(|source| FileError::Cut {
+                    path: self.path.clone(),
+                    len,
+                    source,
+                })?;
+                self.is_unsynced = true;
+            }
         }
-        self.len = len;
-        self.committed_len = self.committed_len.min(len);
+        self.len = cut_len;
+        self.committed_len = self.committed_len.min(self.len);
         Ok(())
     }
 

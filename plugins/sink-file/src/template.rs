@@ -2,14 +2,17 @@
 //!
 //! A name from the data never leaves the place that the template gives it: [`push_escaped`] says how.
 
+use crate::finished::looks_finished;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The most bytes of a file's name, on every file system in use.
 const NAME_MAX_BYTES: usize = 255;
-/// Room for what a rotated file's name has more than the file's own: `-20261122T214944Z-000`.
-const ROTATED_BYTES: usize = 21;
+/// Room for what a rotated file's name has more than the file's own: `-20261122T214944Z-000`, and [`SET_APART`].
+const ROTATED_BYTES: usize = 21 + 2;
+/// What becomes of the `-` where a path would else be that of a finished file. Nothing else is written so.
+const SET_APART: &str = "%2D";
 /// What a part needs at least to be told from others: a few letters and a long name's hash.
 const PART_MIN_BYTES: usize = 32;
 /// What stands for an empty part.
@@ -110,6 +113,10 @@ impl Template {
                 Piece::Date => path.push_str(parts.date),
                 Piece::Hour => path.push_str(parts.hour),
             }
+        }
+        // Readings must not name a file that rotation takes for a finished one of another sensor, and removes.
+        if let Some(at) = looks_finished(path) {
+            path.replace_range(at..=at, SET_APART);
         }
     }
 }
@@ -322,6 +329,20 @@ mod tests {
             ("Büro-7.温", "Büro-7.温"),
         ] {
             assert_eq!(rendered("{sensor}", &parts(name, &[])), file);
+        }
+    }
+
+    #[test]
+    fn no_reading_names_a_file_as_a_finished_one_is_named() {
+        let serial = "20260101T000000Z-000";
+        for (template, sensor, tag, path) in [
+            ("out/{sensor}.csv", format!("a-{serial}"), "", format!("out/a%2D{serial}.csv")),
+            ("{sensor}{tag.t}", format!("a-{}", &serial[..18]), "00", format!("a%2D{serial}")),
+            ("{sensor}-{tag.t}.csv", "a".to_owned(), serial, format!("a%2D{serial}.csv")),
+            ("{sensor}/a.csv", format!("a-{serial}"), "", format!("a-{serial}/a.csv")),
+            ("{sensor}.csv", format!("a%2D{serial}"), "", format!("a%252D{serial}.csv")),
+        ] {
+            assert_eq!(rendered(template, &parts(&sensor, &[("t", tag)])), path);
         }
     }
 

@@ -160,6 +160,47 @@ fn what_others_did_to_the_file_is_seen_before_a_batch() {
 }
 
 #[test]
+fn rows_that_waited_while_the_file_was_emptied_have_a_header_again() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.csv");
+    let header = "timestamp,sensor,value,unit,quality,tags\n";
+    let row = |number: u32| format!("1,a,{number}.0,Cel,good,\n");
+    let mut sink = sink(json!({ "path": path }));
+    for _ in 0..3 {
+        sink.write(&records(sink.host(), 1)).unwrap();
+        fs::File::options().write(true).truncate(true).open(&path).unwrap();
+        write_and_commit(&mut sink, 2);
+        assert_eq!(text(&path), header.to_owned() + &row(0) + &row(0) + &row(1));
+    }
+    sink.close().unwrap();
+    let mut again = self::sink(json!({ "path": path }));
+    write_and_commit(&mut again, 1);
+    assert!(text(&path).starts_with(header));
+}
+
+#[test]
+fn a_sensor_called_like_a_finished_file_keeps_its_own() {
+    let folder = TempDir::new().unwrap();
+    let settings =
+        json!({ "path": folder.path().join("{sensor}.ndjson"), "rotate": { "size": "1KiB", "keep": 1 } });
+    let mut sink = sink(settings);
+    let sensor = |name: &str| sink.host().sensor(name);
+    let [a, other] = [sensor("a"), sensor("a-20250101T000000Z-000")];
+    let reading = |sensor| Record { sensor, ..Record::default() };
+    sink.write(&[reading(other)]).unwrap();
+    for _ in 0..3 {
+        sink.write(&vec![reading(a); 100]).unwrap();
+        sink.commit(1).unwrap();
+    }
+    assert_eq!(text(&folder.path().join("a%2D20250101T000000Z-000.ndjson")).lines().count(), 1);
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        3,
+        "the live ones and the finished one that is kept"
+    );
+}
+
+#[test]
 fn a_second_sink_on_the_same_file_is_refused_and_told_who_has_it() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.ndjson");
