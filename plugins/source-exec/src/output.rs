@@ -55,10 +55,21 @@ impl Output {
         })
     }
 
-    /// Turns the whole lines that were read into records, as far as `out` has room; at the end the last one, too.
-    pub(crate) fn take(&mut self, out: &mut Batch<'_>, end: bool) {
+    /// Turns the whole lines that were read into records, as far as `out` has room; at the end the last one, too. Whether
+    /// more of them wait for more room.
+    pub(crate) fn take(&mut self, out: &mut Batch<'_>, end: bool) -> bool {
         let Self { host, program, reader, window, rejections, line, position, position_in_all, .. } = self;
         loop {
+            // First of all the rest of a line that is too long, which is no line of its own.
+            let skipped = window.skip_long_line();
+            if let Some(skipped) = &skipped {
+                let place = Place { stream: program, line: *line, position: *position };
+                rejections.add_skipped(place, skipped);
+                reader.skip_line();
+                *position += skipped.bytes;
+                *position_in_all += skipped.bytes;
+                *line += u64::from(skipped.ended);
+            }
             let place = Place { stream: program, line: *line, position: *position };
             let taken = reader.fill(window.unread(), end, out, host, &mut |rejected| {
                 rejections.add(place, rejected);
@@ -67,31 +78,22 @@ impl Output {
             *position += taken.bytes as u64;
             *position_in_all += taken.bytes as u64;
             *line += taken.lines;
-            if out.remaining() == 0 {
-                return;
+            if out.remaining() == 0 || taken.no_room {
+                return true;
             }
-            let Some(skipped) = window.skip_long_line() else {
-                return;
-            };
-            let place = Place { stream: program, line: *line, position: *position };
-            rejections.add_skipped(place, &skipped);
-            reader.skip_line();
-            *position += skipped.bytes;
-            *position_in_all += skipped.bytes;
-            *line += u64::from(skipped.ended);
+            if window.unread().is_empty() || taken.bytes == 0 && skipped.is_none() {
+                return false;
+            }
         }
     }
 
     /// Takes what a program left behind that has ended; `false` if that needs another batch. The last line may lack its
     /// line end, unless the program was killed within it.
     pub(crate) fn take_rest(&mut self, out: &mut Batch<'_>, killed: bool) -> bool {
-        if !killed {
-            self.take(out, true);
-            if !out.is_empty() && !self.window.unread().is_empty() {
-                return false;
-            }
+        if !killed && self.take(out, true) && !self.window.unread().is_empty() {
+            return false;
         }
-        // Half a line, or more than a whole batch holds.
+        // Half a line.
         self.cut_off += u64::from(!self.window.unread().is_empty() && !self.window.is_skipping());
         self.window.clear();
         true

@@ -80,6 +80,10 @@ cardcage_codec::input_settings! {
         #[serde(default)]
         timeout: Option<Interval>,
         /// How long the program has to end by itself after it was asked to (SIGTERM) and before it is killed (SIGKILL).
+        /// When the pipeline stops, what the program writes from then on is lost, and a warning says how many bytes that
+        /// were; a program should write readings as they come. If the daemon itself is killed with SIGKILL, nobody asks the
+        /// program: systemd ends it with the service; elsewhere it runs on until it writes again, unless `command` begins
+        /// with `setpriv --pdeathsig TERM`.
         #[serde(default = "default_grace")]
         grace: Interval,
     }

@@ -119,9 +119,18 @@ impl Source for ExecSource {
     fn close(mut self) -> Result<(), PluginError> {
         self.output.summarize();
         if let State::Running(process, _) = &mut self.state {
-            let let_go = wait_for_end(process, &mut self.messages, self.grace)?;
-            let unread = let_go + self.output.unread();
-            tracing::info!(program = self.command.name, unread_bytes = unread, "the program was ended");
+            let (let_go, messages) = wait_for_end(process, &mut self.messages, self.grace)?;
+            add(self.metrics.messages.as_ref(), messages);
+            let (program, unread_bytes) = (&self.command.name, let_go + self.output.unread());
+            if unread_bytes == 0 {
+                tracing::info!(program, "the program was ended");
+            } else {
+                tracing::warn!(
+                    program,
+                    unread_bytes,
+                    "the program was ended; what it still wrote is lost, since the pipeline takes nothing any more"
+                );
+            }
         }
         Ok(())
     }
@@ -160,8 +169,8 @@ impl ExecSource {
                 State::Running(..) => {
                     // Also while it writes without end.
                     self.enforce_timeout(now);
-                    self.output.take(out, false);
-                    if out.remaining() == 0 || read_bytes >= BYTES_PER_FILL_MAX {
+                    // Where lines wait for room, reading on would only pile up text.
+                    if self.output.take(out, false) || read_bytes >= BYTES_PER_FILL_MAX {
                         return Ok(Fill::Produced);
                     }
                     match self.read()? {
@@ -208,7 +217,7 @@ impl ExecSource {
             return Ok(0);
         };
         let messages = read_messages(process, &mut self.messages);
-        add(self.metrics.messages.as_ref(), messages);
+        add(self.metrics.messages.as_ref(), messages.unwrap_or(0));
         if process.has_ended() && *after_end > BYTES_AFTER_END_MAX {
             process.stdout = None;
         }
@@ -244,6 +253,8 @@ impl ExecSource {
             return Ok(true);
         }
         if self.output.take_rest(out, status.code().is_none()) {
+            let messages = read_last_messages(process, &mut self.messages);
+            add(self.metrics.messages.as_ref(), messages);
             self.messages.end(now);
             self.tell_end(status, now);
             return Ok(true);
@@ -347,39 +358,57 @@ fn time_to_next(started: Instant, now: Instant, every: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
 }
 
-/// One read of the messages; how many lines ended in it.
-fn read_messages(process: &mut Process, messages: &mut Messages) -> u64 {
-    let Some(stderr) = &mut process.stderr else {
-        return 0;
-    };
+/// One read of the messages; how many lines ended in it. `None` if nothing is there.
+fn read_messages(process: &mut Process, messages: &mut Messages) -> Option<u64> {
+    let stderr = process.stderr.as_mut()?;
     let mut text = [0; MESSAGE_BYTES];
     match stderr.read(&mut text) {
         Ok(0) => process.stderr = None,
-        Ok(read) => return messages.take(&text[..read], Instant::now()),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+        Ok(read) => return Some(messages.take(&text[..read], Instant::now())),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Some(0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(_) => process.stderr = None,
     }
-    0
+    None
 }
 
-/// Ends the program, with its group; how much of its output was let go meanwhile.
-fn wait_for_end(process: &mut Process, messages: &mut Messages, grace: Duration) -> Result<u64, PluginError> {
-    let mut let_go = 0;
+/// What a program that has ended left of its messages; how many lines ended in it.
+fn read_last_messages(process: &mut Process, messages: &mut Messages) -> u64 {
+    let reads_max = usize::try_from(BYTES_AFTER_END_MAX).unwrap_or(usize::MAX) / MESSAGE_BYTES;
+    std::iter::from_fn(|| read_messages(process, messages)).take(reads_max).sum()
+}
+
+/// Ends the program, with its group; how many bytes of its output were let go meanwhile, and how many lines of messages
+/// came.
+fn wait_for_end(
+    process: &mut Process,
+    messages: &mut Messages,
+    grace: Duration,
+) -> Result<(u64, u64), PluginError> {
+    let (mut let_go, mut lines) = (0, 0);
     let mut scrap = vec![0; MESSAGE_BYTES];
     while process.ended()?.is_none() {
         process.end(grace, Instant::now());
         // A program that waits for its output to be read would not end.
-        while let Some(read) = process.stdout.as_mut().and_then(|stdout| stdout.read(&mut scrap).ok()) {
-            if read == 0 {
-                process.stdout = None;
-            } else {
-                let_go += read as u64;
-                break;
-            }
-        }
-        read_messages(process, messages);
+        let_go += let_go_once(process, &mut scrap).unwrap_or(0);
+        lines += read_messages(process, messages).unwrap_or(0);
         process.wait(WAIT_MAX / 5)?;
     }
+    // Its last words.
+    while let Some(read) = let_go_once(process, &mut scrap).filter(|_| let_go < BYTES_AFTER_END_MAX) {
+        let_go += read;
+    }
+    lines += read_last_messages(process, messages);
     messages.end(Instant::now());
-    Ok(let_go)
+    Ok((let_go, lines))
+}
+
+/// Reads some of the output for nothing; how much. `None` if nothing is there.
+fn let_go_once(process: &mut Process, scrap: &mut [u8]) -> Option<u64> {
+    match process.stdout.as_mut()?.read(scrap) {
+        Ok(0) => process.stdout = None,
+        Ok(read) => return Some(read as u64),
+        Err(_) => {}
+    }
+    None
 }

@@ -257,6 +257,49 @@ fn output_without_end_and_without_line_ends_is_bounded() {
 }
 
 #[test]
+fn the_rest_of_a_line_that_is_too_long_is_no_line_of_its_own() {
+    // Its end comes with a piece that looks like a reading.
+    let script = format!(
+        "{ONE}; head -c 300000 /dev/zero | tr '\\0' x; while [ ! -e $HERE/go ]; do sleep 0.01; done
+         echo '{{\"sensor\":\"forged\",\"value\":666}}'; {ONE}"
+    );
+    let mut run = Run::of(&script, json!({ "max_line": "64KiB", "restart": "never" }));
+    run.until(|run| run.metric("received_bytes") > 300_000);
+    fs::write(run.path("go"), "").unwrap();
+    run.until_finished();
+    let values: Vec<f64> = run.records.iter().map(|record| record.value).collect();
+    assert_eq!((values, run.rejected("too_long"), run.rejected("bad_json")), (vec![1.0, 1.0], 1, 0));
+}
+
+#[test]
+fn a_line_of_several_readings_waits_for_room_at_the_end_too() {
+    let script = "for n in 1 2 3; do echo 'm a=1,b=2,c=3 1'; done; printf 'm a=1,b=2,c=3 1'";
+    let mut run = Run::of(script, json!({ "format": "line_protocol", "restart": "never" }));
+    run.source = run.source.with_capacity(5);
+    run.until_finished();
+    assert_eq!((run.records.len(), run.rejected("cut_off")), (12, 0));
+}
+
+#[test]
+fn what_a_program_wrote_to_standard_error_last_counts_too() {
+    // As much as a pipe holds, at once and then the end.
+    let script = format!("{ONE}; yes message | head -n 8000 >&2");
+    let mut run = Run::of(&script, json!({ "restart": "never" }));
+    run.until_finished();
+    assert_eq!(run.metric("messages"), 8000);
+}
+
+#[test]
+fn last_words_that_nobody_takes_are_warned_of() {
+    let script = format!("trap 'echo lost; exit 0' TERM; {ONE}; while :; do sleep 0.01; done");
+    let mut run = Run::of(&script, json!({ "grace": "30s" }));
+    run.until(|run| run.records.len() == 1);
+    run.source.close().unwrap();
+    let logs = run.host.logs();
+    assert!(logs.iter().any(|line| line.message.contains("unread_bytes=5")), "{logs:?}");
+}
+
+#[test]
 fn messages_without_end_reach_the_log_as_a_few_bounded_lines() {
     let script = format!(
         "yes \"$(head -c 5000 /dev/zero | tr '\\0' x)\" | head -c 20000000 >&2; printf 'a\\033[2Jb' >&2; {ONE}"
