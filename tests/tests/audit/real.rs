@@ -81,6 +81,15 @@ fn a_bit_flipped_in_a_real_trail_is_found_wherever_it_is() {
     pipeline.run(&["audit", "verify", "--head", &head]).expect(0);
 }
 
+#[test]
+fn the_head_is_logged_from_the_first_run_on_whatever_the_log_leaves_out() {
+    let pipeline = pipeline(&format!("{YAML}log: {{ level: error }}\n"));
+    for _ in 0..2 {
+        let log = pipeline.run(&["run"]).expect(0).stderr;
+        assert!(log.matches("audit head ").count() >= 2, "when it begins, and when it ends: {log}");
+    }
+}
+
 /// Its hash and its block.
 fn head_and_block(stderr: &str) -> (String, usize) {
     let head = logged_head(stderr);

@@ -18,13 +18,25 @@ use std::time::Duration;
 /// whole account of all cells.
 const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// What is kept free on the disk behind the file's end, so that a run on a full disk can end in order: enough to say how some
+/// thousand parts of metrics stand.
+const RESERVE_BYTES: u64 = 64 * 1024;
+
+/// The target of the log lines that say where the chain ends: whoever collects them, and the log's own filter, know them by
+/// it.
+pub(super) const HEAD_TARGET: &str = "audit_head";
+
 /// The file that is written.
 #[derive(Debug)]
 struct Current {
     file: File,
+    number: u64,
     bytes: u64,
-    /// UTC nanoseconds.
-    begun_ns: i64,
+    /// How long it is written to, as far as is known.
+    age_ns: u64,
+    /// When that was known (UTC nanoseconds); of a file of an earlier run, when it was begun.
+    seen_ns: i64,
+    is_of_earlier_run: bool,
 }
 
 /// A chain of blocks.
@@ -45,12 +57,23 @@ pub(super) struct Chain {
     complaint: Option<String>,
     /// The first block that stays, once its note is in the chain.
     removal: Option<u64>,
+    /// The file that is written is not in the folder any more.
+    is_astray: bool,
+    /// The run ends: what was kept free for that may be used.
+    is_ending: bool,
 }
 
 impl Chain {
     /// Goes on from what was found.
     pub(super) fn new(trail: &'static Trail, policy: Policy, found: Found) -> (Self, Vec<SetAside>) {
-        let current = found.last.map(|Last { file, bytes, begun_ns, .. }| Current { file, bytes, begun_ns });
+        let current = found.last.map(|Last { file, number, bytes, begun_ns }| Current {
+            file,
+            number,
+            bytes,
+            age_ns: 0,
+            seen_ns: begun_ns,
+            is_of_earlier_run: true,
+        });
         let chain = Self {
             trail,
             policy,
@@ -63,6 +86,8 @@ impl Chain {
             unwritten: None,
             complaint: None,
             removal: None,
+            is_astray: false,
+            is_ending: false,
         };
         chain.show_head();
         let keep = usize::try_from(chain.policy.keep).unwrap_or(usize::MAX).max(1);
@@ -71,9 +96,46 @@ impl Chain {
         (chain, found.set_aside)
     }
 
-    /// Whether records can be pushed: there is a file, and nothing waits to be written.
+    /// Whether records can be pushed: there is a file, where it belongs, and nothing waits to be written.
     pub(super) fn ready(&self) -> bool {
+        self.can_write() && !self.is_astray
+    }
+
+    fn can_write(&self) -> bool {
         self.current.is_some() && self.unwritten.is_none()
+    }
+
+    /// The run ends: from now on the space that was kept free is used, and no other file is begun without need.
+    pub(super) fn ends(&mut self) {
+        self.is_ending = true;
+    }
+
+    /// Looks whether the file that is written is still in the folder. If not, nothing more is put into it, and the next one is
+    /// due. To be called from time to time.
+    pub(super) fn look_for_file(&mut self) {
+        let Some(current) = &self.current else {
+            return;
+        };
+        let name = file_name(current.number);
+        let is_there = files::is_at(&current.file, &self.policy.folder.join(&name));
+        if is_there != self.is_astray {
+            return;
+        }
+        self.is_astray = !is_there;
+        if is_there {
+            tracing::info!("audit trail: {name} is in its folder again, and is gone on with");
+            self.complaint = None;
+        } else {
+            let why = format!(
+                "{} is not there any more: it was removed or moved while it was written",
+                self.policy.folder.join(&name).display()
+            );
+            tracing::error!(
+                "audit trail: {why}; what was in it is lost to the trail, a new file is begun that tells how all metrics stand"
+            );
+            self.complaint = Some(why);
+        }
+        self.show_head();
     }
 
     pub(super) fn head(&self) -> Head {
@@ -99,11 +161,11 @@ impl Chain {
 
     /// Writes what was pushed.
     pub(super) fn seal(&mut self) {
-        if self.builder.is_empty() || !self.ready() {
+        if self.builder.is_empty() || !self.can_write() {
             return;
         }
         let sealed = self.builder.finish(self.head);
-        match write(&mut self.current, &self.policy, sealed.bytes) {
+        match write(&mut self.current, &self.policy, sealed.bytes, self.is_ending) {
             Ok(()) => {
                 let (head, bytes) = (sealed.head, sealed.bytes.len() as u64);
                 self.written(head, 1, bytes);
@@ -118,7 +180,7 @@ impl Chain {
     /// Tries again what failed. `true` if records can be pushed (again).
     pub(super) fn retry(&mut self) -> bool {
         if let Some((bytes, head)) = self.unwritten.take() {
-            match write(&mut self.current, &self.policy, &bytes) {
+            match write(&mut self.current, &self.policy, &bytes, self.is_ending) {
                 Ok(()) => self.written(head, 1, bytes.len() as u64),
                 Err(error) => {
                     self.unwritten = Some((bytes, head));
@@ -135,7 +197,7 @@ impl Chain {
         figures.blocks.fetch_add(blocks, Ordering::Relaxed);
         figures.bytes.fetch_add(bytes, Ordering::Relaxed);
         // As long as there is no next file, the reason for that stands.
-        if self.not_begun_ns.is_none() && self.complaint.take().is_some() {
+        if self.not_begun_ns.is_none() && !self.is_astray && self.complaint.take().is_some() {
             tracing::info!("the audit trail can be written again; what came meanwhile is in it, merged");
         }
         self.show_head();
@@ -151,8 +213,8 @@ impl Chain {
         let why = format!("{}: {error}", self.policy.folder.display());
         if self.complaint.as_ref() != Some(&why) {
             tracing::error!(
-                "the audit trail cannot be written: {why}; where there is no room for changes they are merged \
-                 until there is, none goes uncounted"
+                "the audit trail cannot be written: {why}; changes are counted and merged until it can be, and lost to it \
+                 if the run ends before"
             );
         }
         self.complaint = Some(why);
@@ -160,18 +222,20 @@ impl Chain {
     }
 
     /// Whether another file is due: there is none, or this one is long or old enough.
-    pub(super) fn wants_file(&self, now_ns: i64) -> bool {
+    pub(super) fn wants_file(&mut self, now_ns: i64) -> bool {
         let since_ns = |then: i64| u128::try_from(now_ns.saturating_sub(then));
         // If the clock was set back meanwhile, it is tried at once.
         let waits = |then| since_ns(then).is_ok_and(|age_ns| age_ns < BEGIN_AGAIN_AFTER.as_nanos());
         if self.not_begun_ns.is_some_and(waits) {
             return false;
         }
-        let Some(current) = &self.current else {
+        let Some(current) = &mut self.current else {
             return true;
         };
-        let age_ns = since_ns(current.begun_ns).unwrap_or(0);
-        current.bytes >= self.policy.rotate_bytes || age_ns >= self.policy.rotate_every.as_nanos()
+        current.grow_older(now_ns);
+        let is_long = current.bytes >= self.policy.rotate_bytes;
+        let is_old = u128::from(current.age_ns) >= self.policy.rotate_every.as_nanos();
+        self.is_astray || ((is_long || is_old) && !self.is_ending)
     }
 
     /// Ends this file and begins the next, which has the account of everything before at its beginning. It gets its name
@@ -179,6 +243,10 @@ impl Chain {
     /// it was, goes on in the file that it has, and tries again later.
     pub(super) fn next_file(&mut self, now_ns: i64, opening: impl IntoIterator<Item = Record>) {
         self.seal();
+        if self.is_astray {
+            // It would have been in the file that is gone.
+            self.unwritten = None;
+        }
         if self.unwritten.is_some() {
             return;
         }
@@ -196,6 +264,7 @@ impl Chain {
 
     fn begin_file(&mut self, now_ns: i64, opening: impl IntoIterator<Item = Record>) -> io::Result<()> {
         let (number, before) = (self.next_number, self.head);
+        files::make_folder(&self.policy.folder)?;
         let mut draft = Draft::create(&self.policy.folder, number)?;
         let (mut head, mut blocks) = (before, 0);
         draft.append(&FileHeader { number, after: head }.encode())?;
@@ -207,16 +276,32 @@ impl Chain {
                 let _ = self.builder.push(&record);
             }
         }
+        if self.is_astray {
+            let text = format!(
+                "files were removed or moved while they were written: what is missing before block {} was in them",
+                head.block + 1
+            );
+            // It is short; if the opening leaves it no room, the log has said it.
+            let _ = self.builder.push(&Record::Note { time_ns: now_ns, note: Note::Remark { text } });
+        }
         head = draft.append_block(&mut self.builder, head)?;
         blocks += 1;
+        draft.reserve(RESERVE_BYTES)?;
         if self.policy.sync != AuditSync::Never {
             draft.sync()?;
         }
-        if self.current.is_some() {
+        if !self.is_astray {
             self.settle();
         }
+        self.release();
         let (file, bytes) = draft.name()?;
-        self.current = Some(Current { file, bytes, begun_ns: now_ns });
+        let (age_ns, seen_ns, is_of_earlier_run) = (0, now_ns, false);
+        self.current = Some(Current { file, number, bytes, age_ns, seen_ns, is_of_earlier_run });
+        if std::mem::take(&mut self.is_astray) {
+            self.complaint = None;
+            let is_there = |member: &Member| self.policy.folder.join(file_name(member.number)).exists();
+            self.members.retain(is_there);
+        }
         self.members.push_back(Member { number, first_block: before.block + 1 });
         self.next_number += 1;
         self.not_begun_ns = None;
@@ -238,7 +323,17 @@ impl Chain {
             self.complain(&error);
             return;
         }
-        tracing::info!("audit head {}", self.head);
+        if self.head != Head::NONE {
+            tracing::info!(target: HEAD_TARGET, "audit head {}", self.head);
+        }
+    }
+
+    /// Gives back the space that was kept free behind the file's end.
+    pub(super) fn release(&self) {
+        if let Some(current) = &self.current {
+            // If it stays, it goes with the file.
+            let _ = current.file.set_len(current.bytes);
+        }
     }
 
     /// Removes the files that are too many. The chain says so before they go.
@@ -283,11 +378,26 @@ impl Chain {
     }
 }
 
-/// Appends a block. After an error the file is as it was before, as far as that is possible.
-fn write(current: &mut Option<Current>, policy: &Policy, bytes: &[u8]) -> io::Result<()> {
+impl Current {
+    /// Counts the time that has passed. A clock that was set back says nothing; a file that says it was begun in the future
+    /// was begun by a wrong clock, and nobody knows when.
+    fn grow_older(&mut self, now_ns: i64) {
+        let passed = u64::try_from(now_ns.saturating_sub(self.seen_ns));
+        let unknown = if self.is_of_earlier_run { u64::MAX } else { 0 };
+        self.age_ns = self.age_ns.saturating_add(passed.unwrap_or(unknown));
+        (self.seen_ns, self.is_of_earlier_run) = (now_ns, false);
+    }
+}
+
+/// Appends a block, and keeps space free behind it unless the run ends. After an error the file is as it was before, as far as
+/// that is possible.
+fn write(current: &mut Option<Current>, policy: &Policy, bytes: &[u8], is_ending: bool) -> io::Result<()> {
     let Some(current) = current else {
         return Err(io::Error::other("no file"));
     };
+    if !is_ending {
+        files::reserve(&current.file, current.bytes, bytes.len() as u64 + RESERVE_BYTES)?;
+    }
     let written = files::write_at(&current.file, bytes, current.bytes).and_then(|()| match policy.sync {
         AuditSync::Block => current.file.sync_data(),
         AuditSync::Rotation | AuditSync::Never => Ok(()),

@@ -124,6 +124,7 @@ impl Collector {
     /// Another second has begun.
     pub(super) fn second(&mut self) {
         self.budget = self.max_entries;
+        self.chain.look_for_file();
         self.trail.listen(self.chain.ready());
     }
 
@@ -153,8 +154,17 @@ impl Collector {
         self.chain.seal();
     }
 
+    /// Says in the log where the chain ends, and makes that safe.
+    pub(super) fn say_head(&mut self) {
+        if self.chain.ready() {
+            self.chain.settle();
+        }
+    }
+
     /// The end of the run: everything that is not told yet, where each part stands, and the end.
     pub(super) fn end(&mut self, now_ns: i64) {
+        self.chain.look_for_file();
+        self.chain.ends();
         self.pass(false, now_ns);
         self.budget = u64::MAX;
         for slot in 0..self.known.len() {
@@ -170,10 +180,11 @@ impl Collector {
             self.chain.seal();
         }
         if self.chain.ready() {
+            self.chain.release();
             self.chain.settle();
         } else {
             tracing::error!(
-                "the end of the audit trail could not be written; it ends with {}",
+                "the end of the audit trail could not be written: what changed since {} is not in it",
                 self.chain.head()
             );
         }

@@ -1,10 +1,11 @@
 //! Files of the trail: how they are begun, opened and written to.
 
 use cardcage_core::audit::{BlockBuilder, Head, file_name, file_number};
-use rustix::fs::OFlags;
-use std::fs::{self, File, OpenOptions};
+use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::Errno;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Opens a file that may be anything: what is no regular file is not waited for, and nothing is looked at that is elsewhere.
@@ -18,6 +19,34 @@ pub(super) fn open(path: &Path, writes: bool) -> io::Result<File> {
 /// A new file that nobody else may read: what a trail says of a plant is nobody's business.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes a folder that is not there. What a trail says of a plant is nobody else's business.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Whether a file is the one that stands at this place. Where that cannot be told, it is.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(there), Ok(own)) => (there.dev(), there.ino()) == (own.dev(), own.ino()),
+        (Err(error), _) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        (Ok(_), Err(_)) => true,
+    }
+}
+
+/// Keeps so much space free behind a place in a file, without making it longer. Where the file system knows no such thing,
+/// nothing is kept free.
+pub(super) fn reserve(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+    #[cfg(test)]
+    if super::tests::ends::lacks_room_for(bytes) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, bytes) {
+        Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Err(io::ErrorKind::StorageFull.into()),
+        // What else there may be shows when it is written to.
+        _ => Ok(()),
+    }
 }
 
 /// Makes the names in a folder safe.
@@ -72,6 +101,11 @@ impl Draft {
         let sealed = builder.finish(after);
         self.append(sealed.bytes)?;
         Ok(sealed.head)
+    }
+
+    /// Keeps space free behind its end.
+    pub(super) fn reserve(&self, bytes: u64) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| reserve(file, self.bytes, bytes))
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

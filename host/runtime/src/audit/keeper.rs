@@ -1,15 +1,13 @@
 //! The thread that keeps the trail.
 
-use super::chain::Chain;
+use super::chain::{Chain, HEAD_TARGET};
 use super::collect::Collector;
-use super::found;
 use super::host_metrics::HostMetrics;
 use super::trail::{Policy, Trail};
+use super::{files, found};
 use crate::clock::now_ns;
 use cardcage_core::audit::{Head, Note};
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,8 +58,7 @@ impl Trail {
         version: &str,
     ) -> Result<Keeper, KeepError> {
         let failed = |source| KeepError::Folder { path: policy.folder.clone(), source };
-        // What a trail says of a plant is nobody else's business.
-        DirBuilder::new().recursive(true).mode(0o700).create(&policy.folder).map_err(failed)?;
+        files::make_folder(&policy.folder).map_err(failed)?;
         let found = found::look(&policy.folder).map_err(failed)?;
         for aside in &found.set_aside {
             let (folder, why) = (policy.folder.display(), &aside.why);
@@ -74,9 +71,7 @@ impl Trail {
             }
         }
         self.figures.set_aside.store(found.set_aside.len() as u64, Ordering::Relaxed);
-        if found.head != Head::NONE {
-            tracing::info!("audit head {} (going on from here)", found.head);
-        }
+        let goes_on = found.head;
         self.begin(policy.detail);
         self.listen(true);
         metrics.begin();
@@ -84,6 +79,9 @@ impl Trail {
         let words = format!("{detail:?}, at most {most} entries a second").to_lowercase();
         let began = Note::Began { version: version.to_owned(), detail: words };
         let chain = Chain::new(self, policy, found);
+        if goes_on != Head::NONE {
+            tracing::info!(target: HEAD_TARGET, "audit head {goes_on} (going on from here)");
+        }
         let mut collector = Collector::new(self, detail, most, chain, began, now_ns());
         let over = Arc::new(AtomicBool::new(false));
         let (told, metrics) = (Arc::clone(&over), metrics.clone());
@@ -101,6 +99,7 @@ fn keep(collector: &mut Collector, metrics: &HostMetrics, over: &AtomicBool) {
     // At once: a run that is killed has begun all the same.
     collector.pass(false, now_ns());
     collector.cut();
+    collector.say_head();
     let (mut cut, mut round, mut note) = (Instant::now(), Instant::now(), Instant::now());
     while !over.load(Ordering::Acquire) {
         let round_due = round.elapsed() >= ROUND_EVERY;

@@ -4,6 +4,7 @@ use super::*;
 use crate::audit::chain::Chain;
 use crate::audit::collect::Collector;
 use crate::audit::found;
+use cardcage_core::audit::{Fault, Finding, Remark};
 use std::cell;
 
 thread_local! {
@@ -18,6 +19,11 @@ pub(in crate::audit) fn room_for(length: usize) -> Option<usize> {
     (room < length).then_some(room)
 }
 
+/// Whether the disk would not take so many bytes.
+pub(in crate::audit) fn lacks_room_for(bytes: u64) -> bool {
+    ROOM.get().is_some_and(|room| (room as u64) < bytes)
+}
+
 #[test]
 fn while_the_folder_is_gone_changes_are_merged_and_then_all_of_them_are_told() {
     let mut bench = Bench::new();
@@ -28,8 +34,11 @@ fn while_the_folder_is_gone_changes_are_merged_and_then_all_of_them_are_told() {
     until(|| !bench.files().is_empty() && run.trail.status().entries > 0);
     let elsewhere = bench.folder.path().join("elsewhere");
     fs::rename(&bench.policy.folder, &elsewhere).expect("moved");
+    // So that it is not made anew.
+    fs::write(&bench.policy.folder, "").expect("written");
     (0..100_000).for_each(|_| assert!(n.add(1.0)));
     until(|| run.trail.status().stuck.is_some());
+    fs::remove_file(&bench.policy.folder).expect("removed");
     fs::rename(&elsewhere, &bench.policy.folder).expect("moved back");
     until(|| run.trail.status().stuck.is_none());
     let records = bench.proven(run.end());
@@ -146,6 +155,93 @@ fn a_run_that_is_killed_while_the_disk_is_full_leaves_what_the_next_one_goes_on_
         bench.proven(trail.status().head);
         assert!(names(&bench.policy.folder).iter().all(|name| file_number(name).is_some()));
     }
+}
+
+/// A trail that this thread keeps itself, and a counter in it.
+fn kept(bench: &Bench, now_ns: i64) -> (&'static Trail, Collector, &'static Part) {
+    let _ = fs::create_dir(&bench.policy.folder);
+    let (trail, mut collector) = collector(bench, now_ns);
+    let n = open(&Cells::new("c", trail, Arc::default()), MetricKind::Counter, "n");
+    collector.pass(false, now_ns);
+    (trail, collector, n)
+}
+
+#[test]
+fn a_run_can_end_in_order_on_a_full_disk() {
+    let bench = Bench::new();
+    let (trail, mut collector, n) = kept(&bench, 1);
+    ROOM.set(Some(100_000));
+    for _ in 0..2000 {
+        assert!(n.add(1.0));
+        collector.second();
+        collector.pass(true, 2);
+        collector.cut();
+    }
+    assert!(trail.status().stuck.is_some());
+    collector.end(3);
+    ROOM.set(None);
+    let records = bench.proven(trail.status().head);
+    assert_eq!(writes(&entries(&records, "n")), 2000);
+    assert_eq!(notes(&records).last(), Some(&&Note::Ended));
+}
+
+#[test]
+fn a_file_that_is_removed_while_it_is_written_is_missed_and_followed_by_another() {
+    for also_the_folder in [true, false] {
+        let bench = Bench::new();
+        let (trail, mut collector, n) = kept(&bench, 1);
+        let mut write = || {
+            assert!(n.add(1.0));
+            collector.pass(true, 2);
+            collector.cut();
+        };
+        write();
+        if also_the_folder {
+            fs::remove_dir_all(&bench.policy.folder).expect("removed");
+        } else {
+            let file = bench.policy.folder.join(&bench.files()[0]);
+            // Another one of this name is not it.
+            fs::copy(&file, bench.policy.folder.join("copy")).expect("copied");
+            fs::rename(bench.policy.folder.join("copy"), file).expect("moved");
+        }
+        write();
+        collector.second();
+        assert!(trail.status().stuck.is_some_and(|why| why.contains("removed or moved")));
+        assert!(n.add(1.0));
+        collector.pass(true, 3);
+        assert_eq!(trail.status().stuck, None);
+        collector.end(4);
+        let (report, records) = bench.read(Some(trail.status().head));
+        assert!(matches!(report.findings[..], [Finding { fault: Fault::Missing { .. }, .. }]), "{report:?}");
+        assert!(report.heads[0].block.is_some(), "what came later is proven: {report:?}");
+        assert!(report.remarks.iter().any(|remark| matches!(remark, Remark::Said { .. })), "{report:?}");
+        let last = records.iter().rev().find_map(|record| {
+            if let Record::Balance(balance) = record { Some(balance.writes) } else { None }
+        });
+        assert!(last.is_some());
+        let files = bench.files();
+        assert_eq!(files.last().map(String::as_str), Some("00000002.trail"), "{files:?}");
+    }
+}
+
+#[test]
+fn a_file_that_a_wrong_clock_began_is_no_reason_to_begin_none() {
+    let bench = Bench::new();
+    let day_ns = i64::try_from(bench.policy.rotate_every.as_nanos()).expect("a day");
+    let (_, mut early, n) = kept(&bench, 1000 * day_ns);
+    assert!(n.add(1.0));
+    early.end(1000 * day_ns);
+    assert_eq!(bench.files().len(), 1);
+    // The clock is right now.
+    let (trail, mut collector, n) = kept(&bench, 10 * day_ns);
+    assert_eq!(bench.files().len(), 2, "nobody knows how old the one before is");
+    for (now_ns, files) in [(10 * day_ns + day_ns / 2, 2), (9 * day_ns, 2), (10 * day_ns, 3)] {
+        assert!(n.add(1.0));
+        collector.pass(true, now_ns);
+        assert_eq!(bench.files().len(), files, "half a day, none that counts, and a day");
+    }
+    collector.end(11 * day_ns);
+    bench.proven(trail.status().head);
 }
 
 #[test]
