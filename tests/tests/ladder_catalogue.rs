@@ -144,7 +144,7 @@ fn an_empty_list_of_trusted_libraries_is_an_error_and_does_not_trust_all() {
             refused.contains("config.bad-value") && refused.contains("an empty list of trusted"),
             "{refused}"
         );
-        assert!(refused.contains("pipeline.yaml:2:51"), "{refused}");
+        assert!(refused.contains("pipeline.yaml:2:53"), "{refused}");
     }
 }
 

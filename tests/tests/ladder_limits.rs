@@ -150,8 +150,13 @@ fn told(name: &str) -> (String, Vec<String>) {
 #[test]
 fn the_first_failure_of_every_component_type_is_told() {
     let (text, codes) = told("false_promises");
-    let expected =
-        ["ladder.probe.by-sensor", "ladder.probe.replay", "ladder.probe.position", "ladder.probe.failed"];
+    let expected = [
+        "ladder.probe.by-sensor",
+        "ladder.probe.replay",
+        "ladder.probe.position",
+        "ladder.probe.nondeterministic",
+        "ladder.probe.failed",
+    ];
     assert_eq!(codes, expected, "{text}");
     assert!(!text.contains("honest"), "{text}");
     insta::assert_snapshot!("false_promises", text);

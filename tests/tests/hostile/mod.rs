@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A folder for such files; gone when dropped.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -134,13 +134,4 @@ pub(crate) fn masked(text: &str, file: &Path) -> String {
         rest = &rest[at + len..];
     }
     out + rest
-}
-
-/// The most memory that a program had, in KiB.
-pub(crate) fn peak_kib(command: &mut Command) -> u64 {
-    use wait4::Wait4 as _;
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it can be started");
-    let used = child.wait4().expect("it can be waited for");
-    assert!(used.status.success(), "{:?}", used.status);
-    used.rusage.maxrss / 1024
 }
