@@ -13,6 +13,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
+/// Records a second that the source below makes.
+const RATE: f64 = 20_000.0;
 const ENDLESS: &str = "version: 1
 checkpoint: { every: 50ms }
 sources:
@@ -76,6 +78,11 @@ fn without_a_daemon_each_command_says_so_plainly_and_ends_with_69() {
     }
     let output = ask(&pipeline, &["status", "--socket", "elsewhere.sock"]);
     assert!(text(&output.stderr).contains("elsewhere.sock"));
+    for no_socket in ["pipeline.yaml", "."] {
+        let output = ask(&pipeline, &["status", "--socket", no_socket]);
+        assert_eq!(code(&output), 69, "{no_socket}");
+        assert!(text(&output.stderr).contains("what is there is no socket"), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
@@ -87,6 +94,19 @@ fn a_socket_left_by_a_daemon_that_was_killed_is_said_to_be_so_and_replaced_by_th
     assert_eq!(code(&output), 69);
     assert!(text(&output.stderr).contains("the daemon that made this socket is gone"));
     let run = started(&pipeline);
+    end(&pipeline, run);
+    assert!(!socket(&pipeline).exists(), "removed at the end");
+}
+
+#[test]
+fn a_socket_that_somebody_removed_is_made_anew() {
+    let (pipeline, run) = daemon(ENDLESS);
+    for _ in 0..2 {
+        fs::remove_file(socket(&pipeline)).expect("removed");
+        wait_for("the socket", || get(&pipeline, "/health").ok());
+    }
+    run.wait_for_stderr("was removed or replaced by somebody; it is made anew");
+    assert_eq!(code(&ask(&pipeline, &["status"])), 0);
     end(&pipeline, run);
     assert!(!socket(&pipeline).exists(), "removed at the end");
 }
@@ -132,6 +152,7 @@ fn status_tells_what_each_component_does() {
     let shown = text(&output.stdout);
     assert!(shown.starts_with("pipeline.yaml: running for ") && shown.contains(", healthy\n"), "{shown}");
     assert!(shown.contains("plausible  stage   range      running"), "{shown}");
+    assert!(shown.contains("\naudit trail: head "), "{shown}");
     end(&pipeline, run);
 }
 
@@ -302,6 +323,7 @@ fn promtool() -> Option<std::path::PathBuf> {
 fn clients_that_mean_no_good_cost_the_lanes_nothing() {
     let (pipeline, run) = daemon(ENDLESS);
     let path = socket(&pipeline);
+    let before = progress(&pipeline);
     let crowd = clients::crowd(&path, 1000);
     clients::hostile(&path);
     // Those who sent nothing are thrown out after a while, and the others get their turn.
@@ -309,7 +331,41 @@ fn clients_that_mean_no_good_cost_the_lanes_nothing() {
     assert_eq!(code(&status), 0, "{}", text(&status.stderr));
     let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
     assert_eq!(status["health"]["health"], "healthy");
+    // What `generate` was told to make, it made, and it arrived: not nearly so many if a lane had waited for a client.
+    wait_for("two seconds among them", || (progress(&pipeline).0 > before.0 + 2.0).then_some(()));
+    let now = progress(&pipeline);
+    let rate = (now.1 - before.1) / (now.0 - before.0);
+    assert!(rate > 0.8 * RATE, "{rate} records a second, of {RATE}");
     drop(crowd);
+    end(&pipeline, run);
+}
+
+/// For how long the daemon has run, and how many records have arrived.
+fn progress(pipeline: &Pipeline) -> (f64, f64) {
+    let status = ask(pipeline, &["status", "--format", "json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    let numbers = [&status["uptime_seconds"], &status["components"][2]["in"]].map(Value::as_f64);
+    (numbers[0].expect("seconds"), numbers[1].expect("records"))
+}
+
+#[test]
+fn who_keeps_all_places_does_not_keep_others_from_health_and_those_are_told() {
+    let yaml = format!("{ENDLESS}control: {{ metrics: \"127.0.0.1:0\" }}\n");
+    let (pipeline, run) = daemon(&yaml);
+    let address = run.address("http");
+    let slow = clients::slow_over_tcp(address, 32);
+    let mut busy = 0;
+    for _ in 0..20 {
+        assert_eq!(over_tcp(address, "GET", "/health/live", "").expect("answered").status, 200);
+        let metrics = over_tcp(address, "GET", "/metrics", "").expect("answered");
+        if metrics.status == 503 {
+            assert!(metrics.json()["error"].as_str().expect("a text").starts_with("too many connections"));
+            busy += 1;
+        }
+    }
+    // On a loaded machine the slow ones may be thrown out meanwhile.
+    assert!(busy > 0);
+    drop(slow);
     end(&pipeline, run);
 }
 
@@ -322,7 +378,9 @@ fn what_is_too_large_or_no_request_is_refused() {
     assert_eq!(refused(clients::request_with(&path, "GET", "/status", &long_header, "")), 431);
     let many = "x: y\r\n".repeat(1000);
     assert_eq!(refused(clients::request_with(&path, "GET", "/status", &many, "")), 431);
-    assert_eq!(refused(request(&path, "POST", "/log-level", &"a".repeat(100_000))), 413);
+    let large = request(&path, "POST", "/log-level", &"a".repeat(100_000)).expect("answered");
+    assert_eq!(large.status, 413);
+    assert!(large.json()["error"].as_str().expect("a text").contains("more than 8192 bytes"), "{large:?}");
     assert_eq!(refused(request(&path, "POST", "/log-level", "{\"filter\": 7}")), 400);
     assert_eq!(refused(request(&path, "GET", "/nowhere", "")), 404);
     assert_eq!(refused(request(&path, "DELETE", "/status", "")), 405);

@@ -3,15 +3,17 @@
 use super::socket;
 use serde_json::Value;
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The time that an answer may take.
+/// The time that an answer may take, all tries and all of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The wait before a daemon that is busy with others is asked again.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
 /// The largest answer: metrics of thousands of components.
-const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
+const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +56,13 @@ impl<'a> Request<'a> {
 
     /// The answer's text.
     pub(crate) fn send(&self, socket: &Path) -> Result<String, ClientError> {
-        let until = Instant::now() + PATIENCE;
+        self.send_within(socket, PATIENCE)
+    }
+
+    fn send_within(&self, socket: &Path, patience: Duration) -> Result<String, ClientError> {
+        let until = Instant::now() + patience;
         loop {
-            let (status, text) = self.try_send(socket).map_err(|error| no_daemon(socket, &error))?;
+            let (status, text) = self.try_send(socket, until).map_err(|error| no_daemon(socket, &error))?;
             match status {
                 200 => return Ok(text),
                 503 if Instant::now() < until => std::thread::sleep(BUSY_WAIT),
@@ -65,10 +71,9 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn try_send(&self, socket: &Path) -> std::io::Result<(u16, String)> {
-        let mut stream = socket::connect(socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+    fn try_send(&self, socket: &Path, until: Instant) -> std::io::Result<(u16, String)> {
+        let mut stream = socket::connect(socket, left(until)?)?;
+        stream.set_write_timeout(Some(left(until)?))?;
         let body = self.body.as_ref().map_or_else(String::new, Value::to_string);
         let request = format!(
             "{} {} HTTP/1.1\r\nhost: localhost\r\naccept: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -80,7 +85,7 @@ impl<'a> Request<'a> {
         // A daemon that has no time for us answers without reading, and closes.
         let sent = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
-        let read = stream.take(ANSWER_MAX_BYTES).read_to_end(&mut answer);
+        let read = read_all(&mut stream, until, &mut answer);
         parse(&answer).ok_or_else(|| match (sent, read) {
             (Err(error), _) | (_, Err(error)) => error,
             _ => std::io::Error::new(ErrorKind::InvalidData, "what answers there is no cardcage daemon"),
@@ -88,13 +93,36 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The time that is left; an error if there is none.
+fn left(until: Instant) -> std::io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+/// Reads to the end, for so long in all: who sends a byte now and then does not keep us.
+fn read_all(stream: &mut UnixStream, until: Instant, answer: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut piece = [0; 16 * 1024];
+    loop {
+        stream.set_read_timeout(Some(left(until)?))?;
+        match stream.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(_) if answer.len() >= ANSWER_MAX_BYTES => return Err(ErrorKind::FileTooLarge.into()),
+            Ok(count) => answer.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn no_daemon(path: &Path, error: &std::io::Error) -> ClientError {
+    let is_socket = std::fs::metadata(path).map_or(true, |found| found.file_type().is_socket());
     let why = match error.kind() {
+        ErrorKind::ConnectionRefused if !is_socket => "what is there is no socket".to_owned(),
         ErrorKind::NotFound => "there is no such socket".to_owned(),
         ErrorKind::ConnectionRefused => "the daemon that made this socket is gone".to_owned(),
         ErrorKind::PermissionDenied => "this user may not use it".to_owned(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            format!("it took the request, and was silent for {} s", PATIENCE.as_secs())
+            format!("what listens there has given no whole answer in {} s", PATIENCE.as_secs())
         }
         _ => error.to_string(),
     };
@@ -136,6 +164,23 @@ mod tests {
             assert_eq!(parse(&whole[..cut]), None, "cut at {cut}");
         }
         assert_eq!(parse(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn who_sends_a_byte_now_and_then_is_given_up_when_the_time_is_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        let trickle = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            // Until the client is gone.
+            while stream.write_all(b"H").is_ok() {
+                std::thread::yield_now();
+            }
+        });
+        let error = Request::get("/status", "x").send_within(&path, Duration::from_millis(300));
+        assert!(matches!(error, Err(ClientError::NoDaemon { .. })), "{error:?}");
+        trickle.join().expect("it saw the client go");
     }
 
     #[test]

@@ -67,26 +67,23 @@ pub(crate) fn listen(control: &Control, folder: &Path, state: &Path) -> Result<L
 /// The control socket, served until this value goes.
 pub(crate) struct Serving {
     stop: Option<oneshot::Sender<()>>,
+    /// Removes the socket's file at its end.
     thread: Option<JoinHandle<()>>,
-    /// Removes the socket's file when it goes.
-    _bound: Bound,
 }
 
 impl Listening {
     /// Starts to answer, for the pipeline of this config.
     pub(crate) fn serve(self, config: &Config, live: Live, filter: Filter) -> Result<Serving, ControlError> {
-        let Self { mut unix, tcp } = self;
+        let Self { unix, tcp } = self;
         if let Some(address) = tcp.as_ref().and_then(|tcp| tcp.local_addr().ok()) {
             tracing::info!("metrics and health at http://{address}/metrics and /health");
         }
         let daemon = Arc::new(Daemon::new(&config.file, live, filter, Secrets::of(config)));
         let (stop, stopped) = oneshot::channel();
-        let listener = unix.take();
-        let peers = unix.peers();
-        let work = move || server::serve(listener, peers, tcp, &daemon, stopped);
+        let work = move || server::serve(unix, tcp, &daemon, stopped);
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(work);
         let thread = thread.map_err(|error| ControlError::Thread(error.to_string()))?;
-        Ok(Serving { stop: Some(stop), thread: Some(thread), _bound: unix })
+        Ok(Serving { stop: Some(stop), thread: Some(thread) })
     }
 }
 

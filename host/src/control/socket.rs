@@ -1,7 +1,9 @@
 //! The Unix socket: where it is, what becomes of one that is there already, who may use it.
 
 use cardcage_core::config::Control;
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, chownat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, chownat, flock};
+use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::geteuid;
 use std::fs;
@@ -10,11 +12,19 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Its name in the state directory.
 const NAME: &str = "control.sock";
 /// The longest path of a socket: the system's `sun_path` has 108 bytes, of which one ends the text.
 const PATH_MAX_BYTES: usize = 107;
+/// How long a start waits for another one that is making its socket in the same folder, which takes a millisecond. Whoever
+/// keeps the folder locked for longer does not keep us from starting.
+const ALONE_PATIENCE: Duration = Duration::from_secs(1);
+/// The wait before the folder is tried again.
+const ALONE_WAIT: Duration = Duration::from_millis(5);
+/// How long the one whose socket is in the way may take to let us in before it counts as busy, which is alive.
+const IN_THE_WAY_PATIENCE: Duration = Duration::from_secs(1);
 /// Connections that wait to be taken: a few people and programs at once.
 const BACKLOG: i32 = 64;
 /// The largest `/etc/group` that is looked through.
@@ -63,6 +73,7 @@ pub(crate) fn path(control: &Control, folder: &Path, state: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Bound {
     path: PathBuf,
+    mode: u32,
     /// Device and inode, so that only our own file is removed.
     identity: (u64, u64),
     listener: Option<UnixListener>,
@@ -79,24 +90,30 @@ pub(crate) struct Peers {
 impl Bound {
     /// Listens at `path`. A file left by a process that is gone is replaced; one at which someone answers is not.
     pub(crate) fn new(path: &Path, mode: u32, group: Option<&str>) -> Result<Self, SocketError> {
-        let io = |why: String| SocketError::Io { path: path.to_owned(), why };
         let group = group.map(group_id).transpose()?;
-        make_way(path)?;
-        let socket = bind(path, mode)?;
-        let listener = UnixListener::from(socket);
-        listener.set_nonblocking(true).map_err(|error| io(error.to_string()))?;
-        if let Some(group) = group {
-            chownat(CWD, path, None, Some(Gid::from_raw(group)), AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|error| io(format!("it cannot be given to group {group}: {error}")))?;
-        }
-        let meta = fs::symlink_metadata(path).map_err(|error| io(error.to_string()))?;
         let peers = Peers { user: geteuid().as_raw(), group };
-        Ok(Self {
-            path: path.to_owned(),
-            identity: (meta.dev(), meta.ino()),
-            listener: Some(listener),
-            peers,
-        })
+        let (listener, identity) = make(path, mode, group, ALONE_PATIENCE)?;
+        Ok(Self { path: path.to_owned(), mode, identity, listener: Some(listener), peers })
+    }
+
+    /// Whether its file is where it was made. Without it nobody finds the socket.
+    pub(super) fn is_there(&self) -> bool {
+        identity(&self.path).is_ok_and(|identity| identity == self.identity)
+    }
+
+    /// Makes it anew, with its folder if that is gone, too. Does not wait.
+    pub(super) fn renew(&mut self) -> Result<UnixListener, SocketError> {
+        if let Some(folder) = self.path.parent() {
+            // If it cannot be made, the socket cannot either, and says why.
+            let _ = fs::create_dir(folder);
+        }
+        let (listener, identity) = make(&self.path, self.mode, self.peers.group, Duration::ZERO)?;
+        self.identity = identity;
+        Ok(listener)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The socket itself.
@@ -111,9 +128,7 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        let ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity);
-        if ours {
+        if self.is_there() {
             // A file that stays is replaced by the next start.
             let _ = fs::remove_file(&self.path);
         }
@@ -139,9 +154,57 @@ pub(super) fn groups_of(process: Option<i32>) -> Vec<u32> {
     line.unwrap_or_default().split_whitespace().filter_map(|group| group.parse().ok()).collect()
 }
 
-/// Connects to a socket, however long its path.
-pub(super) fn connect(path: &Path) -> std::io::Result<UnixStream> {
-    with_short_path(path, |short| UnixStream::connect(short))
+/// Connects to a socket, however long its path. One that takes nobody in for so long is an error of the kind `WouldBlock`.
+pub(super) fn connect(path: &Path, patience: Duration) -> std::io::Result<UnixStream> {
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // Of which the system takes 0 for no bound.
+    let patience = patience.max(Duration::from_millis(1));
+    rustix::net::sockopt::set_socket_timeout(&socket, Timeout::Send, Some(patience))?;
+    with_short_path(path, |short| Ok(rustix::net::connect(&socket, &SocketAddrUnix::new(short)?)?))?;
+    Ok(UnixStream::from(socket))
+}
+
+/// Device and inode of a file.
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Makes a socket that listens, in the place of one that is dead, and gives it with its identity.
+fn make(
+    path: &Path,
+    mode: u32,
+    group: Option<u32>,
+    patience: Duration,
+) -> Result<(UnixListener, (u64, u64)), SocketError> {
+    let io = |why: String| SocketError::Io { path: path.to_owned(), why };
+    // Of two that find a dead one, the second would remove the living one of the first.
+    let alone = alone_in_folder(path, patience);
+    make_way(path)?;
+    let listener = UnixListener::from(bind(path, mode)?);
+    listener.set_nonblocking(true).map_err(|error| io(error.to_string()))?;
+    if let Some(group) = group {
+        chownat(CWD, path, None, Some(Gid::from_raw(group)), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| io(format!("it cannot be given to group {group}: {error}")))?;
+    }
+    let identity = identity(path).map_err(|error| io(error.to_string()))?;
+    drop(alone);
+    Ok((listener, identity))
+}
+
+/// Keeps others that make a socket in the same folder out while the value lives; `None` where that cannot be had.
+fn alone_in_folder(path: &Path, patience: Duration) -> Option<OwnedFd> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty()).ok()?;
+    let until = Instant::now() + patience;
+    loop {
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(folder),
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(ALONE_WAIT),
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Removes what a process that is gone has left.
@@ -155,11 +218,13 @@ fn make_way(path: &Path) -> Result<(), SocketError> {
     if !meta.file_type().is_socket() {
         return Err(SocketError::NoSocket(path.to_owned()));
     }
-    match connect(path) {
-        Ok(_) => Err(SocketError::Live(path.to_owned())),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
+    match connect(path, IN_THE_WAY_PATIENCE).map_err(|error| (error.kind(), error)) {
+        Ok(_) | Err((ErrorKind::WouldBlock, _)) => Err(SocketError::Live(path.to_owned())),
+        // Another start was faster, where the folder cannot be locked.
+        Err((ErrorKind::NotFound, _)) => Ok(()),
+        Err((ErrorKind::ConnectionRefused, _)) => fs::remove_file(path)
             .map_err(|error| io(format!("what an earlier run left cannot be removed: {error}"))),
-        Err(error) => {
+        Err((_, error)) => {
             Err(io(format!("something is there already, and cannot be asked whether it lives: {error}")))
         }
     }
@@ -168,6 +233,8 @@ fn make_way(path: &Path) -> Result<(), SocketError> {
 fn bind(path: &Path, mode: u32) -> Result<OwnedFd, SocketError> {
     let io = |error: std::io::Error| match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::InvalidFilename => SocketError::TooLong(path.to_owned()),
+        // Another start was faster, where the folder cannot be locked.
+        ErrorKind::AddrInUse => SocketError::Live(path.to_owned()),
         _ => SocketError::Io { path: path.to_owned(), why: error.to_string() },
     };
     let make = || {

@@ -72,6 +72,16 @@ fn talk(
     Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
+/// So many connections that begin a request and never finish it.
+pub(crate) fn slow_over_tcp(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let begun = (0..count).map(|_| {
+        let mut stream = TcpStream::connect(address).expect("connected");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nx-slow: ").expect("sent");
+        stream
+    });
+    begun.collect()
+}
+
 /// So many connections that begin a request and never finish it, as many of them as the system lets through.
 pub(crate) fn crowd(socket: &Path, count: usize) -> Vec<UnixStream> {
     let begun = (0..count).filter_map(|_| {

@@ -20,6 +20,62 @@ fn a_socket_that_a_dead_process_left_is_replaced_and_a_live_one_is_not() {
 }
 
 #[test]
+fn of_many_that_find_a_dead_socket_at_once_one_gets_it_and_the_others_see_that_it_lives() {
+    let folder = folder();
+    for round in 0..50 {
+        let path = folder.path().join(format!("s{round}"));
+        drop(UnixListener::bind(&path).expect("free"));
+        let start = std::sync::Barrier::new(8);
+        let bound: Vec<_> = std::thread::scope(|scope| {
+            let each = || {
+                start.wait();
+                Bound::new(&path, 0o600, None)
+            };
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(each)).collect();
+            starts.into_iter().map(|start| start.join().expect("it ends")).collect()
+        });
+        assert_eq!(bound.iter().filter(|bound| bound.is_ok()).count(), 1, "{bound:?}");
+        assert!(bound.iter().all(|bound| matches!(bound, Ok(_) | Err(SocketError::Live(_)))), "{bound:?}");
+        assert!(connect(&path, Duration::from_mins(1)).is_ok(), "the file is that of the one");
+    }
+}
+
+#[test]
+fn a_socket_whose_file_is_gone_is_made_anew_with_its_folder() {
+    let folder = folder();
+    let path = folder.path().join("state/s");
+    fs::create_dir(folder.path().join("state")).expect("made");
+    let mut bound = Bound::new(&path, 0o640, None).expect("free");
+    assert!(bound.is_there());
+    fs::remove_dir_all(folder.path().join("state")).expect("removed");
+    assert!(!bound.is_there());
+    let _listener = bound.renew().expect("made anew");
+    assert!(bound.is_there() && connect(&path, Duration::from_mins(1)).is_ok());
+    assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
+    fs::remove_file(&path).expect("removed");
+    let other = UnixListener::bind(&path).expect("taken by another");
+    assert!(matches!(bound.renew(), Err(SocketError::Live(_))));
+    drop((bound, other));
+    assert!(path.exists(), "that of the other is left alone");
+}
+
+#[test]
+fn one_that_takes_nobody_in_does_not_hold_up_who_connects() {
+    let folder = folder();
+    let path = folder.path().join("s");
+    let _listener = UnixListener::bind(&path).expect("free");
+    let mut waiting = Vec::new();
+    let error = loop {
+        match connect(&path, Duration::from_millis(20)) {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "after {} in its queue", waiting.len());
+    assert!(matches!(Bound::new(&path, 0o600, None), Err(SocketError::Live(_))), "busy is alive");
+}
+
+#[test]
 fn a_file_that_is_no_socket_is_left_alone() {
     let folder = folder();
     let path = folder.path().join("s");
@@ -58,7 +114,7 @@ fn a_long_path_works_and_a_long_name_is_refused_in_words() {
     fs::create_dir(&deep).expect("made");
     let path = deep.join("s");
     let _bound = Bound::new(&path, 0o600, None).expect("bound through its folder");
-    assert!(connect(&path).is_ok());
+    assert!(connect(&path, Duration::from_mins(1)).is_ok());
     let error = Bound::new(&deep.join("n".repeat(120)), 0o600, None).expect_err("too long");
     assert!(matches!(error, SocketError::TooLong(_)), "{error}");
     assert!(error.to_string().contains("the system takes 107"), "{error}");
