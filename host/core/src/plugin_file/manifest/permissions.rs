@@ -56,7 +56,7 @@ fn is_host_and_port(address: &str) -> bool {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let host_fits = match inside {
-        Some(six) => six.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(six) => six.parse::<core::net::Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty() && !host.contains([':', '/', '[', ']']) && !host.contains(char::is_whitespace)
         }
