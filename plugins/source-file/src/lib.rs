@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod arrivals;
 mod copies;
 mod error;
 mod identity;
@@ -29,6 +30,7 @@ use reading::{Outcome, Reading};
 use roster::Roster;
 use saved::{Saved, SavedFile};
 use settings::{Begin, FileSettings};
+use std::sync::Arc;
 use tracked::Found;
 use watch::{Change, Watch};
 
@@ -71,16 +73,16 @@ impl Source for FileSource {
     }
 
     fn open(settings: FileSettings, host: &Host) -> Result<Self, PluginError> {
-        let patterns = Patterns::new(settings.paths())?;
+        let patterns = Arc::new(Patterns::new(settings.paths())?);
         let follow = settings.follow();
         let mut source = Self {
             host: host.clone(),
             follow,
             begin: settings.begin(),
             poll_ns: settings.poll().as_nanos().try_into()?,
+            watch: follow.then(|| Watch::new(&patterns)),
             roster: Roster::new(patterns, follow, settings.max_open_files(), host),
             reading: Reading::new(host, settings.lines(), threads(&settings))?,
-            watch: follow.then(Watch::new),
             current: None,
             looked_ns: 0,
             look_wanted: false,
@@ -267,6 +269,9 @@ impl FileSource {
     fn look(&mut self, now_ns: i64) -> Result<(), PluginError> {
         self.look_wanted = false;
         self.looked_ns = now_ns;
+        if let Some(watch) = &self.watch {
+            self.roster.adopt(watch.take_arrived(), now_ns);
+        }
         self.roster.look(now_ns, self.watch.as_mut())?;
         Ok(())
     }
@@ -306,6 +311,7 @@ export_plugin! {
         write: [settings.rejects],
         metrics: [
             counter "rotations" { unit: "1", help: "followed files that were renamed or deleted", min: 0.0 },
+            counter "lost_files" { unit: "1", help: "followed files that were gone before they were read to their end", min: 0.0 },
             counter "truncations" { unit: "1", help: "files read from their start again, being shorter or other than before", min: 0.0 },
         ],
     }],

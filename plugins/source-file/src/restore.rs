@@ -2,10 +2,10 @@
 
 use crate::identity::Fingerprint;
 use crate::paths::parent;
-use crate::roster::{Roster, find};
+use crate::roster::Roster;
 use crate::saved::{Saved, SavedFile};
 use crate::settings::Begin;
-use crate::tracked::{Seen, Tracked, open_regular};
+use crate::tracked::{Seen, Tracked, find, open_regular};
 use cardcage_plugin_api::tracing;
 use std::fs::read_to_string;
 use std::path::PathBuf;

@@ -1,25 +1,26 @@
 //! All files of the source: which there are, which have something to read, and in which order.
 
+mod adopt;
+
 use crate::error::FileError;
 use crate::identity::Identity;
 use crate::paths::{FILES_MAX, Listing, Patterns, parent};
-use crate::tracked::{Found, Seen, Tracked};
+use crate::tracked::{Found, Seen, Tracked, find, regular};
 use crate::watch::Watch;
 use cardcage_plugin_api::{Counter, Host, tracing};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How long a file that was renamed or deleted is still read: programs write on into it until they notice.
 pub(crate) const GONE_GRACE_NS: i64 = 5_000_000_000;
 /// Of how many paths it is said that they cannot be read.
 const COMPLAINTS_MAX: usize = 1000;
-/// How many files a folder may hold for a lost one to be looked for in it.
-const SEARCH_MAX: usize = FILES_MAX;
 
 /// All files of the source. The number of a file is its stream.
 pub(crate) struct Roster {
-    patterns: Patterns,
+    patterns: Arc<Patterns>,
     follow: bool,
     max_open: usize,
     files: Vec<Option<Tracked>>,
@@ -35,10 +36,11 @@ pub(crate) struct Roster {
     complained: HashSet<PathBuf>,
     rotations: Option<Counter>,
     truncations: Option<Counter>,
+    lost: Option<Counter>,
 }
 
 impl Roster {
-    pub(crate) fn new(patterns: Patterns, follow: bool, max_open: usize, host: &Host) -> Self {
+    pub(crate) fn new(patterns: Arc<Patterns>, follow: bool, max_open: usize, host: &Host) -> Self {
         Self {
             patterns,
             follow,
@@ -54,6 +56,7 @@ impl Roster {
             complained: HashSet::new(),
             rotations: host.counter("rotations"),
             truncations: host.counter("truncations"),
+            lost: host.counter("lost_files"),
         }
     }
 
@@ -84,8 +87,12 @@ impl Roster {
     }
 
     /// Looks which files there are, and what became of those that are known.
-    pub(crate) fn look(&mut self, now_ns: i64, watch: Option<&mut Watch>) -> Result<(), FileError> {
+    pub(crate) fn look(&mut self, now_ns: i64, mut watch: Option<&mut Watch>) -> Result<(), FileError> {
         self.round += 1;
+        if let Some(watch) = &mut watch {
+            // First, so that nothing comes and goes between the listing and this.
+            self.patterns.folders().into_iter().for_each(|folder| watch.add(folder));
+        }
         let listing = self.patterns.list();
         self.judge(&listing)?;
         for path in listing.paths {
@@ -97,7 +104,6 @@ impl Roster {
         }
         self.settle(now_ns);
         if let Some(watch) = watch {
-            self.patterns.folders().into_iter().for_each(|folder| watch.add(folder));
             for (_, file) in self.files() {
                 watch.add(parent(&file.path));
                 file.target.iter().for_each(|target| watch.add(parent(target)));
@@ -195,6 +201,7 @@ impl Roster {
                         file = %file.path.display(), position = file.position,
                         "the file is gone before it was read to its end; what stood behind the position is lost"
                     );
+                    self.count_lost(1);
                 }
                 self.remove(number);
                 return;
@@ -395,19 +402,4 @@ impl Roster {
         }
         true
     }
-}
-
-/// What the system says of a regular file.
-fn regular(path: &Path) -> Result<Metadata, FileError> {
-    let metadata = path.metadata().map_err(|source| FileError::Open { path: path.to_owned(), source })?;
-    if metadata.is_file() { Ok(metadata) } else { Err(FileError::NotRegular { path: path.to_owned() }) }
-}
-
-/// The path in a folder that leads to this file.
-pub(crate) fn find(folder: &Path, identity: Identity) -> Option<PathBuf> {
-    use std::os::unix::fs::DirEntryExt as _;
-    let entries = folder.read_dir().ok()?.flatten().take(SEARCH_MAX);
-    let mut likely = entries.filter(|entry| entry.ino() == identity.inode);
-    let is_it = |path: &PathBuf| regular(path).is_ok_and(|metadata| Identity::of(&metadata) == identity);
-    likely.find_map(|entry| Some(entry.path()).filter(is_it))
 }

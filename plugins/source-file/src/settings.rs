@@ -61,7 +61,10 @@ cardcage_codec::input_settings! {
         #[schemars(extend("examples" = ["readings.ndjson", ["monday.ndjson", "tuesday.ndjson"], "logs/*.csv.gz"]))]
         path: Paths,
         /// Whether to wait for more at the end, through rotation, truncation and new files that match. A copy is another
-        /// file: `path` must not match what `copytruncate` leaves behind, or its lines come twice.
+        /// file: `path` must not match what `copytruncate` leaves behind, or its lines come twice. A file that comes and
+        /// goes while the pipeline is held up is kept open until it is read, up to 128 of them at a time; where the system
+        /// cannot tell of changes, as on network file systems, let `path` also match the rotated names. What is lost all
+        /// the same is counted (`lost_files`) and warned of.
         #[serde(default)]
         follow: bool,
         /// Where reading begins.

@@ -3,11 +3,15 @@
 use crate::archive::{Compression, compression};
 use crate::error::FileError;
 use crate::identity::{Fingerprint, Identity};
+use crate::paths::FILES_MAX;
 use cardcage_plugin_api::tracing;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// How many files a folder may hold for a lost one to be looked for in it.
+const SEARCH_MAX: usize = FILES_MAX;
 
 /// One file, and how far it was read.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two exclude each other")]
@@ -202,4 +206,19 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, FileError> {
         return Err(FileError::NotRegular { path: path.to_owned() });
     }
     File::open(path).map_err(failed)
+}
+
+/// What the system says of a regular file.
+pub(crate) fn regular(path: &Path) -> Result<Metadata, FileError> {
+    let metadata = path.metadata().map_err(|source| FileError::Open { path: path.to_owned(), source })?;
+    if metadata.is_file() { Ok(metadata) } else { Err(FileError::NotRegular { path: path.to_owned() }) }
+}
+
+/// The path in a folder that leads to this file.
+pub(crate) fn find(folder: &Path, identity: Identity) -> Option<PathBuf> {
+    use std::os::unix::fs::DirEntryExt as _;
+    let entries = folder.read_dir().ok()?.flatten().take(SEARCH_MAX);
+    let mut likely = entries.filter(|entry| entry.ino() == identity.inode);
+    let is_it = |path: &PathBuf| regular(path).is_ok_and(|metadata| Identity::of(&metadata) == identity);
+    likely.find_map(|entry| Some(entry.path()).filter(is_it))
 }

@@ -7,7 +7,7 @@ use cardcage_plugin_api::testing::{SourceHarness, TestHost};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn append(path: &Path, text: impl AsRef<[u8]>) {
@@ -98,6 +98,59 @@ fn a_renamed_file_is_read_to_its_end_before_the_one_with_its_name() {
     assert_eq!(drain(&mut source), [6]);
     append(&path, numbers(13..14));
     assert_eq!(drain(&mut source), [13]);
+}
+
+/// Lets the source read until so many readings came: `notify`'s thread tells in its own time.
+fn until(source: &mut SourceHarness<FileSource>, count: usize) -> Vec<u32> {
+    let end = Instant::now() + Duration::from_mins(1);
+    let mut all = Vec::new();
+    while all.len() < count {
+        assert!(Instant::now() < end, "in vain: {all:?}");
+        all.extend(drain(source));
+    }
+    all
+}
+
+#[test]
+fn files_that_came_and_went_while_nobody_looked_are_read() {
+    for with_numbers in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let path = file(&folder, "a.ndjson", lines(3));
+        let host = TestHost::of::<super::CardcagePlugin>("file");
+        let settings = json!({ "path": path, "follow": true });
+        let mut source = SourceHarness::<FileSource>::open_on(host, settings).unwrap();
+        assert_eq!(drain(&mut source), [0, 1, 2]);
+        append(&path, line(3));
+        let name = |number: u32| folder.path().join(format!("a.ndjson.{number}"));
+        for round in 0..6 {
+            for old in (1..=round).rev().filter(|_| with_numbers) {
+                std::fs::rename(name(old), name(old + 1)).unwrap();
+            }
+            std::fs::rename(&path, name(if with_numbers { 1 } else { round })).unwrap();
+            append(&path, numbers(10 * (round + 1)..10 * (round + 1) + 2));
+        }
+        let mut all = until(&mut source, 13);
+        all.sort_unstable();
+        assert_eq!(all, [3, 10, 11, 20, 21, 30, 31, 40, 41, 50, 51, 60, 61]);
+        assert_eq!(host.metric("rotations"), Some(6.0));
+        assert_eq!(host.metric("lost_files"), Some(0.0));
+        assert!(!logged(source.host(), "came and went"));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_saved_is_counted_and_warned_of() {
+    let folder = TempDir::new().unwrap();
+    let paths: Vec<PathBuf> = (0..40).map(|n| file(&folder, &format!("{n}.ndjson"), line(n))).collect();
+    let host = TestHost::of::<super::CardcagePlugin>("file");
+    let settings = json!({ "path": folder.path().join("*.ndjson"), "follow": true, "max_open_files": 1 });
+    let mut source = SourceHarness::<FileSource>::open_on(host, settings).unwrap();
+    source.fill().unwrap();
+    // Not read yet, and not open.
+    std::fs::remove_file(&paths[39]).unwrap();
+    assert_eq!(drain(&mut source).len(), 38);
+    assert_eq!(host.metric("lost_files"), Some(1.0));
+    assert!(logged(source.host(), "gone before it was read"));
 }
 
 #[test]
