@@ -1,9 +1,11 @@
 //! What is said of trails that were made for it: whole ones, and damaged in each way.
 
-use crate::trail::{COUNTER, Files, HISTOGRAM, Scribe, put, sample};
-use cardcage_core::audit::{Entry, Note, Record, What};
+use crate::trail::{COUNTER, Files, GAUGE, HISTOGRAM, Scribe, put, sample};
+use cardcage_core::audit::{Entry, Note, Record, What, file_name};
 use e2e::Pipeline;
 use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
 
 /// Runs `cardcage audit` on these files; what it printed, both outputs, with its exit code.
 fn audit(pipeline: &Pipeline, arguments: &[&str]) -> String {
@@ -37,6 +39,8 @@ fn a_whole_trail_is_told_and_proven() {
         &["show", "--metric", "cardcage_queue_records"],
         &["show", "--since", "2026-03-01T12:00:00.5Z", "--until", "2026-03-01 12:00:00.6"],
         &["show", "--format", "json"],
+        &["show", "--component", "plausibel"],
+        &["show", "--metric", "nothing"],
     ];
     insta::assert_snapshot!("show", audits(&pipeline, show));
     let explain: &[&[&str]] = &[
@@ -140,6 +144,33 @@ fn where_there_is_no_trail_it_is_said() {
     insta::assert_snapshot!("none", audits(&pipeline, lines));
     let refused = pipeline.run(&["audit", "verify"]).expect(78).stderr;
     assert!(refused.contains("--state DIRECTORY"), "{refused}");
+}
+
+#[test]
+fn a_reader_that_is_slower_than_retention_reads_everything_that_was_there() {
+    let mut scribe = Scribe::new();
+    // More in each file than a pipe holds.
+    for file in 0..4u32 {
+        for write in 0..2000 {
+            scribe.write(GAUGE, f64::from(file * 2000 + write), 1);
+        }
+        scribe.rotate();
+    }
+    scribe.end();
+    let (files, _) = scribe.files();
+    let pipeline = with(&files);
+    let mut command = pipeline.command(&["audit", "show", "--state", "state"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("can be started");
+    let mut page = child.stdout.take().expect("a pipe");
+    let mut text = vec![0];
+    page.read_exact(&mut text).expect("something is printed");
+    for (number, _) in &files[..4] {
+        fs::remove_file(pipeline.path("state/audit").join(file_name(*number))).expect("was there");
+    }
+    page.read_to_end(&mut text).expect("the rest");
+    let ended = child.wait_with_output().expect("ends");
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+    assert_eq!(String::from_utf8_lossy(&text).matches("cardcage_queue_records").count(), 8000);
 }
 
 #[test]

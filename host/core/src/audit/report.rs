@@ -200,6 +200,13 @@ pub enum Remark {
         /// The first block that was kept.
         first_kept: u64,
     },
+    /// Blocks were removed before they could be read ([`Verifier::skip`](super::Verifier::skip)).
+    Skipped {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
     /// Words of the daemon.
     Said {
         /// The words.

@@ -35,6 +35,8 @@ pub struct Stream {
     state: State,
     /// The last block that was given.
     last: Option<Head>,
+    /// Where in the file it ends, or the header if there is none yet.
+    whole_to: u64,
     tries: u32,
     ended: bool,
 }
@@ -114,6 +116,7 @@ impl Stream {
             raw: Vec::new(),
             state: State::Header,
             last: None,
+            whole_to: 0,
             tries: 0,
             ended: false,
         }
@@ -138,6 +141,17 @@ impl Stream {
     /// The file has no more bytes.
     pub fn end(&mut self) {
         self.ended = true;
+    }
+
+    /// Forgets what came behind the last whole block: the file has changed, and what was there of a block may be another one
+    /// now. Gives from where in the file, in bytes, it is to be read again.
+    pub fn again(&mut self) -> u64 {
+        if self.state == State::Over {
+            return self.base + self.to as u64;
+        }
+        (self.base, self.from, self.to) = (self.whole_to, 0, 0);
+        self.state = if self.whole_to == 0 { State::Header } else { State::Blocks };
+        self.whole_to
     }
 
     /// The last block that was given, by its number and hash.
@@ -174,6 +188,7 @@ impl Stream {
         match FileHeader::decode(bytes) {
             Ok(header) => {
                 self.from += FILE_HEADER_BYTES;
+                self.whole_to = self.offset();
                 self.state = State::Blocks;
                 Step::Header(header)
             }
@@ -227,6 +242,7 @@ impl Stream {
         let head = Head { block: header.number, hash };
         self.state = State::Blocks;
         self.last = Some(head);
+        self.whole_to = offset + length as u64;
         Step::Block(Block { offset, length: length as u64, head, previous: header.previous, records })
     }
 

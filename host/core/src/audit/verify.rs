@@ -28,6 +28,8 @@ pub struct Verifier {
     first: Option<Place>,
     /// Whether nothing is wrong before it, so that blocks which are missing there were removed.
     is_cut: bool,
+    /// Whether blocks may be missing before the next one, and nothing be wrong.
+    may_lack: bool,
 }
 
 /// The file that is being read.
@@ -56,6 +58,7 @@ impl Verifier {
             is_running: false,
             first: None,
             is_cut: false,
+            may_lack: false,
         }
     }
 
@@ -63,6 +66,17 @@ impl Verifier {
     pub fn file(&mut self, name: &str, number: u64) {
         self.file = File { name: name.to_owned(), number, ..File::default() };
         self.report.seen.files += 1;
+    }
+
+    /// Files were removed before they could be read, and the next one need not follow. For whoever reads along with a daemon;
+    /// nothing is proven across such a place.
+    pub fn skip(&mut self) {
+        self.may_lack = true;
+    }
+
+    /// What was found so far.
+    pub fn so_far(&self) -> &Report {
+        &self.report
     }
 
     /// The next step in the file. [`Step::More`] is none.
@@ -153,6 +167,7 @@ impl Verifier {
         let found = block.head.block;
         let before = self.before.unwrap_or(Head::NONE);
         let expected = before.block.saturating_add(1);
+        let may_lack = std::mem::take(&mut self.may_lack);
         if found == expected && block.previous == before.hash {
             // What was damaged in between, if anything, was no block of the chain.
             return Some(true);
@@ -160,6 +175,11 @@ impl Verifier {
         if found < expected {
             self.find(place.clone(), Fault::Misplaced { found, expected });
             return None;
+        }
+        if may_lack && found > expected {
+            self.remark(Remark::Skipped { from: expected, to: found - 1 });
+            self.anchor.lose();
+            return Some(false);
         }
         // Damage that was named already may have been the missing blocks.
         if found == expected || self.is_linked {

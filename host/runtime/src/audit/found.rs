@@ -225,7 +225,7 @@ fn examine(path: &Path) -> io::Result<Condition> {
                 lost = lost.or(Some((why, offset)));
                 continue;
             }
-            Step::GivenUp { .. } => said(lost, ""),
+            Step::GivenUp { .. } => Some(said(lost, "")),
             Step::Block(block) => match (&mut whole, lost) {
                 (Some(whole), None) => {
                     if let Some(why) = follow(whole, &block) {
@@ -235,13 +235,13 @@ fn examine(path: &Path) -> io::Result<Condition> {
                     }
                 }
                 // A whole block is behind it: it was not being written when anything failed.
-                (_, lost) => said(lost, ""),
+                (_, lost) => Some(said(lost, "")),
             },
             Step::End { left, .. } => match (&whole, lost) {
                 (Some(whole), Some((BlockError::NoBlock, _))) if is_zeros(&mut file, whole.bytes)? => {
                     Some("its end is zeros: the power or the system failed before it was written".to_owned())
                 }
-                (_, Some(_)) => said(lost, OR_CHANGED),
+                (_, Some(_)) => Some(said(lost, OR_CHANGED)),
                 (_, None) if left > 0 => Some(
                     "its end is part of a block: the daemon, the power or the system failed while it was written, or \
                      the file was cut"
@@ -257,11 +257,11 @@ fn examine(path: &Path) -> io::Result<Condition> {
     }
 }
 
-fn said(lost: Option<(BlockError, u64)>, or: &str) -> Option<String> {
-    Some(match lost {
+fn said(lost: Option<(BlockError, u64)>, or: &str) -> String {
+    match lost {
         Some((why, offset)) => format!("at byte {offset}: {why}{or}"),
         None => "too much of it is damaged".to_owned(),
-    })
+    }
 }
 
 /// Goes on to this block; says why if it is not the next one.

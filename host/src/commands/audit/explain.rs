@@ -68,7 +68,7 @@ fn text(metric: &str, history: &History, report: &Report, aside: &SetAside) -> S
     }
     for (index, run) in history.runs.iter().enumerate() {
         let is_last = index + 1 == history.runs.len();
-        let _ = write!(out, "\n{}", run_text(run, is_last));
+        let _ = write!(out, "\n{}", run_text(run, is_last, report));
     }
     out.push('\n');
     if report.is_damaged() {
@@ -80,9 +80,9 @@ fn text(metric: &str, history: &History, report: &Report, aside: &SetAside) -> S
     out
 }
 
-fn run_text(run: &Run, is_last: bool) -> String {
+fn run_text(run: &Run, is_last: bool, report: &Report) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}", title(run, is_last));
+    let _ = writeln!(out, "{}", title(run, is_last, report));
     let _ = writeln!(out, "  {}", standing(run));
     let rows: Vec<[String; 5]> = rows(run);
     if !rows.is_empty() {
@@ -107,9 +107,14 @@ fn run_text(run: &Run, is_last: bool) -> String {
     out
 }
 
-fn title(run: &Run, is_last: bool) -> String {
+fn title(run: &Run, is_last: bool, report: &Report) -> String {
+    let removed = if report.findings.is_empty() {
+        "a run whose beginning retention has removed"
+    } else {
+        "a run whose beginning is not there"
+    };
     let began = run.began.as_ref().map_or_else(
-        || "a run whose beginning retention has removed".to_owned(),
+        || removed.to_owned(),
         |(time_ns, version)| format!("run of cardcage {version} that began at {}", when::show(*time_ns)),
     );
     match (run.ended_ns, is_last) {
@@ -139,10 +144,14 @@ fn standing(run: &Run) -> String {
         0 => "none was refused".to_owned(),
         several => format!("{several} refused"),
     };
+    let (told, writes) = (counted(changes, "change"), counted(writes, "write"));
+    let told = match run.before.writes {
+        0 => format!("told in {told}"),
+        before => format!("{before} of them before what is kept and the others told in {told}"),
+    };
     format!(
-        "it stands at {value}, after {} told in {}; {refused}",
-        counted(writes, "write"),
-        counted(changes, "change")
+        "it stands at {value}, after {writes}{} {told}; {refused}",
+        if run.before.writes > 0 { "," } else { "" }
     )
 }
 

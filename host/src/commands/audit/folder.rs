@@ -4,8 +4,9 @@ use super::Where;
 use crate::document::{self, Document, DocumentError};
 use cardcage_core::audit::{Step, Stream, aside_of, file_name, file_number};
 use rustix::fs::OFlags;
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -133,6 +134,39 @@ pub(super) fn read(path: &Path, file: &mut File, room: &mut [u8]) -> Result<usiz
     file.read(room).map_err(|error| TrailError::Unreadable { path: path.to_owned(), why: error.to_string() })
 }
 
+/// The files of a trail for a reader that may be slow: opened before they are read, so that retention takes none away from it.
+pub(super) struct Ahead {
+    folder: PathBuf,
+    numbers: VecDeque<u64>,
+    /// Each with whether some before it were gone before they could be opened.
+    open: VecDeque<(u64, PathBuf, File, bool)>,
+    lacks: bool,
+}
+
+/// The most files that are open ahead: well below what a process may have.
+const AHEAD_MAX: usize = 256;
+
+impl Ahead {
+    pub(super) fn new(trail: Trail) -> Self {
+        Self { folder: trail.folder, numbers: trail.files.into(), open: VecDeque::new(), lacks: false }
+    }
+
+    /// The next file, and whether some before it were removed unread.
+    pub(super) fn next(&mut self) -> Result<Option<(Reader, bool)>, TrailError> {
+        while self.open.len() < AHEAD_MAX
+            && let Some(number) = self.numbers.pop_front()
+        {
+            let path = self.folder.join(file_name(number));
+            match open(&path) {
+                Ok(file) => self.open.push_back((number, path, file, std::mem::take(&mut self.lacks))),
+                Err(error) if error.kind() == ErrorKind::NotFound => self.lacks = true,
+                Err(error) => return Err(TrailError::Unreadable { path, why: error.to_string() }),
+            }
+        }
+        Ok(self.open.pop_front().map(|(number, path, file, lacks)| (Reader::of(number, path, file), lacks)))
+    }
+}
+
 /// What comes along on a walk.
 pub(super) enum News<'a> {
     /// A file begins.
@@ -147,6 +181,10 @@ pub(super) struct Reader {
     path: PathBuf,
     file: File,
     stream: Stream,
+    /// How long the file was when it was read last, in bytes.
+    length: u64,
+    /// Where damage was found last.
+    damaged_at: Option<u64>,
 }
 
 impl Reader {
@@ -154,14 +192,32 @@ impl Reader {
     pub(super) fn open(folder: &Path, number: u64) -> Result<Option<Self>, TrailError> {
         let path = folder.join(file_name(number));
         match open(&path) {
-            Ok(file) => Ok(Some(Self { number, path, file, stream: Stream::new() })),
+            Ok(file) => Ok(Some(Self::of(number, path, file))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(TrailError::Unreadable { path, why: error.to_string() }),
         }
     }
 
-    /// Everything that is in the file by now; it may grow.
-    pub(super) fn grown(&mut self, mut each: impl FnMut(&Step<'_>)) -> Result<(), TrailError> {
+    /// Of a file that is open.
+    pub(super) fn of(number: u64, path: PathBuf, file: File) -> Self {
+        Self { number, path, file, stream: Stream::new(), length: 0, damaged_at: None }
+    }
+
+    /// Everything that is in the file by now; it may grow. What is no whole block yet is read again when the file has changed:
+    /// a daemon that finds half a block puts another one in its place.
+    pub(super) fn grown(&mut self, each: impl FnMut(&Step<'_>)) -> Result<(), TrailError> {
+        let unreadable =
+            |error: io::Error| TrailError::Unreadable { path: self.path.clone(), why: error.to_string() };
+        let length = self.file.metadata().map_err(unreadable)?.len();
+        if length == self.length {
+            return Ok(());
+        }
+        self.length = length;
+        self.file.seek(SeekFrom::Start(self.stream.again())).map_err(unreadable)?;
+        self.read_on(each)
+    }
+
+    fn read_on(&mut self, mut each: impl FnMut(&Step<'_>)) -> Result<(), TrailError> {
         loop {
             match self.stream.step() {
                 Step::More => {
@@ -173,7 +229,16 @@ impl Reader {
                 }
                 step => {
                     let is_end = matches!(step, Step::End { .. });
-                    each(&step);
+                    let damaged_at = match &step {
+                        Step::Damaged { offset, .. } => Some(*offset),
+                        Step::BadHeader(_) => Some(0),
+                        _ => None,
+                    };
+                    // Said once, however often it is read again.
+                    if damaged_at.is_none() || damaged_at != self.damaged_at {
+                        each(&step);
+                    }
+                    self.damaged_at = damaged_at.or(self.damaged_at);
                     if is_end {
                         return Ok(());
                     }
@@ -186,6 +251,54 @@ impl Reader {
     pub(super) fn finish(&mut self, mut each: impl FnMut(&Step<'_>)) -> Result<(), TrailError> {
         self.grown(&mut each)?;
         self.stream.end();
-        self.grown(each)
+        self.read_on(each)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cardcage_core::audit::{BlockBuilder, FileHeader, Head, Note, Record};
+
+    fn block(text: &str, head: &mut Head) -> Vec<u8> {
+        let mut builder = BlockBuilder::new();
+        let note = Note::Remark { text: text.to_owned() };
+        builder.push(&Record::Note { time_ns: 1, note }).expect("there is room");
+        let sealed = builder.finish(*head);
+        *head = sealed.head;
+        sealed.bytes.to_vec()
+    }
+
+    #[test]
+    fn what_takes_the_place_of_half_a_block_is_read_by_whoever_had_seen_the_half() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(file_name(1));
+        let mut head = Head::NONE;
+        let header = FileHeader { number: 1, after: head }.encode();
+        let whole = [&header[..], &block("one", &mut head)].concat();
+        let two = block("two, which is longer than what stood there before", &mut head);
+        for torn in [&two[..two.len() / 3], b"something else"] {
+            std::fs::write(&path, [&whole, torn].concat()).expect("written");
+            let mut reader = Reader::open(folder.path(), 1).expect("opened").expect("there");
+            let mut seen = Vec::new();
+            let mut look = |reader: &mut Reader| {
+                let note = |step: &Step<'_>| {
+                    if let Step::Block(block) = step {
+                        seen.push(block.head.block);
+                    }
+                };
+                reader.grown(note).expect("read");
+            };
+            look(&mut reader);
+            look(&mut reader);
+            // The daemon that starts again.
+            let (mut after, mut longer) = (head, whole.clone());
+            longer.extend_from_slice(&two);
+            longer.extend(block("three", &mut after));
+            std::fs::write(&path, longer).expect("written");
+            look(&mut reader);
+            look(&mut reader);
+            assert_eq!(seen, [1, 2, 3]);
+        }
     }
 }

@@ -161,7 +161,7 @@ fn segment(segment: &Segment) -> String {
     }
 }
 
-fn remark(remark: &Remark) -> String {
+pub(super) fn remark(remark: &Remark) -> String {
     match remark {
         Remark::Unfinished { place, bytes, at_end: true } => {
             let bytes = counted(*bytes, "byte");
@@ -181,6 +181,9 @@ fn remark(remark: &Remark) -> String {
         }
         Remark::Removed { first_kept } => {
             format!("retention has removed the blocks before {first_kept}, as it says itself")
+        }
+        Remark::Skipped { from, to } => {
+            format!("blocks {from} to {to} were removed before they could be read")
         }
         Remark::Said { text } => format!("the daemon says: {text}"),
     }

@@ -1,8 +1,9 @@
 //! What a trail proves, and what is said of one that does not.
 
-use super::trail::{Scribe, Trail, sample, verify};
+use super::trail::{Scribe, Trail, sample, steps, verify};
 use cardcage_core::audit::{
-    Declaration, Entry, Fault, Hash, Head, Misfit, Note, Record, Remark, Report, Rule, Rules, What, Writer,
+    Aside, Declaration, Entry, Fault, Finding, Hash, Head, Misfit, Note, Record, Remark, Report, Rule, Rules,
+    Step, Verifier, What, Writer, file_name,
 };
 use cardcage_plugin_api::manifest::MetricKind;
 
@@ -82,6 +83,50 @@ fn files_that_retention_did_not_remove_are_missed() {
     let (trail, head) = shortened(false);
     let report = verify(&trail, &[head.hash]);
     insta::assert_snapshot!(said(&report), @"00000003.trail at byte 72 (block 3): blocks 1 to 2 are missing before this place, and no removal by retention accounts for it");
+}
+
+#[test]
+fn files_that_went_while_a_reader_was_slow_are_told_apart_from_damage_by_the_reader_only() {
+    let (mut trail, head) = sample();
+    let middle = trail.files.len() / 2;
+    trail.files.remove(middle);
+    let read = |skips: bool| {
+        let mut verifier = Verifier::new(&[head.hash]);
+        for (index, (number, file)) in trail.files.iter().enumerate() {
+            if skips && index == middle {
+                verifier.skip();
+            }
+            verifier.file(&file_name(*number), *number);
+            steps(file, usize::MAX, |step| verifier.step(step));
+        }
+        verifier.finish()
+    };
+    assert!(matches!(read(false).findings[..], [Finding { fault: Fault::Missing { .. }, .. }]));
+    let report = read(true);
+    assert!(report.findings.is_empty(), "{report:?}");
+    assert!(report.remarks.iter().any(|remark| matches!(remark, Remark::Skipped { .. })), "{report:?}");
+    assert_eq!(report.segments.len(), 2, "nothing is proven across the place");
+}
+
+#[test]
+fn what_was_set_aside_is_proven_by_its_own_heads_as_far_as_it_is_whole() {
+    let (trail, head) = sample();
+    let file = &trail.files.last().expect("files").1;
+    let mut first = None;
+    // The end of a file, behind a header of nobody's.
+    let mut aside = Aside::new(&[head.hash, Hash::NONE]);
+    aside.file("00000003.trail.damaged-1");
+    steps(file, usize::MAX, |step| {
+        if let Step::Block(block) = step {
+            first = first.or(Some(block.head.block));
+        }
+        aside.step(step);
+    });
+    let found: Vec<_> = aside.heads().collect();
+    let [found] = &found[..] else { panic!("one of the two: {found:?}") };
+    assert_eq!((found.head, Some(found.proves_from)), (head, first));
+    assert_eq!(aside.files()[0].fault, None);
+    assert!(aside.files()[0].blocks > 0);
 }
 
 #[test]
