@@ -1,6 +1,6 @@
 //! Compressed files, read as if they were not.
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -75,7 +75,8 @@ pub(crate) struct Archive {
 }
 
 enum Form {
-    Gzip(Box<MultiGzDecoder<Input>>),
+    /// One member after the other.
+    Gzip(Box<GzDecoder<Input>>),
     Zstd(Box<Decoder<'static, Input>>),
 }
 
@@ -83,7 +84,7 @@ impl Archive {
     pub(crate) fn new(path: &Path, file: Arc<File>, compression: Compression) -> Result<Self, ArchiveError> {
         let input = Input::new(file);
         let form = match compression {
-            Compression::Gzip => Form::Gzip(Box::new(MultiGzDecoder::new(input))),
+            Compression::Gzip => Form::Gzip(Box::new(GzDecoder::new(input))),
             Compression::Zstd => {
                 Form::Zstd(Box::new(Decoder::with_buffer(input).map_err(|source| ArchiveError::Read {
                     path: path.to_owned(),
@@ -123,7 +124,14 @@ impl Read for Archive {
             return Ok(0);
         }
         match &mut self.form {
-            Form::Gzip(decoder) => decoder.read(into),
+            Form::Gzip(decoder) => loop {
+                let read = decoder.read(into)?;
+                if read > 0 || into.is_empty() || !decoder.get_mut().has_more()? {
+                    return Ok(read);
+                }
+                let input = decoder.get_mut().take();
+                **decoder = GzDecoder::new(input);
+            },
             Form::Zstd(decoder) => decoder.read(into),
         }
     }
@@ -145,6 +153,25 @@ impl Input {
     fn new(file: Arc<File>) -> Self {
         let bytes = vec![0; READ_BYTES].into_boxed_slice();
         Self { file, bytes, start: 0, end: 0, position: 0, failed: None }
+    }
+
+    /// Itself, for another decoder; what stays cannot be read.
+    fn take(&mut self) -> Self {
+        let spent = Self { bytes: Box::default(), failed: None, file: Arc::clone(&self.file), ..*self };
+        std::mem::replace(self, spent)
+    }
+
+    /// Behind a member: whether another follows. Zeros do not count: tapes and block devices are padded with them, and
+    /// `gzip` takes no offence.
+    fn has_more(&mut self) -> io::Result<bool> {
+        loop {
+            let bytes = self.fill_buf()?;
+            let (zeros, len) = (bytes.iter().take_while(|byte| **byte == 0).count(), bytes.len());
+            self.consume(zeros);
+            if zeros < len || len == 0 {
+                return Ok(len > 0);
+            }
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum FileError {
     Read { path: PathBuf, position: u64, source: io::Error },
     #[error("no file matches `{pattern}`; set `follow: true` to wait for one")]
     NothingMatches { pattern: String },
+    #[error("`{path}` is another file than when the source opened; the new one is read when it opens again")]
+    Replaced { path: PathBuf },
     #[error("a thread that parses failed; set `threads: 1` to do without it")]
     Thread,
     #[error(transparent)]

@@ -30,6 +30,7 @@ use reading::{Outcome, Reading};
 use roster::Roster;
 use saved::{Saved, SavedFile};
 use settings::{Begin, FileSettings};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracked::Found;
 use watch::{Change, Watch};
@@ -56,6 +57,8 @@ pub struct FileSource {
     current: Option<(usize, u64)>,
     looked_ns: i64,
     look_wanted: bool,
+    /// Without `follow`: how many files could not be read to their end, and what was wrong with the first of them.
+    failures: Option<(u64, String)>,
 }
 
 impl Source for FileSource {
@@ -86,6 +89,7 @@ impl Source for FileSource {
             current: None,
             looked_ns: 0,
             look_wanted: false,
+            failures: None,
         };
         // Now: a missing file is to show at the start, not an hour later.
         source.look(host.now_ns())?;
@@ -115,8 +119,7 @@ impl Source for FileSource {
                 continue;
             }
             if !self.follow {
-                self.reading.rejections.summarize();
-                return Ok(Fill::Finished);
+                return self.finish();
             }
             let until_ns = self.next_look_ns().min(wait_until_ns);
             if waited || self.host.cancelled() {
@@ -129,11 +132,9 @@ impl Source for FileSource {
                 return Ok(Fill::IdleUntil(until_ns));
             }
         }
-        if !self.follow && self.current.is_none() && !self.roster.has_due() {
-            self.reading.rejections.summarize();
-            return Ok(Fill::Finished);
-        }
-        Ok(Fill::Produced)
+        let all_read = !self.follow && self.current.is_none() && !self.roster.has_due();
+        // A failure takes no batch along: it is told by the next call.
+        if all_read && self.failures.is_none() { self.finish() } else { Ok(Fill::Produced) }
     }
 
     fn close(mut self) -> Result<(), PluginError> {
@@ -187,6 +188,11 @@ impl FileSource {
                     || !out.is_empty()
                     || self.reading.rejections.any())
             }
+            Ok(None) if !self.follow => {
+                let path = self.roster.file(number).map_or_else(PathBuf::new, |file| file.path.clone());
+                self.give_up(number, &FileError::Replaced { path });
+                Ok(false)
+            }
             Ok(None) => {
                 self.current = None;
                 self.look_wanted = true;
@@ -196,7 +202,23 @@ impl FileSource {
                 self.leave_alone(number, &error);
                 Ok(false)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.give_up(number, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Every file was read, or given up. The source fails if one was: to be finished says that everything was read. When
+    /// it is opened again, it goes on with those that it gave up.
+    fn finish(&mut self) -> Result<Fill, PluginError> {
+        self.reading.rejections.summarize();
+        match &self.failures {
+            None => Ok(Fill::Finished),
+            Some((1, why)) => Err(PluginError::new(why)),
+            Some((count, why)) => Err(PluginError::new(format!(
+                "{count} files could not be read to their end, which the log names; the first: {why}"
+            ))),
         }
     }
 
@@ -224,6 +246,21 @@ impl FileSource {
         file.remember()?;
         file.failed = false;
         Ok(Some(outcome))
+    }
+
+    /// Without `follow`: the others are read before the source fails over a file that cannot be read.
+    fn give_up(&mut self, number: usize, error: &FileError) {
+        self.current = None;
+        self.reading.leave();
+        if let Some(file) = self.roster.file(number) {
+            // Not read to its end, wherever a decoder was.
+            (file.file, file.at_end) = (None, None);
+        }
+        tracing::error!("{}; it is not read to its end, the other files are", error.in_full());
+        match &mut self.failures {
+            Some((count, _)) => *count += 1,
+            None => self.failures = Some((1, error.in_full())),
+        }
     }
 
     /// A file that cannot be read does not keep the others from being read.

@@ -48,7 +48,10 @@ pub(crate) fn restore(roster: &mut Roster, saved: &Saved, begin: Begin, now_ns: 
         chase(roster, file, now_ns);
     }
     roster.unqueue_read();
-    tell(roster);
+    // A source that failed and was opened again has a state, which is no checkpoint.
+    let since =
+        if saved.process == process_name() { "the source was opened again" } else { "the checkpoint" };
+    tell(roster, since);
 }
 
 /// The file that a saved one is.
@@ -99,18 +102,18 @@ fn chase(roster: &mut Roster, file: &SavedFile, now_ns: i64) {
 }
 
 /// Says which files have nothing new.
-fn tell(roster: &Roster) {
+fn tell(roster: &Roster, since: &str) {
     let read: Vec<PathBuf> =
         roster.files().filter(|(_, file)| !file.queued).map(|(_, file)| file.path.clone()).collect();
     let all = roster.files().count();
     if read.len() == all {
-        tracing::info!(files = all, "nothing new since the checkpoint: every file was read to its end");
+        tracing::info!(files = all, "nothing new since {since}: every file was read to its end");
         return;
     }
     for path in read.iter().take(NAMED_MAX) {
-        tracing::info!(file = %path.display(), "nothing new since the checkpoint");
+        tracing::info!(file = %path.display(), "nothing new since {since}");
     }
     if read.len() > NAMED_MAX {
-        tracing::info!(files = read.len(), of = all, "files with nothing new since the checkpoint, in all");
+        tracing::info!(files = read.len(), of = all, "files with nothing new since {since}, in all");
     }
 }

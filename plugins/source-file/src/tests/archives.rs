@@ -1,7 +1,10 @@
 //! Compressed files, whole and damaged.
 
+use super::FileSource;
 use super::{file, line, lines, open, values};
+use cardcage_plugin_api::Fill;
 use cardcage_plugin_api::serde_json::json;
+use cardcage_plugin_api::testing::SourceHarness;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
@@ -89,6 +92,90 @@ fn a_cut_or_damaged_archive_gives_what_came_before_and_names_byte_and_file() {
             let byte = message.split("at byte ").nth(1).unwrap();
             let digits = byte.split(|c: char| !c.is_ascii_digit()).next().unwrap();
             assert!(digits.parse::<usize>().unwrap() <= whole.len(), "{message}");
+        }
+    }
+}
+
+/// Fills until the source fails.
+fn until_failure(source: &mut SourceHarness<FileSource>) -> (Vec<u32>, String) {
+    let mut all = Vec::new();
+    for _ in 0..1000 {
+        match source.fill() {
+            Ok(filled) if filled.fill == Fill::Finished => panic!("finished with {} readings", all.len()),
+            Ok(filled) => all.extend(values(&filled.records)),
+            Err(failure) => return (all, failure.message),
+        }
+    }
+    panic!("no end after {} readings", all.len());
+}
+
+#[test]
+fn a_damaged_archive_lets_the_others_be_read_and_is_a_failure_until_it_is_mended() {
+    let folder = TempDir::new().unwrap();
+    let whole = gzip(&lines(60_000));
+    let damaged = file(&folder, "a.ndjson.gz", &whole[..whole.len() / 2]);
+    let large = file(&folder, "b.ndjson", (50_000..70_000).map(line).collect::<String>());
+    for threads in [1, 3] {
+        file(&folder, "a.ndjson.gz", &whole[..whole.len() / 2]);
+        let settings = json!({ "path": [damaged, large], "threads": threads });
+        let mut source = open(settings.clone());
+        let (mut all, why) = until_failure(&mut source);
+        assert!(why.contains("breaks off") && why.contains("a.ndjson.gz"), "{why}");
+        assert_eq!(all.split_off(all.len() - 20_000), (50_000..70_000).collect::<Vec<_>>());
+        // Opened again, as the host does: it is tried again, and nobody says that it has nothing new.
+        let (version, state) = source.snapshot().unwrap();
+        let mut source = open(settings.clone());
+        source.restore(version, &state).unwrap();
+        let (more, again) = until_failure(&mut source);
+        assert_eq!((more.len(), again), (0, why));
+        let logs = source.host().logs();
+        let said = |text: &str| logs.iter().any(|line| line.message.contains(text));
+        assert!(said("b.ndjson") && said("nothing new since the source was opened again"), "{logs:?}");
+        assert!(
+            !logs
+                .iter()
+                .any(|line| line.message.contains("nothing new") && line.message.contains("a.ndjson"))
+        );
+        // The whole file has come by now.
+        let (version, state) = source.snapshot().unwrap();
+        file(&folder, "a.ndjson.gz", &whole);
+        let mut source = open(settings);
+        source.restore(version, &state).unwrap();
+        all.extend(values(&source.until_finished().unwrap()));
+        assert_eq!(all, (0..60_000).collect::<Vec<_>>(), "each reading once");
+    }
+}
+
+#[test]
+fn several_damaged_files_are_told_as_so_many() {
+    let folder = TempDir::new().unwrap();
+    for name in ["a.ndjson.gz", "b.ndjson.gz"] {
+        file(&folder, name, [0x1F, 0x8B, 1, 1, 1, 1, 1]);
+    }
+    let mut source = open(json!({ "path": folder.path().join("*.gz") }));
+    let (_, why) = until_failure(&mut source);
+    assert!(why.starts_with("2 files") && why.contains("a.ndjson.gz"), "{why}");
+    let logs = source.host().logs();
+    assert!(logs.iter().any(|line| line.message.contains("b.ndjson.gz")), "{logs:?}");
+}
+
+#[test]
+fn zeros_behind_a_gzip_file_are_padding_and_anything_else_is_damage() {
+    let folder = TempDir::new().unwrap();
+    let padding = vec![0; 100_000];
+    for (bytes, is_whole) in [
+        ([gzip(&lines(5)), padding.clone()].concat(), true),
+        ([gzip(&lines(3)), padding.clone(), gzip(&line(3)), gzip(&line(4))].concat(), true),
+        ([gzip(&lines(5)), padding, vec![7; 20]].concat(), false),
+        ([gzip(&lines(5)), b"plain text".to_vec()].concat(), false),
+    ] {
+        let path = file(&folder, "a.ndjson.gz", bytes);
+        let mut source = open(json!({ "path": path }));
+        if is_whole {
+            assert_eq!(values(&source.until_finished().unwrap()), [0, 1, 2, 3, 4]);
+        } else {
+            let (all, why) = until_failure(&mut source);
+            assert!(all.len() == 5 && why.contains("damaged"), "{all:?} {why}");
         }
     }
 }
