@@ -118,6 +118,32 @@ sinks:
 }
 
 #[test]
+fn records_that_are_refused_at_the_commit_end_with_74_or_go_to_the_dead_letter() {
+    let yaml = "version: 1
+sources:
+  gen: { plugin: generate, settings: { count: 100, sensors: 3 } }
+sinks:
+  full: { plugin: file, inputs: [gen], settings: { path: /dev/full, format: ndjson }, dead_letter: dead }
+  dead: { plugin: file, inputs: [], settings: { path: dead.ndjson } }
+";
+    let without = yaml.replace(", dead_letter: dead", "").replace("inputs: []", "inputs: [gen]");
+    let pipeline = Pipeline::new(&without, &["source_generate", "sink_file"]);
+    let run = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(74);
+    assert!(run.stderr.contains("100 records were not delivered and are nowhere"), "{}", run.stderr);
+    assert!(run.stderr.contains("lost: full: 100 records"), "{}", run.stderr);
+    assert_eq!(summary(&pipeline)["balances"], true);
+    let pipeline = Pipeline::new(yaml, &["source_generate", "sink_file"]);
+    let run = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(0);
+    assert!(
+        run.stderr.contains("100 records were not delivered and go to the dead letter"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(component(&summary(&pipeline), "full")["dead_lettered"], 100);
+    assert_eq!(readings(&pipeline.path("dead.ndjson")).len(), 100);
+}
+
+#[test]
 fn a_full_disk_is_said_in_words_and_leaves_whole_lines() {
     let pipeline = generate("count: 200000, sensors: 3, waveform: constant");
     let out = pipeline.path("out");

@@ -234,9 +234,9 @@ fn a_commit_without_room_for_all_keeps_the_batches_that_came_first_and_then_each
         } else {
             // Together they are packed into less.
             sim.set_room(one + 1);
-            let lost = files.commit(NOW_NS, true).unwrap();
-            let expected: String =
-                (0..5 - lost.map_or(0, |lost| lost.records)).map(|n| format!("line {n}\n")).collect();
+            let lost = files.commit(NOW_NS, true).unwrap().map_or(0, |lost| lost.records);
+            let expected: Vec<String> = (0..5 - lost).map(|number| format!("line {number}\n")).collect();
+            let expected = expected.concat();
             assert_eq!(text(&sim, 0, compression), expected);
         }
     }
