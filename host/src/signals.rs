@@ -1,7 +1,9 @@
-//! SIGTERM and SIGINT: the first asks for the drain, the second ends the process at once.
+//! SIGTERM and SIGINT: the first asks for the drain, the second ends the process at once. What only looks at plugins
+//! ends at the first.
 
 #![forbid(unsafe_code)]
 
+use crate::loader::vetting;
 use crate::logging;
 use cardcage_runtime::DrainHandle;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -22,6 +24,12 @@ impl Drain {
     }
 }
 
+/// For a command that has nothing to drain, and may be in the middle of vetting: it leaves nothing behind.
+pub(crate) fn end_tidily() {
+    // Without it the signal does what it does by default, and a folder stays in /tmp.
+    let _ = listen(&Drain::default());
+}
+
 /// Starts to listen. Until there is something to drain, the first signal ends the process.
 pub(crate) fn listen(drain: &Drain) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -37,6 +45,7 @@ pub(crate) fn listen(drain: &Drain) -> std::io::Result<()> {
                     tracing::info!("draining; once more to end at once");
                 }
                 _ => {
+                    vetting::leave_nothing();
                     logging::finish_at_once();
                     signal_hook::low_level::exit(SIGNAL_BASE + signal);
                 }

@@ -44,6 +44,9 @@ impl Stage for Odd {
         if actions::ordered("open", "fails-at-length") {
             return Err(PluginError::new("x".repeat(1 << 20)));
         }
+        if actions::ordered("open", "says-it-was-denied") {
+            return Err(PluginError::new(std::io::Error::from_raw_os_error(libc::EACCES).to_string()));
+        }
         Ok(Self)
     }
 

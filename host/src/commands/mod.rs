@@ -17,10 +17,14 @@ mod status;
 mod summary;
 
 use crate::cli::Command;
+use crate::signals;
 use std::process::ExitCode;
 
 /// Carries out a command.
 pub(crate) fn run(command: Command) -> ExitCode {
+    if matches!(command, Command::Check(_) | Command::Schema(_) | Command::Plugin(_)) {
+        signals::end_tidily();
+    }
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

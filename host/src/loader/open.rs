@@ -9,6 +9,7 @@
 
 use super::elf::{HEADER_SYMBOL, Image, Segment, Symbol};
 use super::file::PrivateCopy;
+use super::process_state::descriptors::Kept;
 use super::process_state::{Alone, ProcessState};
 use super::refusal::{Climbed, Refusal, Rung};
 use abi_stable::library::AbiHeaderRef;
@@ -50,13 +51,20 @@ pub(crate) fn open(path: &Path, copy: &PrivateCopy, image: &Image, alone: Alone)
             "raise the limit on open files (LimitNOFILE= in the unit)",
         )
     })?;
+    // In the child nothing has to be put back, and its state has the descriptors.
+    let descriptors = (alone == Alone::No).then(Kept::now);
     let before = ProcessState::now(alone);
-    let library = map(path, &memory)?;
-    // Kept for good from here on, even if the library is refused below: see the module's documentation.
-    let _ = memory.into_raw_fd();
-    let changes = ProcessState::now(alone).changed_since(&before);
+    let mapped = map(path, &memory);
+    let mut changes = ProcessState::now(alone).changed_since(&before);
+    changes.extend(descriptors.iter().flat_map(Kept::changes));
     if !changes.is_empty() {
         before.restore();
+        descriptors.iter().for_each(Kept::restore);
+    }
+    let library = mapped?;
+    // Kept for good from here on, even if the library is refused below: see the module's documentation.
+    let _ = memory.into_raw_fd();
+    if !changes.is_empty() {
         return Err(Refusal::new(
             Rung::Open,
             "process-changed",

@@ -5,7 +5,8 @@
 //! alone (see [`guard`]). What runs here is the runtime's own way of calling plugins, so its checks of every call's
 //! result apply as well.
 //!
-//! What the outside world denies is no fault of the plugin: such a type is passed as not probed.
+//! What the sandbox denies is no fault of the plugin. The child cannot tell who denied something: it refuses, and the
+//! parent, whom the kernel asked, passes such a type as not probed.
 
 #![forbid(unsafe_code)]
 
@@ -68,17 +69,28 @@ pub(crate) fn run(
     };
     match Trial::of(path, handle, settings, environment) {
         Ok(calls) => Ok(Probed::Passed { calls }),
-        Err(Stop::Denied(reason)) => Ok(Probed::NotProbed { reason }),
+        Err(Stop::Powerless(error)) => Err(powerless(path, &error)),
         Err(Stop::Refused(refusal)) => Err(*refusal),
     }
+}
+
+fn powerless(path: &Path, error: &io::Error) -> Refusal {
+    Refusal::new(
+        Rung::Vetting,
+        "no-child",
+        path,
+        format!("the vetting child lacks the means for a probe: {error}"),
+        "memory and threads for a probe",
+        "look at the limits on memory, processes and open files; if the plugin uses them up in `open`, correct that",
+    )
 }
 
 /// Why a trial ends early.
 enum Stop {
     /// The plugin broke its contract.
     Refused(Box<Refusal>),
-    /// It was not allowed what it needs: nothing can be said of it.
-    Denied(String),
+    /// The probe's own means failed: memory, threads. Nothing can be said of the plugin, and nothing is remembered.
+    Powerless(io::Error),
 }
 
 impl From<Refusal> for Stop {
@@ -87,10 +99,9 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// The probe's own means failed: memory, threads.
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        Self::Denied(format!("the probe lacks means: {error}"))
+        Self::Powerless(error)
     }
 }
 
@@ -224,9 +235,6 @@ impl<'a> Trial<'a> {
     }
 
     fn call_error(&self, error: &CallError, with: &str) -> Stop {
-        if error.kind == FailureKind::Failed && denied(&error.message) {
-            return Stop::Denied(format!("`{}` was denied something: {}", error.call, cut(&error.message)));
-        }
         let (what, expected) = match error.kind {
             FailureKind::Failed => {
                 ("failed", "calls that do their work with the probe's settings and any records")
@@ -327,14 +335,6 @@ impl<'a> Trial<'a> {
 /// The time of a call that is told one: steady, so that two lives can be compared.
 fn steady_now_ns(call: u32) -> i64 {
     batches::START_NS + i64::from(call) * 1_000_000_000
-}
-
-/// Whether an error's text is that of a system call that was not permitted: `PluginError` keeps the text of
-/// `std::io::Error`, which ends in the number.
-fn denied(message: &str) -> bool {
-    [rustix::io::Errno::PERM, rustix::io::Errno::ACCESS]
-        .into_iter()
-        .any(|errno| message.contains(&format!("(os error {})", errno.raw_os_error())))
 }
 
 /// A plugin's words, at a length that somebody reads.

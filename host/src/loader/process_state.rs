@@ -7,14 +7,18 @@
 
 #![deny(unsafe_code)]
 
+mod attributes;
+pub(crate) mod descriptors;
 mod float_control;
 mod kernel;
 mod told;
 
+use attributes::Attributes;
+use descriptors::Descriptors;
 use kernel::{AlternateStack, Disposition, SIGNALS};
-use rustix::process::{Resource, Rlimit, Signal};
+use rustix::process::{Resource, Rlimit};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use told::Told;
@@ -24,13 +28,14 @@ use told::Told;
 pub(crate) enum Alone {
     /// The vetting child: one thread, so threads and descriptors are compared too.
     Yes,
-    /// The daemon: other threads may open files and start threads at any time.
+    /// The daemon: other threads may start threads at any time. What becomes of its descriptors is found by
+    /// [`descriptors::Kept`].
     No,
 }
 
 /// The lines of `/proc/self/status` that matter, what they are, and whether they count only when alone: other threads
 /// of the daemon may come and go.
-const STATUS: [(&str, &str, Alone); 9] = [
+const STATUS: [(&str, &str, Alone); 13] = [
     ("Umask", "the umask", Alone::No),
     ("SigBlk", "the blocked signals (a bit mask)", Alone::No),
     ("Threads", "the number of threads", Alone::Yes),
@@ -40,6 +45,10 @@ const STATUS: [(&str, &str, Alone); 9] = [
     ("Cpus_allowed", "the processors it may run on (a bit mask)", Alone::No),
     ("Uid", "the user", Alone::No),
     ("Gid", "the group", Alone::No),
+    ("CapInh", "the privileges that programs inherit (a bit mask)", Alone::No),
+    ("CapPrm", "the privileges that it may take up (a bit mask)", Alone::No),
+    ("CapEff", "the privileges (a bit mask)", Alone::No),
+    ("CapAmb", "the privileges that every program gets (a bit mask)", Alone::No),
 ];
 
 /// Limits that a process sets for itself.
@@ -69,17 +78,14 @@ pub(crate) struct ProcessState {
     float_control: u64,
     folder: Option<PathBuf>,
     status: BTreeMap<&'static str, String>,
-    descriptors: BTreeSet<i32>,
+    descriptors: Descriptors,
     dispositions: [Disposition; SIGNALS],
     alternate_stack: AlternateStack,
     timers: [bool; 3],
     posix_timers: usize,
     environment: BTreeMap<OsString, OsString>,
     limits: Vec<Rlimit>,
-    locale: CString,
-    personality: i32,
-    nice: Option<i32>,
-    death_signal: Option<Signal>,
+    attributes: Attributes,
 }
 
 impl ProcessState {
@@ -87,7 +93,7 @@ impl ProcessState {
     pub(crate) fn now(alone: Alone) -> Self {
         let (anew, told) = (Told::anew(), (alone == Alone::Yes).then(kept));
         let told = told.unwrap_or(&anew);
-        let descriptors = if alone == Alone::Yes { told.descriptors() } else { BTreeSet::new() };
+        let descriptors = if alone == Alone::Yes { Descriptors::now(told) } else { Descriptors::default() };
         let timers = told.timers();
         Self {
             alone,
@@ -101,21 +107,15 @@ impl ProcessState {
             posix_timers: timers.lines().filter(|line| line.starts_with("ID:")).count(),
             environment: std::env::vars_os().collect(),
             limits: LIMITS.iter().map(|(resource, _)| rustix::process::getrlimit(*resource)).collect(),
-            locale: kernel::locale(),
-            personality: kernel::personality(),
-            nice: rustix::process::getpriority_process(None).ok(),
-            death_signal: rustix::process::parent_process_death_signal().ok().flatten(),
+            attributes: Attributes::now(),
         }
     }
 
     /// What differs from `before`, in words; empty if nothing does.
     pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
         let mut changes = self.lasting_changes(before);
-        changes.extend(self.closed(before));
-        let opened: Vec<i32> = self.descriptors.difference(&before.descriptors).copied().collect();
-        if !opened.is_empty() {
-            changes.push(format!("it left open the {}", numbered("descriptor", &opened)));
-        }
+        changes.extend(self.descriptors.harmed_since(&before.descriptors));
+        changes.extend(self.descriptors.opened_since(&before.descriptors));
         changes
     }
 
@@ -127,15 +127,15 @@ impl ProcessState {
             let now = Self::now(before.alone);
             if now.status.get("Threads") == before.status.get("Threads") || Instant::now() >= until {
                 let mut changes = now.lasting_changes(before);
-                changes.extend(now.closed(before));
+                changes.extend(now.descriptors.harmed_since(&before.descriptors));
                 return changes;
             }
             std::thread::yield_now();
         }
     }
 
-    /// Sets back what can be set back. Threads and descriptors cannot; a user, a group and a filter could not be changed
-    /// by whoever may not.
+    /// Sets back what can be set back. Threads cannot; a user, a group, privileges and a filter could not be changed by
+    /// whoever may not, and not back either.
     pub(crate) fn restore(&self) {
         let now = Self::now(self.alone);
         float_control::write(self.float_control);
@@ -164,18 +164,7 @@ impl ProcessState {
                 let _ = rustix::process::setrlimit(*resource, *was);
             }
         }
-        if now.locale != self.locale {
-            kernel::set_locale(&self.locale);
-        }
-        if now.personality != self.personality {
-            kernel::set_personality(self.personality);
-        }
-        if let Some(nice) = self.nice.filter(|_| now.nice != self.nice) {
-            let _ = rustix::process::setpriority_process(None, nice);
-        }
-        if now.death_signal != self.death_signal {
-            let _ = rustix::process::set_parent_process_death_signal(self.death_signal);
-        }
+        self.attributes.restore(&now.attributes);
     }
 
     fn restore_status(&self, now: &Self) {
@@ -234,26 +223,7 @@ impl ProcessState {
                 changes.push(format!("the limit on {what} went from {} to {}", limit(was), limit(is)));
             }
         }
-        let scalars = [
-            ("the locale", format!("{:?}", before.locale), format!("{:?}", self.locale)),
-            (
-                "the execution domain",
-                format!("{:#x}", before.personality),
-                format!("{:#x}", self.personality),
-            ),
-            (
-                "the niceness",
-                before.nice.unwrap_or_default().to_string(),
-                self.nice.unwrap_or_default().to_string(),
-            ),
-            (
-                "the signal at the parent's death",
-                format!("{:?}", before.death_signal),
-                format!("{:?}", self.death_signal),
-            ),
-        ];
-        let differing = scalars.into_iter().filter(|(_, was, is)| was != is);
-        changes.extend(differing.map(|(what, was, is)| format!("{what} went from {was} to {is}")));
+        changes.extend(self.attributes.changed_since(&before.attributes));
         changes
     }
 
@@ -287,12 +257,6 @@ impl ProcessState {
         let names: Vec<String> = names.into_iter().collect();
         (!names.is_empty()).then(|| format!("the environment changed: {}", names.join(", ")))
     }
-
-    fn closed(&self, before: &Self) -> Option<String> {
-        let closed: Vec<i32> = before.descriptors.difference(&self.descriptors).copied().collect();
-        (!closed.is_empty())
-            .then(|| format!("it closed the {} that it had not opened", numbered("descriptor", &closed)))
-    }
 }
 
 /// A signal's name, as in `SIGSEGV`.
@@ -307,11 +271,6 @@ fn disposition(one: &Disposition) -> &'static str {
         1 => "ignored",
         _ => "a handler",
     }
-}
-
-fn numbered(what: &str, numbers: &[i32]) -> String {
-    let list: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-    format!("{what}{} {}", if numbers.len() == 1 { "" } else { "s" }, list.join(", "))
 }
 
 /// What this thread keeps open to read. Never closed: should a library have closed one of them, closing it again would

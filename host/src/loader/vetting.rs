@@ -13,11 +13,15 @@ mod parent;
 pub(crate) mod report;
 pub(crate) mod sandbox;
 
+pub(crate) use parent::scratch::remove_all as leave_nothing;
+
 use super::climb::Candidate;
 use super::libraries::SystemLibraries;
 use super::refusal::{Refusal, Rung};
+use cardcage_core::config::Secrets;
 use cardcage_core::verdict::{Sandbox, Verdict};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a child may take if nothing else is said: a probe takes milliseconds, a loaded machine many times that.
@@ -31,16 +35,18 @@ pub(crate) const SUBCOMMAND: &str = "__vet";
 pub(crate) struct Vetting {
     /// The folder of the verdict cache; absent: every plugin is vetted anew.
     pub(crate) cache: Option<PathBuf>,
-    /// The longest a child may take.
+    /// The longest that vetting may take, however many children it needs.
     pub(crate) deadline: Duration,
     /// Whether the child goes on with the next component type after it refused one: for somebody who wants to know all,
     /// and not for a daemon that wants to know soon.
     pub(crate) thorough: bool,
+    /// What the child's environment must not hold, besides what its names tell.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 impl Default for Vetting {
     fn default() -> Self {
-        Self { cache: None, deadline: DEADLINE_DEFAULT, thorough: false }
+        Self { cache: None, deadline: DEADLINE_DEFAULT, thorough: false, secrets: Arc::default() }
     }
 }
 

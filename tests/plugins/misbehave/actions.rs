@@ -1,5 +1,8 @@
 //! What a faulty library may do at a bad moment: chosen by a text in the library that tests overwrite in the file.
 
+#[path = "more.rs"]
+mod more;
+
 use std::ffi::CString;
 use std::hint::black_box;
 use std::io::Write as _;
@@ -73,7 +76,7 @@ fn act(action: &str) {
             }
         }
         // Only the stage itself can.
-        "fails-at-length" => {}
+        "fails-at-length" | "says-it-was-denied" => {}
         "floods-its-output" => loop {
             let _ = std::io::stderr().write_all(&[b'x'; 4096]);
         },
@@ -161,7 +164,7 @@ fn change(action: &str) {
             "starts-a-thread" => {
                 std::thread::spawn(|| std::thread::park_timeout(Duration::from_hours(1)));
             }
-            other => panic!("no such action: {other}"),
+            other => more::act(other),
         }
     }
 }

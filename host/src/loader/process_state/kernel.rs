@@ -170,3 +170,138 @@ pub(super) fn set_variable(name: &std::ffi::OsStr, value: Option<&std::ffi::OsSt
         }
     }
 }
+
+/// What is behind a descriptor's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Descriptor {
+    device: u64,
+    inode: u64,
+    /// As `F_GETFL` gives them: how it was opened, and flags such as `O_NONBLOCK` that all its duplicates share.
+    pub(super) status: c_int,
+    /// As `F_GETFD` gives them: whether programs that are run inherit it.
+    pub(super) own: c_int,
+    /// Of what it leads to.
+    pub(super) bytes: i64,
+}
+
+impl Descriptor {
+    /// Whether both lead to the same file, opened for the same; no flag can be set that would change that.
+    pub(super) fn leads_where(&self, other: &Self) -> bool {
+        let opened_for = |one: &Self| one.status & (libc::O_ACCMODE | libc::O_PATH);
+        (self.device, self.inode, opened_for(self)) == (other.device, other.inode, opened_for(other))
+    }
+}
+
+/// What is behind a number, if anything is.
+pub(super) fn descriptor(number: c_int) -> Option<Descriptor> {
+    // SAFETY: integers only, for which zero is a value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: writes one `stat`; a number that is not open gives an error.
+    let found = unsafe { libc::fstat(number, &raw mut stat) };
+    // SAFETY: only asks.
+    let (status, own) = unsafe { (libc::fcntl(number, libc::F_GETFL), libc::fcntl(number, libc::F_GETFD)) };
+    (found == 0 && status >= 0 && own >= 0).then_some(Descriptor {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        status,
+        own,
+        bytes: stat.st_size,
+    })
+}
+
+/// A second number for it, at least so large; programs that are run don't inherit it.
+pub(super) fn second_number(number: c_int, at_least: c_int) -> Option<c_int> {
+    // SAFETY: takes a number that was free.
+    let second = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, at_least) };
+    (second >= 0).then_some(second)
+}
+
+/// Puts what is behind one number in another one's place, with the flags that were there.
+pub(super) fn put_back(from: c_int, number: c_int, was: &Descriptor) {
+    // SAFETY: the number led to this very file before a library took it away; whoever owns it finds its own again.
+    unsafe {
+        libc::dup2(from, number);
+        libc::fcntl(number, libc::F_SETFD, was.own);
+    }
+}
+
+/// Sets a descriptor's flags back.
+pub(super) fn set_flags(number: c_int, was: &Descriptor) {
+    // SAFETY: flags that this number had before.
+    unsafe {
+        libc::fcntl(number, libc::F_SETFL, was.status);
+        libc::fcntl(number, libc::F_SETFD, was.own);
+    }
+}
+
+/// Gives up a number that [`second_number`] gave.
+pub(super) fn give_up(second: c_int) {
+    // SAFETY: it is nobody else's; the caller looked that it still leads where it did.
+    unsafe { libc::close(second) };
+}
+
+/// One of the numbers that `prctl` answers with; -1 where this kernel has no such attribute.
+pub(super) fn attribute(which: c_int) -> i64 {
+    // SAFETY: only attributes that come as the answer are asked for; the arguments that they don't have are zero.
+    i64::from(unsafe { libc::prctl(which, 0_usize, 0_usize, 0_usize, 0_usize) })
+}
+
+/// One of the numbers that `prctl` writes to where its argument says; -1 where this kernel has no such attribute.
+pub(super) fn attribute_behind(which: c_int) -> i64 {
+    let mut value: c_int = 0;
+    // SAFETY: writes one `int` to this variable.
+    let answer = unsafe { libc::prctl(which, &raw mut value, 0_usize, 0_usize, 0_usize) };
+    if answer == 0 { value.into() } else { -1 }
+}
+
+/// Sets one back to what it was.
+pub(super) fn set_attribute(which: c_int, value: i64) {
+    let value = usize::try_from(value).unwrap_or(0);
+    // SAFETY: attributes whose value is a number, which this thread or process had before.
+    unsafe { libc::prctl(which, value, 0_usize, 0_usize, 0_usize) };
+}
+
+/// How this thread is scheduled: policy and, for those that have one, priority.
+pub(super) fn scheduling() -> (c_int, c_int) {
+    let mut parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: asks; writes one `sched_param`.
+    unsafe {
+        libc::syscall(libc::SYS_sched_getparam, 0, &raw mut parameter);
+        let policy = libc::syscall(libc::SYS_sched_getscheduler, 0);
+        (c_int::try_from(policy).unwrap_or(-1), parameter.sched_priority)
+    }
+}
+
+/// Sets it back.
+pub(super) fn set_scheduling(to: (c_int, c_int)) {
+    let parameter = libc::sched_param { sched_priority: to.1 };
+    // SAFETY: reads one `sched_param`.
+    unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, to.0, &raw const parameter) };
+}
+
+/// `IOPRIO_WHO_PROCESS`.
+const THIS: c_int = 1;
+
+/// With which priority this thread reads and writes.
+pub(super) fn io_priority() -> i64 {
+    // SAFETY: asks.
+    unsafe { libc::syscall(libc::SYS_ioprio_get, THIS, 0) }
+}
+
+/// Sets it back.
+pub(super) fn set_io_priority(to: i64) {
+    // SAFETY: a number that this thread had before.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, THIS, 0, to) };
+}
+
+/// The locale of this thread alone: an address, or what stands for the process's own.
+pub(super) fn thread_locale() -> usize {
+    // SAFETY: with a null pointer nothing is set.
+    unsafe { libc::uselocale(std::ptr::null_mut()) as usize }
+}
+
+/// Sets it back.
+pub(super) fn set_thread_locale(to: usize) {
+    // SAFETY: it was this thread's before the library was opened, and nobody frees it.
+    unsafe { libc::uselocale(to as libc::locale_t) };
+}

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::descriptors::PRIVATE_FROM;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom, Stat, fstat};
 use std::collections::BTreeSet;
 use std::io;
@@ -14,8 +15,6 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 const STATUS: &str = "/proc/thread-self/status";
 const TIMERS: &str = "/proc/self/timers";
 const DESCRIPTORS: &str = "/proc/self/fd";
-/// As the child's own descriptors: above those that a program gets by opening a few files.
-const FIRST: i32 = 100;
 /// What is read at a time: a status is half as long.
 const PIECE_BYTES: usize = 4096;
 
@@ -83,7 +82,7 @@ impl Told {
 
 impl Kept {
     fn of(path: &str) -> io::Result<Self> {
-        let file = rustix::io::fcntl_dupfd_cloexec(open(path)?, FIRST)?;
+        let file = rustix::io::fcntl_dupfd_cloexec(open(path)?, PRIVATE_FROM)?;
         let Stat { st_dev, st_ino, .. } = fstat(&file)?;
         Ok(Self { file, device: st_dev, inode: st_ino })
     }

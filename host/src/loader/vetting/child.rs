@@ -12,7 +12,7 @@ use super::sandbox;
 use super::sandbox::reach::Reach;
 use crate::loader::climb::{self, Stopwatch};
 use crate::loader::libraries::SystemLibraries;
-use crate::loader::process_state::{Alone, ProcessState};
+use crate::loader::process_state::{Alone, ProcessState, descriptors};
 use crate::loader::refusal::{Climbed, Refusal, Rung};
 use crate::loader::{file, probe, settings};
 use cardcage_core::verdict::{ComponentVerdict, Probed, Sandbox, Verdict};
@@ -32,12 +32,24 @@ use std::time::{Duration, Instant};
 
 /// Bounds of the child: far above what a probe needs, far below what would hurt the machine.
 const LIMITS: [(Resource, u64); 5] = [
-    (Resource::As, 8 * 1024 * 1024 * 1024),
-    (Resource::Data, 1024 * 1024 * 1024),
-    (Resource::Fsize, 64 * 1024 * 1024),
-    (Resource::Nofile, 256),
+    (Resource::As, ADDRESSES_MAX_BYTES),
+    (Resource::Data, DATA_MAX_BYTES),
+    (Resource::Fsize, FILE_MAX_BYTES),
+    (Resource::Nofile, FILES_MAX + descriptors::FILLED),
     (Resource::Core, 0),
 ];
+
+/// Addresses, whether there is memory behind them or not.
+pub(super) const ADDRESSES_MAX_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+
+/// Memory that is the child's own.
+pub(super) const DATA_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Of one file.
+pub(super) const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Files that the plugin may have open at once.
+pub(super) const FILES_MAX: u64 = 256;
 
 /// The exit code of a child that could not say what it had to say: its descriptor is gone.
 pub(super) const SILENCED: u8 = 150;
@@ -97,6 +109,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn prepare(deadline: Duration) -> io::Result<(OwnedFd, File)> {
     let streams = private_streams()?;
     limit(deadline)?;
+    descriptors::fill()?;
     Ok(streams)
 }
 
@@ -124,10 +137,9 @@ fn micros(time: Duration) -> u64 {
 /// Standard input (the sealed copy) and standard output (the messages) under numbers that the plugin does not expect;
 /// in their places nothing, and standard error.
 fn private_streams() -> io::Result<(OwnedFd, File)> {
-    /// Above those that a program gets by opening a few files, so that a plugin's stale number does not meet them.
-    const FIRST: i32 = 100;
-    let memory = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), FIRST)?;
-    let messages = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), FIRST)?;
+    // Above those that a program gets by opening a few files, so that a plugin's stale number does not meet them.
+    let memory = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), descriptors::PRIVATE_FROM)?;
+    let messages = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), descriptors::PRIVATE_FROM)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
     Ok((memory, File::from(messages)))
@@ -140,8 +152,10 @@ fn limit(deadline: Duration) -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     // Where memory runs out, this process goes first, and not the daemon. Older kernels may refuse; nothing is lost.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    // The parent's deadline ends a child that waits; this one ends a child that spins, should the parent be gone.
-    let cpu = (Resource::Cpu, deadline.as_secs() + 1);
+    // The parent's deadline ends a child that waits; this one ends a child that spins, should the parent be gone. Never
+    // before the deadline, however many threads spin.
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let cpu = (Resource::Cpu, (deadline.as_secs() + 1).saturating_mul(processors));
     for (resource, most) in LIMITS.into_iter().chain([cpu]) {
         let now = rustix::process::getrlimit(resource);
         let most = now.maximum.map_or(most, |maximum| most.min(maximum));

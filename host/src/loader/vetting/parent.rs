@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod environment;
 mod judge;
+pub(super) mod scratch;
 
 use super::report::{Message, Secret};
 use super::sandbox::kernel;
@@ -20,9 +22,10 @@ use rustix::net::{
     socketpair,
 };
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use scratch::Scratch;
 use std::io::{self, IoSliceMut, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -43,8 +46,10 @@ pub(super) fn run(candidate: &Candidate, how: &Vetting) -> Result<Verdict, Box<U
     let path = candidate.copy.path();
     let unfit = |refusal, told| Err(Box::new(Unfit { refusal, told }));
     let mut denied: Vec<(usize, String)> = Vec::new();
+    // Of all children together: whoever waits for a verdict does not care how many it takes.
+    let until = Instant::now() + how.deadline;
     loop {
-        let heard = match Conversation::hold(candidate, how, &denied) {
+        let heard = match Conversation::hold(candidate, how, until, &denied) {
             Ok(heard) => heard,
             Err(error) => return unfit(no_child(path, &error), Told::default()),
         };
@@ -108,34 +113,32 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn hold(candidate: &Candidate, how: &Vetting, skipped: &[(usize, String)]) -> io::Result<Heard> {
+    fn hold(
+        candidate: &Candidate,
+        how: &Vetting,
+        until: Instant,
+        skipped: &[(usize, String)],
+    ) -> io::Result<Heard> {
         let secret = Secret::new();
-        // Removed when this returns. Without one only those components fail that keep state.
-        let scratch = tempfile::Builder::new().prefix("cardcage-vetting-").tempdir();
-        let folder = scratch
-            .as_ref()
-            .map_or_else(|_| PathBuf::from("/nonexistent"), |scratch| scratch.path().to_owned());
+        // Removed when this returns.
+        let scratch = Scratch::new();
+        let folder = scratch.path();
         let skipped: Vec<String> = skipped.iter().map(|(place, _)| place.to_string()).collect();
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(SUBCOMMAND)
             .arg(how.deadline.as_secs().max(1).to_string())
-            .arg(&folder)
+            .arg(folder)
             .arg(candidate.copy.path())
             .arg(secret.to_string())
             .arg(skipped.join(","))
             .arg(how.thorough.to_string())
             .env_clear()
-            .current_dir("/")
+            .envs(environment::for_child(&how.secrets))
             .stdin(candidate.copy.memory().try_clone_to_owned()?)
             .stdout(theirs)
             .stderr(Stdio::piped());
-        // The linker must look where it would look here.
-        if let Some(folders) = std::env::var_os("LD_LIBRARY_PATH") {
-            command.env("LD_LIBRARY_PATH", folders);
-        }
-        let until = Instant::now() + how.deadline;
         let mut child = command.spawn()?;
         // It has our copy of its end of the socket.
         drop(command);
@@ -148,7 +151,7 @@ impl Conversation {
             }
         };
         let stderr = child.stderr.take();
-        let supervisor = Supervisor::new(child.id(), Reach::of(candidate, &folder));
+        let supervisor = Supervisor::new(child.id(), Reach::of(candidate, folder));
         let mut conversation = Self {
             child,
             pid,

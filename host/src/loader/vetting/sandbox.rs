@@ -9,7 +9,9 @@
 mod filter;
 pub(super) mod kernel;
 mod landlock;
+mod memory;
 pub(super) mod reach;
+mod rules;
 pub(super) mod supervisor;
 
 pub(super) use cardcage_core::verdict::Sandbox;
@@ -33,7 +35,7 @@ pub(super) fn level(sandbox: &Sandbox) -> String {
 }
 
 /// Raised when the rules get stricter, so that verdicts under the old ones are not used.
-const RULES_VERSION: u32 = 1;
+const RULES_VERSION: u32 = 2;
 
 /// Confines this process for good. The descriptor is the parent's: on it the kernel asks.
 pub(super) fn confine(reach: &Reach) -> (Sandbox, Option<OwnedFd>) {

@@ -6,9 +6,10 @@ use super::{Heard, Message};
 use crate::loader::process_state::signal_name;
 use crate::loader::refusal::{Refusal, Rung};
 use crate::loader::vetting::Told;
-use crate::loader::vetting::child::{SILENCED, UNREADY};
+use crate::loader::vetting::child::{FILE_MAX_BYTES, SILENCED, UNREADY};
 use crate::loader::vetting::report::Step;
 use cardcage_core::verdict::Verdict;
+use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -53,6 +54,8 @@ struct Words {
     passed: Option<Verdict>,
     refused: Vec<Said>,
     told: Told,
+    /// Whether Landlock confines the child and no call is asked about.
+    unasked: bool,
     /// Bytes that are none of the child's messages.
     foreign: usize,
 }
@@ -121,7 +124,10 @@ fn understand(heard: &Heard) -> Words {
     for line in heard.messages.split_inclusive(|byte| *byte == b'\n') {
         let whole = line.strip_suffix(b"\n");
         match whole.and_then(|line| heard.secret.read(line)) {
-            Some(Message::Confined(sandbox)) => words.told.sandbox = Some(sandbox),
+            Some(Message::Confined(sandbox)) => {
+                words.unasked = sandbox.landlock.is_some() && !sandbox.seccomp;
+                words.told.sandbox = Some(sandbox);
+            }
             Some(Message::Climbing(step)) => words.begin(step, at),
             Some(Message::Refused(refusal)) => {
                 words.refused.push(Said { refusal, at: words.at.clone(), to: at });
@@ -192,9 +198,10 @@ impl Words {
                 (None, None) => refused(unanswered(path)),
             };
         }
+        let unasked = self.unasked;
         let mut refusals = Vec::with_capacity(self.refused.len());
         for said in self.refused {
-            match said.blamed(heard) {
+            match said.blamed(heard, unasked) {
                 Judged::Refused { refusal, denied: None } => refusals.push(refusal),
                 denied => return denied,
             }
@@ -216,6 +223,10 @@ impl Words {
                 // Nothing of the plugin has run before the first rung is begun.
                 if self.at.is_none() && status.code() == Some(UNREADY.into()) {
                     return Some(unready(path));
+                }
+                // It went its whole way, and nothing of what it said last has come.
+                if own_end {
+                    return Some(silenced(path, &place));
                 }
                 Some(died(path, status, &place, heard))
             }
@@ -253,25 +264,55 @@ impl Words {
     }
 }
 
+impl Heard {
+    /// The signal that ends a program which writes on past the limit on the size of files.
+    fn too_large_a_file(&self) -> Option<String> {
+        let Fate::Ended(status) = self.fate else {
+            return None;
+        };
+        (status.signal() == Some(Signal::XFSZ.as_raw()))
+            .then(|| format!("a file of more than {} MiB", FILE_MAX_BYTES >> 20))
+    }
+}
+
 impl Said {
     /// A refusal, and whether the sandbox is to blame: it denied something in the very step that was refused.
-    fn blamed(self, heard: &Heard) -> Judged {
+    /// `unasked`: Landlock confined it, and no call was asked about.
+    fn blamed(self, heard: &Heard, unasked: bool) -> Judged {
         let mut refusal = self.refusal;
         let Some(Begun { step: Step { rung, component, .. }, from, probe }) = self.at else {
             return refused(refusal);
         };
-        let Some(what) = heard.supervisor.denied(from, self.to) else {
+        let too_large = heard.too_large_a_file().filter(|_| self.to == usize::MAX);
+        let guessed = (unasked && speaks_of_denial(&refusal.found))
+            .then(|| "something: this kernel has no seccomp, so nobody can be asked what".to_owned());
+        let denied = heard.supervisor.denied(from, self.to);
+        let Some(what) = denied.or(too_large).or(guessed) else {
+            if let Some(what) = heard.supervisor.used_up(from, self.to) {
+                explain(&mut refusal, &format!("before that, it had used up {what}"));
+            }
             return refused(refusal);
         };
         let ours = refusal.code.as_ref() == "ladder.probe.process-changed";
         if rung == Rung::Probe && !component.is_empty() && !ours {
             return Judged::Refused { refusal, denied: Some((probe - 1, what)) };
         }
-        let (first, rest) = refusal.found.split_once('\n').unwrap_or((&refusal.found, ""));
-        let found = format!("{first}\nbefore that, the sandbox denied {what}\n{rest}");
-        refusal.found = found.trim_end().into();
+        explain(&mut refusal, &format!("before that, the sandbox denied {what}"));
         refused(refusal)
     }
+}
+
+/// Behind what happened, and before what the plugin said of it.
+fn explain(refusal: &mut Refusal, why: &str) {
+    let (first, rest) = refusal.found.split_once('\n').unwrap_or((&refusal.found, ""));
+    refusal.found = format!("{first}\n{why}\n{rest}").trim_end().into();
+}
+
+/// Whether these are the words of a call that was not permitted. Of use only where nobody else can tell.
+fn speaks_of_denial(words: &str) -> bool {
+    ["PermissionDenied", "Permission denied", "not permitted", "(os error 13)", "(os error 1)"]
+        .iter()
+        .any(|sign| words.contains(sign))
 }
 
 fn refused(refusal: Refusal) -> Judged {
@@ -309,13 +350,7 @@ fn overdue(path: &Path, stopped: bool, place: &str, deadline: Duration) -> Refus
 
 fn died(path: &Path, status: ExitStatus, place: &str, heard: &Heard) -> Refusal {
     if status.code() == Some(SILENCED.into()) {
-        return no(
-            path,
-            "silenced",
-            format!("it closed a descriptor that it did not open, {place} or after it"),
-            "a plugin that closes its own files only",
-            "look for `close` in a loop over all numbers, and for closing twice: the number may be another file's by then",
-        );
+        return silenced(path, place);
     }
     let how = match (status.signal(), status.code()) {
         (Some(signal), _) => format!("it ended the vetting child by {} {place}", signal_name(signal)),
@@ -330,6 +365,16 @@ fn died(path: &Path, status: ExitStatus, place: &str, heard: &Heard) -> Refusal 
         found,
         "a plugin that leaves the process alive",
         "run `cardcage plugin check` under a debugger, or look at what that rung calls",
+    )
+}
+
+fn silenced(path: &Path, place: &str) -> Refusal {
+    no(
+        path,
+        "silenced",
+        format!("it closed or replaced a descriptor that it did not open, {place} or after it"),
+        "a plugin that closes its own files only",
+        "look for `close` and `dup2` in a loop over all numbers, and for closing twice: the number may be another file's by then",
     )
 }
 

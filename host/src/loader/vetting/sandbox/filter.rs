@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::supervisor::RULES;
+use super::rules::{About, RULES};
 use libc::{
     BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO,
     SECCOMP_RET_USER_NOTIF, sock_filter,
@@ -28,7 +28,12 @@ pub(super) fn program() -> Vec<sock_filter> {
     // Its flags are behind a pointer. The C library goes back to `clone`, whose flags the parent can see.
     program.extend([skip_unless(libc::SYS_clone3), refuse(libc::ENOSYS)]);
     for rule in RULES {
-        program.extend([skip_unless(rule.call), ret(SECCOMP_RET_USER_NOTIF)]);
+        match rule.about {
+            About::Map => program.extend(large(rule.call, 1, Some(2))),
+            About::Grow => program.extend(large(rule.call, 2, None)),
+            About::Limits | About::Process(_) => program.extend(foreign(rule.call)),
+            _ => program.extend([skip_unless(rule.call), ret(SECCOMP_RET_USER_NOTIF)]),
+        }
     }
     if cfg!(target_arch = "x86_64") {
         let at_least = code(BPF_JMP | libc::BPF_JGE | BPF_K);
@@ -36,6 +41,53 @@ pub(super) fn program() -> Vec<sock_filter> {
     }
     program.push(ret(SECCOMP_RET_ALLOW));
     program
+}
+
+/// Memory in large pieces: of so many bytes and more that the C library takes one of this size when its heap cannot
+/// grow any further.
+const LARGE_BYTES: u32 = 1024 * 1024;
+
+/// Asks about a call whose argument `size` is large and, if `protection` is given, whose memory can be written to. Of
+/// four gigabytes and more, writable or not: those are addresses that may not be there.
+fn large(call: libc::c_long, size: u32, protection: Option<u32>) -> Vec<sock_filter> {
+    let at_least =
+        |value: u32| sock_filter { code: code(BPF_JMP | libc::BPF_JGE | BPF_K), jt: 0, jf: 1, k: value };
+    let any_bit = |value: i32| sock_filter {
+        code: code(BPF_JMP | libc::BPF_JSET | BPF_K),
+        jt: 0,
+        jf: 1,
+        k: value.cast_unsigned(),
+    };
+    let (ask, allow) = (ret(SECCOMP_RET_USER_NOTIF), ret(SECCOMP_RET_ALLOW));
+    let mut block = vec![load(argument_at(size) + 4), at_least(1), ask, load(argument_at(size))];
+    match protection {
+        // Small ones skip what asks.
+        Some(protection) => block.extend([
+            sock_filter { jt: 0, jf: 3, ..at_least(LARGE_BYTES) },
+            load(argument_at(protection)),
+            any_bit(libc::PROT_WRITE),
+            ask,
+        ]),
+        None => block.extend([at_least(LARGE_BYTES), ask]),
+    }
+    block.push(allow);
+    let past = u8::try_from(block.len()).unwrap_or(u8::MAX);
+    let mut whole = vec![sock_filter { jf: past, ..skip_unless(call) }];
+    whole.extend(block);
+    whole
+}
+
+/// Asks about a call only if its first argument names a process: zero is whoever calls.
+fn foreign(call: libc::c_long) -> [sock_filter; 5] {
+    let (ask, allow) = (ret(SECCOMP_RET_USER_NOTIF), ret(SECCOMP_RET_ALLOW));
+    let own = sock_filter { code: code(BPF_JMP | BPF_JEQ | BPF_K), jt: 1, jf: 0, k: 0 };
+    [sock_filter { jf: 4, ..skip_unless(call) }, load(argument_at(0)), own, ask, allow]
+}
+
+/// Where an argument's lower half is in what a filter looks at; the upper half follows.
+fn argument_at(index: u32) -> u32 {
+    const ARGUMENTS_AT: u32 = 16;
+    ARGUMENTS_AT + 8 * index
 }
 
 fn load(at: u32) -> sock_filter {

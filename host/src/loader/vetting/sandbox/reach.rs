@@ -139,6 +139,15 @@ impl Reach {
         !self.connect.is_empty() || !self.listen.is_empty()
     }
 
+    /// Whether a file is in a folder that it may write to. One that is not there is nobody's.
+    pub(super) fn may_write(&self, path: &Path) -> bool {
+        let Ok(real) = path.canonicalize() else {
+            return true;
+        };
+        let mut writable = self.folders.iter().filter(|folder| folder.write);
+        writable.any(|folder| folder.path.canonicalize().is_ok_and(|folder| real.starts_with(folder)))
+    }
+
     /// Whether it was the sandbox that kept the child from opening this path, and not the file's own mode. `child` is
     /// the number of the child's process, whose `/proc/self` is not ours.
     pub(super) fn denies(&self, path: &Path, write: bool, child: u32) -> bool {

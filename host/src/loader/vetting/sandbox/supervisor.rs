@@ -1,148 +1,30 @@
 //! The parent's answers to the kernel's questions, and what it denied.
 //!
-//! Decisions are made on the call's number and on arguments in registers, which the child cannot change meanwhile.
-//! Paths are read from its memory for messages only: Landlock decides about them.
+//! Most decisions are made on the call's number and on arguments in registers, which the child cannot change meanwhile.
+//! Landlock decides which files may be opened; their paths are read from the child's memory for messages. About a file's
+//! mode and owner, which Landlock knows nothing of, the path decides.
 
 #![forbid(unsafe_code)]
 
 use super::kernel::{Answer, Question};
+use super::memory::{file_of, path_of, port_of, word_at};
 use super::reach::Reach;
-use libc::c_long;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use super::rules::{About, RULES};
+use crate::loader::process_state::descriptors::FILLED;
+use crate::loader::vetting::child::{ADDRESSES_MAX_BYTES, DATA_MAX_BYTES, FILES_MAX};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use std::path::{Path, PathBuf};
 
 /// The most processes that a plugin which declares `exec` may start in its probe.
 const PROCESSES_MAX: u32 = 32;
-/// The most threads that it may start. A probe opens each component type once, with a few threads each.
+/// The most threads that may run at once. A probe opens each component type once, with a few threads each.
 const THREADS_MAX: u32 = 256;
 /// Files opened that are remembered, for the case that one of them was denied.
 const OPENED_MAX: usize = 256;
 /// Denials that are remembered: the first ones explain the rest.
 const DENIED_MAX: usize = 16;
-/// The longest path, as the kernel has it.
-const PATH_MAX: usize = 4096;
-
-/// What is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum About {
-    /// Nothing that a component has to do; the words end "the sandbox denied".
-    Never(&'static str),
-    /// Starts a thread or a process.
-    Clone,
-    /// Starts a process.
-    Fork,
-    /// Sends a signal to the process in the first argument.
-    Signal,
-    /// Makes a socket.
-    Socket,
-    /// Runs a program.
-    Execute,
-    /// Opens the file with this argument's path: `(folder's argument, path's argument, flags' argument)`.
-    Open(Option<usize>, usize, Option<usize>),
-    /// Changes a folder's entries: `(folder's argument, path's argument)`.
-    Change(Option<usize>, usize),
-}
-
-/// A system call, and what it is about.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
-    pub(super) call: c_long,
-    about: About,
-}
-
-macro_rules! rules {
-    ($($(#[$when:meta])? $call:ident: $about:expr;)+) => {
-        /// The calls that are asked about.
-        pub(super) const RULES: &[Rule] = &[$($(#[$when])? Rule { call: libc::$call, about: $about }),+];
-    };
-}
-
-rules! {
-    SYS_openat: About::Open(Some(0), 1, Some(2));
-    SYS_openat2: About::Open(Some(0), 1, None);
-    #[cfg(target_arch = "x86_64")] SYS_open: About::Open(None, 0, Some(1));
-    #[cfg(target_arch = "x86_64")] SYS_creat: About::Change(None, 0);
-    SYS_mkdirat: About::Change(Some(0), 1);
-    SYS_unlinkat: About::Change(Some(0), 1);
-    SYS_renameat2: About::Change(Some(2), 3);
-    SYS_linkat: About::Change(Some(2), 3);
-    SYS_symlinkat: About::Change(Some(1), 2);
-    SYS_mknodat: About::Change(Some(0), 1);
-    SYS_truncate: About::Change(None, 0);
-    #[cfg(target_arch = "x86_64")] SYS_mkdir: About::Change(None, 0);
-    #[cfg(target_arch = "x86_64")] SYS_rmdir: About::Change(None, 0);
-    #[cfg(target_arch = "x86_64")] SYS_unlink: About::Change(None, 0);
-    #[cfg(target_arch = "x86_64")] SYS_rename: About::Change(None, 1);
-    #[cfg(target_arch = "x86_64")] SYS_link: About::Change(None, 1);
-    #[cfg(target_arch = "x86_64")] SYS_symlink: About::Change(None, 1);
-    SYS_clone: About::Clone;
-    #[cfg(target_arch = "x86_64")] SYS_fork: About::Fork;
-    #[cfg(target_arch = "x86_64")] SYS_vfork: About::Fork;
-    SYS_execve: About::Execute;
-    SYS_execveat: About::Execute;
-    SYS_socket: About::Socket;
-    SYS_kill: About::Signal;
-    SYS_tgkill: About::Signal;
-    SYS_rt_sigqueueinfo: About::Signal;
-    SYS_rt_tgsigqueueinfo: About::Signal;
-    SYS_tkill: About::Never("a signal to any thread");
-    SYS_pidfd_send_signal: About::Never("a signal to another process");
-    SYS_pidfd_getfd: About::Never("another process's files");
-    SYS_setsid: About::Never("a session of its own");
-    SYS_setpgid: About::Never("a process group of its own");
-    SYS_ptrace: About::Never("tracing a process");
-    SYS_process_vm_readv: About::Never("another process's memory");
-    SYS_process_vm_writev: About::Never("another process's memory");
-    SYS_kcmp: About::Never("comparing processes");
-    SYS_mount: About::Never("mounting");
-    SYS_umount2: About::Never("unmounting");
-    SYS_fsopen: About::Never("mounting");
-    SYS_fsmount: About::Never("mounting");
-    SYS_move_mount: About::Never("mounting");
-    SYS_open_tree: About::Never("mounting");
-    SYS_mount_setattr: About::Never("mounting");
-    SYS_pivot_root: About::Never("another root folder");
-    SYS_chroot: About::Never("another root folder");
-    SYS_bpf: About::Never("BPF");
-    SYS_seccomp: About::Never("a seccomp filter of its own");
-    SYS_perf_event_open: About::Never("performance counters");
-    SYS_io_uring_setup: About::Never("io_uring, which would go round the sandbox");
-    SYS_userfaultfd: About::Never("handling page faults");
-    SYS_unshare: About::Never("new namespaces");
-    SYS_setns: About::Never("other namespaces");
-    SYS_setuid: About::Never("another user");
-    SYS_setreuid: About::Never("another user");
-    SYS_setresuid: About::Never("another user");
-    SYS_setfsuid: About::Never("another user");
-    SYS_setgid: About::Never("another group");
-    SYS_setregid: About::Never("another group");
-    SYS_setresgid: About::Never("another group");
-    SYS_setfsgid: About::Never("another group");
-    SYS_setgroups: About::Never("other groups");
-    SYS_capset: About::Never("other privileges");
-    SYS_reboot: About::Never("a reboot");
-    SYS_kexec_load: About::Never("another kernel");
-    SYS_kexec_file_load: About::Never("another kernel");
-    SYS_init_module: About::Never("loading kernel modules");
-    SYS_finit_module: About::Never("loading kernel modules");
-    SYS_delete_module: About::Never("unloading kernel modules");
-    SYS_swapon: About::Never("swap space");
-    SYS_swapoff: About::Never("swap space");
-    SYS_sethostname: About::Never("another host name");
-    SYS_setdomainname: About::Never("another domain name");
-    SYS_settimeofday: About::Never("setting the clock");
-    SYS_clock_settime: About::Never("setting the clock");
-    SYS_acct: About::Never("process accounting");
-    SYS_quotactl: About::Never("disk quotas");
-    SYS_keyctl: About::Never("the kernel's keys");
-    SYS_add_key: About::Never("the kernel's keys");
-    SYS_request_key: About::Never("the kernel's keys");
-    SYS_syslog: About::Never("the kernel's log");
-    SYS_vhangup: About::Never("hanging up the terminal");
-    #[cfg(target_arch = "x86_64")] SYS_iopl: About::Never("I/O ports");
-    #[cfg(target_arch = "x86_64")] SYS_ioperm: About::Never("I/O ports");
-}
+/// From so many openings on, the child's open files are counted at each.
+const OPENINGS_UNCOUNTED: u32 = 64;
 
 /// Answers, and remembers what it denied. `at` is how much the child had said by then, to tell in which step it was.
 #[derive(Debug)]
@@ -151,8 +33,19 @@ pub(in crate::loader::vetting) struct Supervisor {
     reach: Reach,
     threads: u32,
     processes: u32,
-    denied: Vec<(usize, String)>,
+    openings: u32,
+    denied: Vec<Denied>,
     opened: Vec<Opened>,
+    /// When memory had run out bit by bit: that is no denial of something that it asked for.
+    exhausted: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Denied {
+    at: usize,
+    what: String,
+    /// Whether it is a bound of this child only, which the daemon does not have.
+    bound: bool,
 }
 
 #[derive(Debug)]
@@ -165,7 +58,16 @@ struct Opened {
 impl Supervisor {
     /// Of the child with this number.
     pub(in crate::loader::vetting) fn new(child: u32, reach: Reach) -> Self {
-        Self { child, reach, threads: 0, processes: 0, denied: Vec::new(), opened: Vec::new() }
+        Self {
+            child,
+            reach,
+            threads: 0,
+            processes: 0,
+            openings: 0,
+            denied: Vec::new(),
+            opened: Vec::new(),
+            exhausted: None,
+        }
     }
 
     /// Decides about a call.
@@ -174,13 +76,12 @@ impl Supervisor {
             return Answer::Continue;
         };
         match rule.about {
-            About::Never(what) => self.deny(at, what, libc::EPERM),
             About::Clone if has(question.arguments[0], libc::CLONE_THREAD) => {
                 self.threads += 1;
-                if self.threads <= THREADS_MAX {
+                if self.threads < THREADS_MAX || entries(question.thread, "task") < THREADS_MAX as usize {
                     return Answer::Continue;
                 }
-                self.deny(at, format!("more than {THREADS_MAX} threads"), libc::EAGAIN)
+                self.bound(at, format!("more than {THREADS_MAX} threads at once"), libc::EAGAIN)
             }
             About::Clone | About::Fork => self.process(at),
             About::Execute if self.reach.processes => Answer::Continue,
@@ -197,8 +98,34 @@ impl Supervisor {
             About::Signal if question.arguments[1] == 0 => Answer::Continue,
             About::Signal => self.deny(at, "a signal to another process", libc::EPERM),
             About::Socket => self.socket(question, at),
+            About::Address { listen } => self.address(question, listen, at),
+            About::Attributes(folder, path) => {
+                // Without a path it is about the descriptor itself.
+                let file = match question.arguments[path] {
+                    0 => folder.and_then(|folder| file_of(question, question.arguments[folder])),
+                    _ => path_of(question, folder, path),
+                };
+                self.attributes(file, at)
+            }
+            About::AttributesOf => self.attributes(file_of(question, question.arguments[0]), at),
+            About::Process(_) if self.is_own(question.arguments[0], question) => Answer::Continue,
+            About::Never(what) | About::Process(what) => self.deny(at, what, libc::EPERM),
+            About::Priority(process) => self.priority(question, process, at),
+            // Looking changes nothing.
+            About::Limits if question.arguments[2] == 0 => Answer::Continue,
+            About::Limits if self.is_own(question.arguments[0], question) => Answer::Continue,
+            About::Limits => self.deny(at, "setting another process's limits", libc::EPERM),
+            About::Clock(argument) if word_at(question, argument) == Some(0) => Answer::Continue,
+            About::Clock(_) => self.deny(at, "setting the clock", libc::EPERM),
+            About::Map => self.map(question, at),
+            About::Grow => {
+                let [_, size, wanted, ..] = question.arguments;
+                self.fits(wanted.saturating_sub(size), at);
+                Answer::Continue
+            }
             About::Open(folder, path, flags) => {
                 let flags = flags.map_or(0, |flags| question.arguments[flags]);
+                self.files(at);
                 let write = has(flags, libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC);
                 self.remember(question, at, folder, path, write)
             }
@@ -208,8 +135,8 @@ impl Supervisor {
 
     /// The first thing that was denied while the child had said between so many and so many bytes.
     pub(in crate::loader::vetting) fn denied(&self, from: usize, to: usize) -> Option<String> {
-        let call = self.denied.iter().find(|(at, _)| is_between(*at, from, to));
-        let call = call.map(|(at, what)| (*at, what.clone()));
+        let call = self.denied.iter().find(|denied| is_between(denied.at, from, to));
+        let call = call.map(|denied| (denied.at, denied.what.clone()));
         let files = self.opened.iter().filter(|opened| is_between(opened.at, from, to));
         let file = files.into_iter().find_map(|opened| {
             let how = if opened.write { "writing" } else { "reading" };
@@ -219,9 +146,17 @@ impl Supervisor {
         [call, file].into_iter().flatten().min_by_key(|(at, _)| *at).map(|(_, what)| what)
     }
 
-    /// The first call (and no file) that was denied while the child had said between so many and so many bytes.
+    /// The first call (and no file) that was denied while the child had said between so many and so many bytes, and that
+    /// nothing would deny in the daemon.
     pub(in crate::loader::vetting) fn denied_call(&self, from: usize, to: usize) -> Option<String> {
-        self.denied.iter().find(|(at, _)| is_between(*at, from, to)).map(|(_, what)| what.clone())
+        let mut calls = self.denied.iter().filter(|denied| !denied.bound);
+        calls.find(|denied| is_between(denied.at, from, to)).map(|denied| denied.what.clone())
+    }
+
+    /// What it had used up while it had said between so many and so many bytes.
+    pub(in crate::loader::vetting) fn used_up(&self, from: usize, to: usize) -> Option<String> {
+        let used_up = self.exhausted.is_some_and(|at| is_between(at, from, to));
+        used_up.then(|| format!("the {} MiB of memory that a vetting child may have", DATA_MAX_BYTES >> 20))
     }
 
     fn process(&mut self, at: usize) -> Answer {
@@ -232,23 +167,132 @@ impl Supervisor {
         if self.processes <= PROCESSES_MAX {
             return Answer::Continue;
         }
-        self.deny(at, format!("more than {PROCESSES_MAX} processes"), libc::EAGAIN)
+        self.bound(at, format!("more than {PROCESSES_MAX} processes"), libc::EAGAIN)
     }
 
     fn socket(&mut self, question: &Question, at: usize) -> Answer {
         /// Reads network interfaces and addresses; changing them takes privileges that the child cannot have.
         const NETLINK_ROUTE: u64 = 0;
-        let [family, _, protocol, ..] = question.arguments;
+        let [family, kind, protocol, ..] = question.arguments;
         let is = |known: i32| family == u64::from(known.cast_unsigned());
-        if self.reach.network() || (is(libc::AF_NETLINK) && protocol == NETLINK_ROUTE) {
+        let internet = is(libc::AF_INET) || is(libc::AF_INET6);
+        // The upper bits are flags.
+        let plain = [libc::SOCK_STREAM, libc::SOCK_DGRAM].contains(&((kind & 0xf) as i32));
+        self.files(at);
+        if is(libc::AF_NETLINK) && protocol == NETLINK_ROUTE {
             return Answer::Continue;
         }
-        self.deny(at, "a socket: the plugin declares neither `connect` nor `listen`", libc::EACCES)
+        if !self.reach.network() {
+            let what = "a socket: the plugin declares neither `connect` nor `listen`";
+            return self.deny(at, what, libc::EACCES);
+        }
+        if internet && plain {
+            return Answer::Continue;
+        }
+        self.deny(at, "a socket that is neither TCP nor UDP", libc::EACCES)
+    }
+
+    /// As Landlock does it where it knows ports: of streams only.
+    fn address(&mut self, question: &Question, listen: bool, at: usize) -> Answer {
+        let (declared, what) = if listen {
+            (&self.reach.listen, "listening on")
+        } else {
+            (&self.reach.connect, "connecting to")
+        };
+        let Some(port) = port_of(question).filter(|port| !Reach::ports(declared).contains(port)) else {
+            return Answer::Continue;
+        };
+        if !self.is_stream(question) {
+            return Answer::Continue;
+        }
+        self.deny(at, format!("{what} port {port}: the plugin does not declare that"), libc::EACCES)
+    }
+
+    fn is_stream(&self, question: &Question) -> bool {
+        let own = self.is_own(question.thread.into(), question);
+        let process = if own { self.child } else { question.thread };
+        let socket = || {
+            let process = Pid::from_raw(process.cast_signed())?;
+            let handle = pidfd_open(process, PidfdFlags::empty()).ok()?;
+            let number = (question.arguments[0] & 0xffff_ffff) as i32;
+            pidfd_getfd(&handle, number, PidfdGetfdFlags::empty()).ok()
+        };
+        let kind = socket().and_then(|socket| rustix::net::sockopt::socket_type(&socket).ok());
+        kind.is_none_or(|kind| kind == rustix::net::SocketType::STREAM)
+    }
+
+    /// Whether a process that a call names is the child itself, or one of its threads.
+    fn is_own(&self, process: u64, question: &Question) -> bool {
+        let process = process & 0xffff_ffff;
+        [0, self.child, question.thread].map(u64::from).contains(&process)
+            || Path::new(&format!("/proc/{}/task/{process}", self.child)).exists()
+    }
+
+    /// Changes to a file that is not the child's to write to. What has no path is memory, or a pipe.
+    fn attributes(&mut self, file: Option<PathBuf>, at: usize) -> Answer {
+        let Some(file) = file.filter(|file| !self.reach.may_write(file)) else {
+            return Answer::Continue;
+        };
+        let what = format!("changing the mode, owner, times or attributes of {}", file.display());
+        self.deny(at, format!("{what}: the plugin does not declare that it writes there"), libc::EPERM)
+    }
+
+    fn priority(&mut self, question: &Question, process: u64, at: usize) -> Answer {
+        let [which, who, ..] = question.arguments;
+        let own_group = which == process + 1 && [0, u64::from(self.child)].contains(&(who & 0xffff_ffff));
+        if own_group || (which == process && self.is_own(who, question)) {
+            return Answer::Continue;
+        }
+        self.deny(at, "setting another process's priority", libc::EPERM)
+    }
+
+    /// A piece that is larger than all that there is was denied; one that no longer fits is another matter.
+    fn map(&mut self, question: &Question, at: usize) -> Answer {
+        let [_, size, protection, flags, ..] = question.arguments;
+        let private = has(protection, libc::PROT_WRITE) && has(flags, libc::MAP_PRIVATE);
+        if size > ADDRESSES_MAX_BYTES || (private && size > DATA_MAX_BYTES) {
+            let most = if private { DATA_MAX_BYTES } else { ADDRESSES_MAX_BYTES } >> 20;
+            let what =
+                format!("{} MiB of memory in one piece; a vetting child may have {most} MiB", size >> 20);
+            return self.bound(at, what, libc::ENOMEM);
+        }
+        if private {
+            self.fits(size, at);
+        }
+        Answer::Continue
+    }
+
+    fn fits(&mut self, more: u64, at: usize) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child)).unwrap_or_default();
+        let data = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+        let kib = data.and_then(|data| data.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        if kib.is_some_and(|kib| kib.saturating_mul(1024).saturating_add(more) > DATA_MAX_BYTES) {
+            self.exhausted.get_or_insert(at);
+        }
+    }
+
+    /// The kernel itself denies the next one.
+    fn files(&mut self, at: usize) {
+        self.openings += 1;
+        if self.openings > OPENINGS_UNCOUNTED
+            && entries(self.child, "fd") as u64 >= FILES_MAX + FILLED
+            && !self.denied.iter().any(|denied| denied.bound && denied.at == at)
+        {
+            let _ = self.bound(at, format!("more than {FILES_MAX} open files"), libc::EMFILE);
+        }
     }
 
     fn deny(&mut self, at: usize, what: impl Into<String>, error: i32) -> Answer {
+        self.note(Denied { at, what: what.into(), bound: false }, error)
+    }
+
+    fn bound(&mut self, at: usize, what: impl Into<String>, error: i32) -> Answer {
+        self.note(Denied { at, what: what.into(), bound: true }, error)
+    }
+
+    fn note(&mut self, denied: Denied, error: i32) -> Answer {
         if self.denied.len() < DENIED_MAX {
-            self.denied.push((at, what.into()));
+            self.denied.push(denied);
         }
         Answer::Fail(error)
     }
@@ -280,37 +324,7 @@ fn has(value: u64, flags: i32) -> bool {
     value & u64::from(flags.cast_unsigned()) != 0
 }
 
-/// The path that a call names, from the child's memory.
-fn path_of(question: &Question, folder: Option<usize>, path: usize) -> Option<PathBuf> {
-    let memory = File::open(format!("/proc/{}/mem", question.thread)).ok()?;
-    let path = PathBuf::from(std::ffi::OsString::from(text_at(&memory, question.arguments[path])?));
-    if path.is_absolute() {
-        return Some(path);
-    }
-    let folder = folder.map(|folder| question.arguments[folder]);
-    // The lower half is the descriptor; the upper half is left over from before.
-    let base = match folder.map(|descriptor| (descriptor & 0xffff_ffff) as i32) {
-        None | Some(libc::AT_FDCWD) => std::fs::read_link(format!("/proc/{}/cwd", question.thread)).ok()?,
-        Some(descriptor) => std::fs::read_link(format!("/proc/{}/fd/{descriptor}", question.thread)).ok()?,
-    };
-    Some(Path::new(&base).join(path))
-}
-
-/// A text that ends with a zero. Read page by page: the next one may not be there.
-fn text_at(memory: &File, start: u64) -> Option<String> {
-    const PAGE: u64 = 4096;
-    let mut text = Vec::new();
-    while text.len() < PATH_MAX {
-        let at = start + text.len() as u64;
-        let mut chunk = vec![0; usize::try_from(PAGE - at % PAGE).ok()?];
-        memory.read_exact_at(&mut chunk, at).ok()?;
-        match chunk.iter().position(|byte| *byte == 0) {
-            Some(end) => {
-                text.extend_from_slice(&chunk[..end]);
-                return String::from_utf8(text).ok();
-            }
-            None => text.extend_from_slice(&chunk),
-        }
-    }
-    None
+/// Entries of one of the folders in which the kernel lists what a process has.
+fn entries(process: u32, folder: &str) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/{folder}")).map_or(0, Iterator::count)
 }
