@@ -8,7 +8,7 @@ use crate::loader::refusal::Refusal;
 use crate::loader::settings::{About, Misfit};
 use crate::loader::vetting::Vetting;
 use cardcage_core::codes;
-use cardcage_core::config::{ComponentConfig, Config, Limits, OnBadConfig, Plugins, Refused};
+use cardcage_core::config::{ComponentConfig, Config, Limits, OnBadConfig, Plugins, Refused, Secrets};
 use cardcage_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use cardcage_core::graph::{Graph, wiring};
 use cardcage_runtime::{Environment, Part};
@@ -34,7 +34,8 @@ pub(crate) fn assemble(
     state: Option<&Path>,
     environment: &Arc<Environment>,
 ) -> Result<Assembled, Diagnostics> {
-    let vetting = Vetting { cache: state.map(|state| state.join(VERDICTS)), ..Vetting::default() };
+    let secrets = Arc::new(Secrets::of(&config));
+    let vetting = Vetting { cache: state.map(|state| state.join(VERDICTS)), secrets, ..Vetting::default() };
     let mut catalogue =
         Catalogue::scan(&directories(&config.plugins, folder), &config.plugins.trust, vetting);
     catalogue.vet(config.components.iter().map(|component| (component.kind, &component.plugin)));
