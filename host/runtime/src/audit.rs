@@ -13,6 +13,7 @@
 mod aside;
 mod chain;
 mod collect;
+mod current;
 mod files;
 mod found;
 mod host_metrics;

@@ -2,13 +2,14 @@
 //! tried again; nothing more is taken meanwhile.
 
 use super::aside::{self, SetAside};
+use super::current::{Current, RESERVE_BYTES};
 use super::files::{self, Draft};
-use super::found::{Found, Last, Member};
+use super::found::{Found, Member};
 use super::trail::{Policy, Trail};
 use cardcage_core::audit::{BlockBuilder, Entry, FileHeader, Full, Head, Note, Record, file_name};
 use cardcage_core::config::AuditSync;
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -18,26 +19,9 @@ use std::time::Duration;
 /// whole account of all cells.
 const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// What is kept free on the disk behind the file's end, so that a run on a full disk can end in order: enough to say how some
-/// thousand parts of metrics stand.
-const RESERVE_BYTES: u64 = 64 * 1024;
-
 /// The target of the log lines that say where the chain ends: whoever collects them, and the log's own filter, know them by
 /// it.
 pub(super) const HEAD_TARGET: &str = "audit_head";
-
-/// The file that is written.
-#[derive(Debug)]
-struct Current {
-    file: File,
-    number: u64,
-    bytes: u64,
-    /// How long it is written to, as far as is known.
-    age_ns: u64,
-    /// When that was known (UTC nanoseconds); of a file of an earlier run, when it was begun.
-    seen_ns: i64,
-    is_of_earlier_run: bool,
-}
 
 /// A chain of blocks.
 #[derive(Debug)]
@@ -66,14 +50,7 @@ pub(super) struct Chain {
 impl Chain {
     /// Goes on from what was found.
     pub(super) fn new(trail: &'static Trail, policy: Policy, found: Found) -> (Self, Vec<SetAside>) {
-        let current = found.last.map(|Last { file, number, bytes, begun_ns }| Current {
-            file,
-            number,
-            bytes,
-            age_ns: 0,
-            seen_ns: begun_ns,
-            is_of_earlier_run: true,
-        });
+        let current = found.last.map(Current::found);
         let chain = Self {
             trail,
             policy,
@@ -116,8 +93,7 @@ impl Chain {
         let Some(current) = &self.current else {
             return;
         };
-        let name = file_name(current.number);
-        let is_there = files::is_at(&current.file, &self.policy.folder.join(&name));
+        let (name, is_there) = (current.name(), current.is_in(&self.policy.folder));
         if is_there != self.is_astray {
             return;
         }
@@ -165,7 +141,7 @@ impl Chain {
             return;
         }
         let sealed = self.builder.finish(self.head);
-        match write(&mut self.current, &self.policy, sealed.bytes, self.is_ending) {
+        match write(self.current.as_mut(), &self.policy, sealed.bytes, self.is_ending) {
             Ok(()) => {
                 let (head, bytes) = (sealed.head, sealed.bytes.len() as u64);
                 self.written(head, 1, bytes);
@@ -180,7 +156,7 @@ impl Chain {
     /// Tries again what failed. `true` if records can be pushed (again).
     pub(super) fn retry(&mut self) -> bool {
         if let Some((bytes, head)) = self.unwritten.take() {
-            match write(&mut self.current, &self.policy, &bytes, self.is_ending) {
+            match write(self.current.as_mut(), &self.policy, &bytes, self.is_ending) {
                 Ok(()) => self.written(head, 1, bytes.len() as u64),
                 Err(error) => {
                     self.unwritten = Some((bytes, head));
@@ -226,16 +202,14 @@ impl Chain {
         let since_ns = |then: i64| u128::try_from(now_ns.saturating_sub(then));
         // If the clock was set back meanwhile, it is tried at once.
         let waits = |then| since_ns(then).is_ok_and(|age_ns| age_ns < BEGIN_AGAIN_AFTER.as_nanos());
-        if self.not_begun_ns.is_some_and(waits) {
+        if self.not_begun_ns.is_some_and(waits) && !self.is_ending {
             return false;
         }
         let Some(current) = &mut self.current else {
             return true;
         };
-        current.grow_older(now_ns);
-        let is_long = current.bytes >= self.policy.rotate_bytes;
-        let is_old = u128::from(current.age_ns) >= self.policy.rotate_every.as_nanos();
-        self.is_astray || ((is_long || is_old) && !self.is_ending)
+        let is_finished = current.is_finished(&self.policy, now_ns);
+        self.is_astray || (is_finished && !self.is_ending)
     }
 
     /// Ends this file and begins the next, which has the account of everything before at its beginning. It gets its name
@@ -286,7 +260,9 @@ impl Chain {
         }
         head = draft.append_block(&mut self.builder, head)?;
         blocks += 1;
-        draft.reserve(RESERVE_BYTES)?;
+        if !self.is_ending {
+            draft.reserve(RESERVE_BYTES)?;
+        }
         if self.policy.sync != AuditSync::Never {
             draft.sync()?;
         }
@@ -295,8 +271,7 @@ impl Chain {
         }
         self.release();
         let (file, bytes) = draft.name()?;
-        let (age_ns, seen_ns, is_of_earlier_run) = (0, now_ns, false);
-        self.current = Some(Current { file, number, bytes, age_ns, seen_ns, is_of_earlier_run });
+        self.current = Some(Current::begun(file, number, bytes, now_ns));
         if std::mem::take(&mut self.is_astray) {
             self.complaint = None;
             let is_there = |member: &Member| self.policy.folder.join(file_name(member.number)).exists();
@@ -318,7 +293,7 @@ impl Chain {
     /// Makes safe what is written, and says in the log where the chain ends.
     pub(super) fn settle(&mut self) {
         if let (Some(current), true) = (&self.current, self.policy.sync != AuditSync::Never)
-            && let Err(error) = current.file.sync_all()
+            && let Err(error) = current.sync()
         {
             self.complain(&error);
             return;
@@ -329,10 +304,9 @@ impl Chain {
     }
 
     /// Gives back the space that was kept free behind the file's end.
-    pub(super) fn release(&self) {
-        if let Some(current) = &self.current {
-            // If it stays, it goes with the file.
-            let _ = current.file.set_len(current.bytes);
+    pub(super) fn release(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.release();
         }
     }
 
@@ -378,34 +352,9 @@ impl Chain {
     }
 }
 
-impl Current {
-    /// Counts the time that has passed. A clock that was set back says nothing; a file that says it was begun in the future
-    /// was begun by a wrong clock, and nobody knows when.
-    fn grow_older(&mut self, now_ns: i64) {
-        let passed = u64::try_from(now_ns.saturating_sub(self.seen_ns));
-        let unknown = if self.is_of_earlier_run { u64::MAX } else { 0 };
-        self.age_ns = self.age_ns.saturating_add(passed.unwrap_or(unknown));
-        (self.seen_ns, self.is_of_earlier_run) = (now_ns, false);
-    }
-}
-
-/// Appends a block, and keeps space free behind it unless the run ends. After an error the file is as it was before, as far as
-/// that is possible.
-fn write(current: &mut Option<Current>, policy: &Policy, bytes: &[u8], is_ending: bool) -> io::Result<()> {
+fn write(current: Option<&mut Current>, policy: &Policy, bytes: &[u8], is_ending: bool) -> io::Result<()> {
     let Some(current) = current else {
         return Err(io::Error::other("no file"));
     };
-    if !is_ending {
-        files::reserve(&current.file, current.bytes, bytes.len() as u64 + RESERVE_BYTES)?;
-    }
-    let written = files::write_at(&current.file, bytes, current.bytes).and_then(|()| match policy.sync {
-        AuditSync::Block => current.file.sync_data(),
-        AuditSync::Rotation | AuditSync::Never => Ok(()),
-    });
-    match &written {
-        Ok(()) => current.bytes += bytes.len() as u64,
-        // The next try writes over the same place.
-        Err(_) => drop(current.file.set_len(current.bytes)),
-    }
-    written
+    current.append(bytes, policy.sync, is_ending)
 }
