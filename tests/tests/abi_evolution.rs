@@ -15,6 +15,25 @@ type Replaced = (&'static str, &'static str, &'static str);
 const END_OF_SINK: &str = "commit: Option<unsafe extern \"C\" fn(instance: *mut Instance, epoch: u64, call: *mut Call) -> Outcome>,\n}";
 const END_OF_ROOT: &str = "    pub attach: unsafe extern \"C\" fn(host: *const HostTable) -> Outcome,\n";
 
+const END_OF_HOST_TABLE: &str =
+    "    pub get_group: Option<unsafe extern \"C\" fn(context: *mut c_void, id: u32) -> *const Group>,\n";
+const LONGER_HOST_TABLE: &str = "    pub get_group: Option<unsafe extern \"C\" fn(context: *mut c_void, id: u32) -> *const \
+                                 Group>,\n    /// New.\n    pub later: usize,\n";
+/// A whole function of a table, with its comment.
+const ACKNOWLEDGE: &str =
+    "    /// `[who]` host · `[thread]` lane · `[state]` open. Everything up to these positions is safe \
+downstream and will
+    /// not be asked for again. One position per stream, all of one epoch.
+    pub acknowledge: Option<
+        unsafe extern \"C\" fn(
+            instance: *mut Instance,
+            positions: *const StreamPosition,
+            count: usize,
+            call: *mut Call,
+        ) -> Outcome,
+    >,
+";
+
 struct Change {
     name: &'static str,
     replaced: Vec<Replaced>,
@@ -78,9 +97,47 @@ fn changes() -> Vec<Change> {
         ),
         refused(
             "field-retyped",
-            "config_generation",
+            // The struct's own name: nobody finds it by the way to it.
+            "BatchHeader",
             vec![("abi.rs", "    pub config_generation: u32,", "    pub config_generation: i32,")],
         ),
+        refused(
+            "function-removed",
+            "SourceVtable",
+            vec![
+                ("abi.rs", ACKNOWLEDGE, ""),
+                ("shim.rs", "            acknowledge: Some(acknowledge::<T>),\n", ""),
+            ],
+        ),
+        refused(
+            "function-renamed",
+            "`acknowledge` here, `accept` in the plugin",
+            vec![
+                ("abi.rs", "    pub acknowledge: Option<", "    pub accept: Option<"),
+                (
+                    "shim.rs",
+                    "            acknowledge: Some(acknowledge::<T>),",
+                    "            accept: Some(acknowledge::<T>),",
+                ),
+            ],
+        ),
+        refused(
+            "size-retyped",
+            "usize here, u64 in the plugin",
+            vec![
+                (
+                    "abi.rs",
+                    "    pub size: usize,\n    /// `[who]` host · `[thread]` control · `[state]` loaded. Writes the JSON Schema",
+                    "    pub size: u64,\n    /// `[who]` host · `[thread]` control · `[state]` loaded. Writes the JSON Schema",
+                ),
+                (
+                    "shim.rs",
+                    "        size,\n        schema: Some(",
+                    "        size: size as u64,\n        schema: Some(",
+                ),
+            ],
+        ),
+        refused("host-table-grown", "HostTable", vec![("abi.rs", END_OF_HOST_TABLE, LONGER_HOST_TABLE)]),
         refused(
             "parameter-renamed",
             "epoch",
@@ -117,7 +174,7 @@ fn changes() -> Vec<Change> {
         // A field more in a struct that is frozen.
         refused(
             "record-grown",
-            "",
+            "Record",
             vec![
                 (
                     "record.rs",
@@ -134,7 +191,7 @@ fn changes() -> Vec<Change> {
 fn root_of_nothing() -> Change {
     refused(
         "root-of-nothing",
-        "",
+        "Root",
         vec![
             ("abi.rs", END_OF_ROOT, "    pub nothing: (),\n"),
             ("abi.rs", "    /// [`ABI_VERSION`] of the plugin.\n    pub abi_version: u32,\n", ""),

@@ -17,11 +17,12 @@ use super::refusal::{Climbed, Refusal, Rung};
 use super::segments::{Misplaced, Segments};
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::{
-    AbiInstability, AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
+    AbiInstability, AbiInstabilityErrors, CheckingGlobals, ExpectedFound,
+    check_layout_compatibility_with_globals,
 };
 use abi_stable::library::{AbiHeader, AbiHeaderRef, LibHeader};
 use abi_stable::prefix_type::PrefixRefTrait as _;
-use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
+use abi_stable::type_layout::{TLData, TLFieldOrFunction, TypeLayout};
 use cardcage_plugin_api::abi::{Root, RootRef};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -146,7 +147,8 @@ pub(crate) fn summary(errors: &AbiInstabilityErrors) -> String {
                 })
                 .collect();
             let path = path.join(".").replace(".()", "()");
-            error.errs.iter().map(move |what| format!("{path}: {}", difference(what)))
+            let of = struct_of(&error.stack_trace);
+            error.errs.iter().map(move |what| format!("{of}: {}\n  on the way {path}", difference(what)))
         })
         .collect();
     let more = lines.len().saturating_sub(NAMED);
@@ -156,6 +158,23 @@ pub(crate) fn summary(errors: &AbiInstabilityErrors) -> String {
         let _ = write!(text, "\nand {more} more differences");
     }
     text
+}
+
+/// The struct that differs, by the name that it has here, or the field of one: the way to it says where it is met, and not
+/// what it is.
+fn struct_of(way: &[ExpectedFound<TLFieldOrFunction>]) -> String {
+    let mut fields = way.iter().rev().filter_map(|step| match &step.expected {
+        TLFieldOrFunction::Field(field) => Some(field),
+        TLFieldOrFunction::Function(_) => None,
+    });
+    let Some(last) = fields.next() else {
+        return "Root".to_owned();
+    };
+    if !matches!(last.layout().data(), TLData::Primitive(_)) {
+        return last.layout().name().to_owned();
+    }
+    let holder = fields.next().map_or("Root", |field| field.layout().name());
+    format!("{holder}.{}", last.name())
 }
 
 fn difference(what: &AbiInstability) -> String {
@@ -259,6 +278,38 @@ mod tests {
         assert!(compatible(now, less).is_err());
         assert!(compatible(less, now).is_err());
     }
+
+    /// A table as it is and as it may not become, several times under one name.
+    macro_rules! frozen {
+        ($($module:ident [$($field:ident: $type:ty,)*];)*) => {
+            $(mod $module {
+                #[repr(C)]
+                #[derive(abi_stable::StableAbi)]
+                pub(super) struct Table {
+                    $(pub(super) $field: $type,)*
+                }
+            })*
+            const TABLES: &[&TypeLayout] = &[$(<$module::Table as StableAbi>::LAYOUT,)*];
+        };
+    }
+    frozen! {
+        as_it_is [one: u64, two: u32, three: u32,];
+        longer [one: u64, two: u32, three: u32, four: u64,];
+        shorter [one: u64, two: u32,];
+        swapped [one: u64, three: u32, two: u32,];
+        retyped [one: u64, two: i32, three: u32,];
+        renamed [one: u64, second: u32, three: u32,];
+    }
+
+    #[test]
+    fn a_table_is_the_same_or_neither_side_takes_the_other() {
+        for (at, one) in TABLES.iter().enumerate() {
+            for (other_at, other) in TABLES.iter().enumerate() {
+                assert_eq!(compatible(one, other).is_ok(), at == other_at, "{at} and {other_at}");
+            }
+        }
+    }
+
     use abi_stable::library::{CheckTypeLayout, RootModuleResult};
 
     extern "C" fn no_root() -> RootModuleResult {

@@ -111,6 +111,9 @@ struct Known {
 /// A name, and the further folders in which it is looked for.
 type Wanted = (String, Vec<PathBuf>);
 
+/// Is shown a library's name, and the library if it was identified.
+type See<'a> = dyn FnMut(&str, Option<&Library>) -> Result<(), Unidentified> + 'a;
+
 /// The files that a name may lead to.
 #[derive(Debug)]
 struct Library {
@@ -135,11 +138,7 @@ impl Known {
     }
 
     /// Shows these libraries and all that they need, each once; `None` for one that was not identified.
-    fn closure(
-        &mut self,
-        first: Vec<String>,
-        see: &mut dyn FnMut(&str, Option<&Library>) -> Result<(), Unidentified>,
-    ) -> Result<(), Unidentified> {
+    fn closure(&mut self, first: Vec<String>, see: &mut See<'_>) -> Result<(), Unidentified> {
         let mut seen: BTreeSet<Wanted> = BTreeSet::new();
         let mut left: Vec<Wanted> = first.into_iter().rev().map(|name| (name, Vec::new())).collect();
         while let Some(wanted) = left.pop() {
