@@ -24,10 +24,8 @@ pub struct Verifier {
     first_kept: u64,
     /// A run has begun and not ended.
     is_running: bool,
-    /// Where the first block is.
-    first: Option<Place>,
-    /// Whether nothing is wrong before it, so that blocks which are missing there were removed.
-    is_cut: bool,
+    /// Where the first block is, and whether nothing is wrong before it, so that blocks which are missing there were removed.
+    first: Option<(Place, bool)>,
     /// Whether blocks may be missing before the next one, and nothing be wrong.
     may_lack: bool,
 }
@@ -57,7 +55,6 @@ impl Verifier {
             first_kept: 1,
             is_running: false,
             first: None,
-            is_cut: false,
             may_lack: false,
         }
     }
@@ -100,9 +97,8 @@ impl Verifier {
 
     /// What was found.
     pub fn finish(mut self) -> Report {
-        if let (Some(first), Some(place)) = (self.report.seen.first_block, self.first.take())
+        if let (Some(first), Some((place, true))) = (self.report.seen.first_block, self.first.take())
             && first > self.first_kept
-            && self.is_cut
         {
             let fault = Fault::Missing { from: self.first_kept, to: first - 1 };
             // In the order of the files, it is before all others.
@@ -148,9 +144,8 @@ impl Verifier {
         seen.first_block.get_or_insert(block.head.block);
         seen.last = Some(block.head);
         if self.first.is_none() {
-            self.first = Some(place.clone());
             // Damage that was named already may have been the blocks that are missing before.
-            self.is_cut = self.report.findings.is_empty();
+            self.first = Some((place.clone(), self.report.findings.is_empty()));
         }
         self.join(block.head, continues);
         (self.before, self.is_linked) = (Some(block.head), true);

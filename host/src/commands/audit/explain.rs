@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<u8, AuditError> {
         Trail::walk(&folder, begin, |(verifier, history), news| match news {
             News::File(number) => verifier.file(&file_name(number), number),
             News::Step(step) => {
-                verifier.step_with(step, &mut |anchor, record, _| history.record(anchor, record))
+                verifier.step_with(step, &mut |anchor, record, _| history.record(anchor, record));
             }
         })?;
     let report = verifier.finish();
