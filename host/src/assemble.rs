@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod feedback;
+
 use crate::loader::catalogue::{Catalogue, LoadError, LoadedType, default_directories};
 use crate::loader::refusal::Refusal;
 use crate::loader::settings::{About, Misfit};
@@ -57,6 +59,9 @@ pub(crate) fn assemble(
     }
     config.warnings.append(wired.warnings);
     config.warnings.append(unused(&catalogue));
+    let mut fed_back = feedback::warnings(&config, &wired.graph, &parts, folder);
+    config.quote(&mut fed_back);
+    config.warnings.append(fed_back);
     let mut without_effect = without_effect(&config);
     config.quote(&mut without_effect);
     config.warnings.append(without_effect);

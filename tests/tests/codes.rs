@@ -47,7 +47,7 @@ const fn check(code: &'static str, exit: i32, prepare: fn(&Pipeline) -> Option<P
     Case { code, command: "check", exit, prepare }
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     check("config.no-effect-yet", 0, nothing),
     check("config.not-utf8", 78, nothing),
     check("plugin.refused", 78, |pipeline| Some(pipeline.add(library("panic_in_process")))),
@@ -61,6 +61,7 @@ const CASES: [Case; 10] = [
     check("plugin.unknown-version", 78, nothing),
     check("plugin.which-type", 78, |pipeline| Some(pipeline.add(library("exercise")))),
     Case { command: "run", ..check("run.open-failed", 78, nothing) },
+    check("settings.feeds-itself", 0, nothing),
     check("settings.refused", 78, nothing),
 ];
 

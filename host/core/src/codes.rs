@@ -321,6 +321,8 @@ codes! {
     PLUGIN_WHICH_TYPE = "plugin.which-type";
     /// A component could not be opened.
     OPEN_FAILED = "run.open-failed";
+    /// A component writes to a file that the pipeline reads.
+    FEEDS_ITSELF = "settings.feeds-itself";
     /// Settings that the plugin does not take.
     SETTINGS_REFUSED = "settings.refused";
     /// `dead_letter` names no sink, or the component itself.
