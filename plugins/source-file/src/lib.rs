@@ -256,7 +256,10 @@ impl FileSource {
             // Not read to its end, wherever a decoder was.
             (file.file, file.at_end) = (None, None);
         }
-        tracing::error!("{}; it is not read to its end, the other files are", error.in_full());
+        // One alone is told of by the failure itself.
+        if self.roster.has_due() || self.failures.is_some() {
+            tracing::error!("{}; the other files are read first", error.in_full());
+        }
         match &mut self.failures {
             Some((count, _)) => *count += 1,
             None => self.failures = Some((1, error.in_full())),
