@@ -137,6 +137,27 @@ mod tests {
     }
 
     #[test]
+    fn a_link_of_somebody_else_is_not_followed() {
+        use std::os::unix::fs::{lchown, symlink};
+        const NOBODY: u32 = 65_534;
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["libx.so", "link.so"].map(|name| folder.path().join(name));
+        std::fs::write(&file, "x").unwrap();
+        symlink(&file, &link).unwrap();
+        let meta = std::fs::metadata(&file).unwrap();
+        let checked = || check(&link, &Found::at(&link).unwrap(), &meta, Permissions::Auto);
+        checked().unwrap();
+        if lchown(&link, Some(NOBODY), None).is_err() {
+            // Only root can give a link away.
+            return;
+        }
+        let refusal = checked().unwrap_err();
+        assert_eq!(&*refusal.code, "ladder.file.owner");
+        assert!(refusal.found.contains("the link"), "{refusal}");
+        assert!(refusal.help.contains("chown -h"), "{refusal}");
+    }
+
+    #[test]
     fn who_may_write_decides() {
         const WRITABLE: Option<&str> = Some("ladder.file.writable");
         const OWNER: Option<&str> = Some("ladder.file.owner");
