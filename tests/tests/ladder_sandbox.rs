@@ -77,6 +77,12 @@ fn a_file_that_is_not_the_plugins_keeps_its_mode_and_times() {
 }
 
 #[test]
+fn threads_count_while_they_run() {
+    let report = report(Ordered::new("misbehave", "open starts-many-threads-in-turn").file().as_path());
+    assert_eq!(report["rungs"][8]["result"], "passed", "{report:#}");
+}
+
+#[test]
 fn limits_of_the_child_are_named_where_a_plugin_does_not_survive_them() {
     for (order, words) in [
         ("constructor takes-much-memory-at-once", "1200 MiB of memory in one piece"),

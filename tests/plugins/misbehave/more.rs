@@ -127,6 +127,9 @@ unsafe fn reach_out(action: &str) {
                 assert!(!std::hint::black_box(memory).is_null(), "1,200 MiB of memory");
                 libc::free(memory);
             }
+            "starts-many-threads-in-turn" => {
+                (0..300).for_each(|_| std::thread::spawn(|| ()).join().expect("a thread"));
+            }
             "opens-many-files" => {
                 let files: Result<Vec<_>, _> = (0..400).map(|_| std::fs::File::open("/dev/null")).collect();
                 files.expect("400 files");

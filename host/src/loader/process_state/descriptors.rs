@@ -58,11 +58,10 @@ impl Descriptors {
     /// Now.
     pub(super) fn now(told: &Told) -> Self {
         let numbers = told.descriptors().into_iter();
-        let filler = FILLER.get().and_then(|file| kernel::descriptor(file.as_raw_fd()));
-        Self {
-            open: numbers.filter_map(|number| Some((number, kernel::descriptor(number)?))).collect(),
-            scribbled: filler.map_or(0, |filler| filler.bytes),
-        }
+        let filler = FILLER.get().and_then(|file| kernel::file(file.as_raw_fd()));
+        let (filler, scribbled) = filler.map_or((None, 0), |(file, bytes)| (Some(file), bytes));
+        let open = numbers.filter_map(|number| Some((number, kernel::descriptor(number, filler)?))).collect();
+        Self { open, scribbled }
     }
 
     /// What became of those that were open before, in words.
@@ -141,7 +140,7 @@ impl Kept {
     /// Puts back what was closed, replaced or changed. What a library opened stays open: it may still use that.
     pub(crate) fn restore(&self) {
         for (number, was) in &self.before.open {
-            let is = kernel::descriptor(*number);
+            let is = kernel::descriptor(*number, None);
             let second = self.second_of(*number, was);
             match (is, second) {
                 (Some(is), _) if is.leads_where(was) => {
@@ -162,7 +161,7 @@ impl Kept {
     /// Its second number, if that still leads where the first one did.
     fn second_of(&self, number: i32, was: &Descriptor) -> Option<i32> {
         let second = *self.second.get(&number)?;
-        kernel::descriptor(second).filter(|second| second.leads_where(was)).map(|_| second)
+        kernel::file(second).filter(|(file, _)| was.leads_to(*file)).map(|_| second)
     }
 }
 

@@ -174,39 +174,52 @@ pub(super) fn set_variable(name: &std::ffi::OsStr, value: Option<&std::ffi::OsSt
 /// What is behind a descriptor's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Descriptor {
-    device: u64,
-    inode: u64,
+    file: File,
     /// As `F_GETFL` gives them: how it was opened, and flags such as `O_NONBLOCK` that all its duplicates share.
     pub(super) status: c_int,
     /// As `F_GETFD` gives them: whether programs that are run inherit it.
     pub(super) own: c_int,
-    /// Of what it leads to.
-    pub(super) bytes: i64,
+}
+
+/// A file, whoever opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct File {
+    device: u64,
+    inode: u64,
 }
 
 impl Descriptor {
     /// Whether both lead to the same file, opened for the same; no flag can be set that would change that.
     pub(super) fn leads_where(&self, other: &Self) -> bool {
         let opened_for = |one: &Self| one.status & (libc::O_ACCMODE | libc::O_PATH);
-        (self.device, self.inode, opened_for(self)) == (other.device, other.inode, opened_for(other))
+        (self.file, opened_for(self)) == (other.file, opened_for(other))
+    }
+
+    /// Whether it leads to this file.
+    pub(super) fn leads_to(&self, file: File) -> bool {
+        self.file == file
     }
 }
 
-/// What is behind a number, if anything is.
-pub(super) fn descriptor(number: c_int) -> Option<Descriptor> {
+/// The file behind a number, if there is one, and its size in bytes.
+pub(super) fn file(number: c_int) -> Option<(File, i64)> {
     // SAFETY: integers only, for which zero is a value.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: writes one `stat`; a number that is not open gives an error.
     let found = unsafe { libc::fstat(number, &raw mut stat) };
+    (found == 0).then_some((File { device: stat.st_dev, inode: stat.st_ino }, stat.st_size))
+}
+
+/// What is behind a number, if anything is. Of what leads to the `filler` no flags are looked at: those are many, and
+/// nobody's.
+pub(super) fn descriptor(number: c_int, filler: Option<File>) -> Option<Descriptor> {
+    let (file, _) = file(number)?;
+    if filler == Some(file) {
+        return Some(Descriptor { file, status: 0, own: 0 });
+    }
     // SAFETY: only asks.
     let (status, own) = unsafe { (libc::fcntl(number, libc::F_GETFL), libc::fcntl(number, libc::F_GETFD)) };
-    (found == 0 && status >= 0 && own >= 0).then_some(Descriptor {
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        status,
-        own,
-        bytes: stat.st_size,
-    })
+    (status >= 0 && own >= 0).then_some(Descriptor { file, status, own })
 }
 
 /// A second number for it, at least so large; programs that are run don't inherit it.
