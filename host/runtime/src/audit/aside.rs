@@ -90,10 +90,12 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64, String)>> {
 /// Removes what was set aside of files up to this number, which retention has removed, and the oldest of what is more than
 /// `keep`.
 pub(super) fn retain(folder: &Path, removed_to: u64, keep: usize) {
-    let Ok(found) = list(folder) else {
+    let Ok(mut found) = list(folder) else {
         // The folder is gone, and that is said elsewhere.
         return;
     };
+    // What somebody keeps in a folder is not ours to remove.
+    found.retain(|(.., name)| !folder.join(name).is_dir());
     let too_many = found.len().saturating_sub(keep);
     for (index, (number, _, name)) in found.into_iter().enumerate() {
         if number <= removed_to || index < too_many {
