@@ -220,6 +220,7 @@ fn a_filter_of_the_environment_holds_for_one_component_and_a_wrong_one_is_left_a
     assert!(wrong.contains("running pipeline.yaml") && !wrong.contains("details of the login"), "{wrong}");
     let off = log("off");
     assert!(!off.contains("running pipeline.yaml") && off.contains("balance:"), "only the summary: {off}");
+    assert!(off.contains("audit head "), "and the end of the trail, which nobody can hide: {off}");
 }
 
 /// What is said anywhere when a plugin quotes its secret there.

@@ -221,7 +221,7 @@ fn states(view: &View, text: &mut Exposition) {
     let name = "cardcage_component_state";
     text.family(name, Type::Gauge, "", "1 for the state that the component is in, 0 for the others.");
     for component in &view.components {
-        for state in ["running", "restarting", "finished", "hung", "failed"] {
+        for state in ["running", "restarting", "finished", "stopped", "hung", "failed"] {
             let [name, kind] = labels(component);
             text.count(&[name, kind, ("state", state)], u64::from(component.state.word() == state));
         }

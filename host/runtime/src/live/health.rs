@@ -100,7 +100,8 @@ fn components(view: &View, reasons: &mut Vec<Reason>) {
             ComponentState::Restarting => {
                 note(Ruling::Degraded, "restarting", "a call failed; it is being started again".to_owned());
             }
-            ComponentState::Running | ComponentState::Finished => {}
+            // Why it was stopped is said of what is behind it.
+            ComponentState::Running | ComponentState::Finished | ComponentState::Stopped => {}
         }
         if component.unexplained > 0 {
             let message = format!("its own numbers miss {} records", component.unexplained);

@@ -54,6 +54,8 @@ pub enum ComponentState {
     Restarting,
     /// It came to its end, and is closed.
     Finished,
+    /// It is closed before it came to its end, since it has nobody left to work for or with.
+    Stopped,
     /// A call is past its deadline and has not returned: which, and how long it has run.
     Hung {
         /// The call.
@@ -72,6 +74,7 @@ impl ComponentState {
             Self::Running => "running",
             Self::Restarting => "restarting",
             Self::Finished => "finished",
+            Self::Stopped => "stopped",
             Self::Hung { .. } => "hung",
             Self::Failed(_) => "failed",
         }
@@ -198,11 +201,27 @@ fn state(shown: &Shown, progress: &Progress, node: usize) -> ComponentState {
     if let Some(why) = progress.failed.get(&node) {
         return ComponentState::Failed(why.clone());
     }
-    if lane.is_some_and(|lane| progress.ended_lanes.contains(&lane)) || progress.phase == Phase::Ended {
+    let ended = lane.is_some_and(|lane| progress.ended_lanes.contains(&lane));
+    if ended && record.is_some_and(|lane| was_stopped(shown, progress, &lane.nodes)) {
+        return ComponentState::Stopped;
+    }
+    if ended || progress.phase == Phase::Ended {
         return ComponentState::Finished;
     }
     let restarting = shown.counters[node].is_restarting();
     if restarting { ComponentState::Restarting } else { ComponentState::Running }
+}
+
+/// Whether a lane that ended did so before its time: one of its own has failed, or its records were refused and nobody is
+/// left behind it who would take any.
+fn was_stopped(shown: &Shown, progress: &Progress, nodes: &[usize]) -> bool {
+    if nodes.iter().any(|node| progress.failed.contains_key(node)) {
+        return true;
+    }
+    let leaving = shown.graph.edges.iter().zip(&shown.edges).filter(|(edge, _)| nodes.contains(&edge.from));
+    let leaving: Vec<_> = leaving.filter_map(|(_, place)| place.as_ref()).collect();
+    leaving.iter().all(|(inbox, _)| !inbox.is_open())
+        && leaving.iter().any(|(inbox, at)| inbox.counts(*at).account().discarded > 0)
 }
 
 fn claims(shown: &Shown, components: &[ComponentView], before: &Books, after: &Books) -> Vec<Claim> {
