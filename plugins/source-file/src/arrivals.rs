@@ -78,6 +78,12 @@ impl Arrivals {
         self.desk().folders.remove(known_as);
     }
 
+    /// Whether anything came since it was last taken.
+    pub(crate) fn any(&self) -> bool {
+        let arrived = &self.desk().arrived;
+        !arrived.held.is_empty() || !arrived.missed.is_empty()
+    }
+
     /// Everything that came since this was last asked.
     pub(crate) fn take(&self) -> Arrived {
         let mut arrived = std::mem::take(&mut self.desk().arrived);

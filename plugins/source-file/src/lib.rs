@@ -329,6 +329,10 @@ impl State for FileSource {
     const VERSION: u32 = saved::VERSION;
 
     fn snapshot(&mut self, version: u32) -> Result<Vec<u8>, PluginError> {
+        // What came and went since the last look would not be known again after this.
+        if self.watch.as_ref().is_some_and(Watch::has_arrived) {
+            self.look(self.host.now_ns())?;
+        }
         let files = self.roster.files().map(|(_, file)| SavedFile::of(file)).collect();
         Saved { process: restore::process_name().to_owned(), files }.write(version)
     }

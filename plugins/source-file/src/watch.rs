@@ -215,6 +215,11 @@ impl Watch {
         true
     }
 
+    /// Whether files came since they were last taken.
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.arrivals.any()
+    }
+
     /// The files that came since this was last asked.
     pub(crate) fn take_arrived(&self) -> Arrived {
         self.arrivals.take()

@@ -139,6 +139,33 @@ fn files_that_came_and_went_while_nobody_looked_are_read() {
 }
 
 #[test]
+fn a_checkpoint_knows_files_that_came_and_went_while_nobody_looked() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "a.ndjson", lines(3));
+    let mut source = follow(&path);
+    assert_eq!(drain(&mut source), [0, 1, 2]);
+    for round in 0..3 {
+        std::fs::rename(&path, folder.path().join(format!("old.{round}"))).unwrap();
+        append(&path, line(10 + round));
+    }
+    let end = Instant::now() + Duration::from_mins(1);
+    let state = loop {
+        assert!(Instant::now() < end);
+        let (version, state) = source.snapshot().unwrap();
+        let saved: Value = cardcage_plugin_api::serde_json::from_slice(&state).unwrap();
+        if saved["files"].as_array().unwrap().len() == 4 {
+            break (version, state);
+        }
+    };
+    source.close().unwrap();
+    let mut later = follow(&path);
+    later.restore(state.0, &state.1).unwrap();
+    let mut all = until(&mut later, 3);
+    all.sort_unstable();
+    assert_eq!(all, [10, 11, 12]);
+}
+
+#[test]
 fn a_file_that_cannot_be_saved_is_counted_and_warned_of() {
     let folder = TempDir::new().unwrap();
     let paths: Vec<PathBuf> = (0..40).map(|n| file(&folder, &format!("{n}.ndjson"), line(n))).collect();
