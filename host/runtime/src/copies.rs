@@ -109,7 +109,7 @@ mod tests {
         let mut copies = Copies::default();
         let mut kept = 0_u64;
         while !copies.are_enough() {
-            copies.keep(batch(&pool, &[0.0; 4000]), 0, &pool);
+            copies.keep(batch(&pool, &vec![0.0; 4000]), 0, &pool);
             kept += 1;
         }
         assert_eq!(kept * 4096, COPIED_MAX);

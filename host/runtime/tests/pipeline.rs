@@ -200,7 +200,7 @@ sinks:
     let summary = run(&yaml("put-off", "put_off_commits: 3"), &types());
     assert!(summary.balances(), "{}", summary.books.render());
     assert_eq!((account(&summary, "kept").output, account(&summary, "kept").failed), (100, 0));
-    let summary = run(&yaml("lose", "lose_commits: true"), &types());
+    let summary = run(&yaml("lose", "commits: are_lost"), &types());
     assert!(summary.balances(), "{}", summary.books.render());
     assert_eq!((account(&summary, "kept").output, account(&summary, "kept").failed), (0, 100));
 }
@@ -331,7 +331,7 @@ checkpoint: { every: 10ms }
 sources:
   numbers: { plugin: count, settings: { per_fill: 10 } }
 sinks:
-  kept: { plugin: keep, inputs: [numbers], settings: { name: lost-epochs, lose_commits: true } }
+  kept: { plugin: keep, inputs: [numbers], settings: { name: lost-epochs, commits: are_lost } }
 ";
     let (pipeline, every) = start(yaml, &types()).unwrap_or_else(|error| panic!("{error}"));
     let drain = pipeline.drain_handle();

@@ -358,7 +358,13 @@ pub const COMPONENT: Table = Table {
              feeds it under both. In this version no position outlives a run: a new start reads its sources from \
              where their settings say, and sinks append.",
         ),
-        key("dead_letter", Shape::Sink, Nothing, "The sink that takes the records of its failed calls."),
+        key(
+            "dead_letter",
+            Shape::Sink,
+            Nothing,
+            "The sink that takes the records of its failed calls and, of a sink, those that it took and lost before \
+             they were committed.",
+        ),
         key("restarts", Shape::Mapping, Nothing, "How often it is restarted before it has failed for good."),
         key("deadline", duration(&component::DEADLINE), Value("10s"), "The longest that one call may take."),
         key(

@@ -25,7 +25,7 @@ fn numbers(range: std::ops::Range<u32>) -> Vec<f64> {
 
 #[test]
 fn a_commit_that_is_lost_or_fails_gives_everything_to_the_dead_letter_once_and_in_order() {
-    for (name, settings) in [("lost", "lose_commits: true"), ("failed", "fail_commits: true")] {
+    for (name, settings) in [("lost", "commits: are_lost"), ("failed", "commits: fail")] {
         let summary = run(&pipeline(name, 100, settings, WITH), &types());
         assert!(summary.balances(), "{}", summary.books.render());
         let main = account(&summary, "main");
@@ -51,7 +51,7 @@ fn a_commit_that_is_lost_in_part_delivers_what_came_first() {
 
 #[test]
 fn a_failed_write_takes_nothing_from_the_dead_letter_of_what_was_written_before() {
-    let summary = run(&pipeline("write", 100, "fail_write: 4, fail_commits: true", WITH), &types());
+    let summary = run(&pipeline("write", 100, "fail_write: 4, commits: fail", WITH), &types());
     assert!(summary.balances(), "{}", summary.books.render());
     let main = account(&summary, "main");
     assert_eq!((main.output, main.failed), (0, 0), "{main:?}");
@@ -62,7 +62,7 @@ fn a_failed_write_takes_nothing_from_the_dead_letter_of_what_was_written_before(
 
 #[test]
 fn rejected_records_that_go_to_the_dead_letter_all_the_same_are_counted_as_more() {
-    let summary = run(&pipeline("rejecting", 100, "reject_odd: true, lose_commits: true", WITH), &types());
+    let summary = run(&pipeline("rejecting", 100, "reject_odd: true, commits: are_lost", WITH), &types());
     assert!(summary.balances(), "{}", summary.books.render());
     let main = account(&summary, "main");
     assert_eq!((main.rejected_total(), main.created, main.dead_lettered), (50, 50, 100));

@@ -198,6 +198,16 @@ struct Keep {
     commits: u64,
 }
 
+/// What becomes of commits.
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Commits {
+    #[default]
+    Succeed,
+    AreLost,
+    Fail,
+}
+
 #[derive(Clone, Deserialize, JsonSchema)]
 struct KeepSettings {
     name: String,
@@ -205,12 +215,10 @@ struct KeepSettings {
     #[serde(default)]
     put_off_commits: u64,
     #[serde(default)]
-    lose_commits: bool,
+    commits: Commits,
     /// Of each commit so many are lost.
     #[serde(default)]
     lose_last: u64,
-    #[serde(default)]
-    fail_commits: bool,
     #[serde(default)]
     reject_odd: bool,
     #[serde(default)]
@@ -242,13 +250,13 @@ impl Sink for Keep {
     }
     fn commit(&mut self, _: u64) -> Result<Commit, PluginError> {
         self.commits += 1;
-        if self.settings.fail_commits {
+        if self.settings.commits == Commits::Fail {
             return Err(PluginError::new("no space left"));
         }
         if self.settings.lose_last > 0 {
             return Ok(Commit::Partly { lost: self.settings.lose_last, why: "no space left".to_owned() });
         }
-        if self.settings.lose_commits {
+        if self.settings.commits == Commits::AreLost {
             COMMITS_LOST.fetch_add(1, Ordering::Relaxed);
             return Ok(Commit::Permanent { why: "gone".to_owned() });
         }
