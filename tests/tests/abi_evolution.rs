@@ -102,43 +102,6 @@ fn changes() -> Vec<Change> {
             vec![("abi.rs", "    pub config_generation: u32,", "    pub config_generation: i32,")],
         ),
         refused(
-            "function-removed",
-            "SourceVtable",
-            vec![
-                ("abi.rs", ACKNOWLEDGE, ""),
-                ("shim.rs", "            acknowledge: Some(acknowledge::<T>),\n", ""),
-            ],
-        ),
-        refused(
-            "function-renamed",
-            "`acknowledge` here, `accept` in the plugin",
-            vec![
-                ("abi.rs", "    pub acknowledge: Option<", "    pub accept: Option<"),
-                (
-                    "shim.rs",
-                    "            acknowledge: Some(acknowledge::<T>),",
-                    "            accept: Some(acknowledge::<T>),",
-                ),
-            ],
-        ),
-        refused(
-            "size-retyped",
-            "usize here, u64 in the plugin",
-            vec![
-                (
-                    "abi.rs",
-                    "    pub size: usize,\n    /// `[who]` host · `[thread]` control · `[state]` loaded. Writes the JSON Schema",
-                    "    pub size: u64,\n    /// `[who]` host · `[thread]` control · `[state]` loaded. Writes the JSON Schema",
-                ),
-                (
-                    "shim.rs",
-                    "        size,\n        schema: Some(",
-                    "        size: size as u64,\n        schema: Some(",
-                ),
-            ],
-        ),
-        refused("host-table-grown", "HostTable", vec![("abi.rs", END_OF_HOST_TABLE, LONGER_HOST_TABLE)]),
-        refused(
             "parameter-renamed",
             "epoch",
             vec![(
@@ -184,6 +147,49 @@ fn changes() -> Vec<Change> {
                 ("record.rs", "size_of::<Record>() == 24", "size_of::<Record>() == 32"),
             ],
         ),
+    ]
+}
+
+/// In tables of functions, which are frozen.
+fn changes_of_tables() -> Vec<Change> {
+    vec![
+        refused(
+            "function-removed",
+            "SourceVtable",
+            vec![
+                ("abi.rs", ACKNOWLEDGE, ""),
+                ("shim.rs", "            acknowledge: Some(acknowledge::<T>),\n", ""),
+            ],
+        ),
+        refused(
+            "function-renamed",
+            "`acknowledge` here, `accept` in the plugin",
+            vec![
+                ("abi.rs", "    pub acknowledge: Option<", "    pub accept: Option<"),
+                (
+                    "shim.rs",
+                    "            acknowledge: Some(acknowledge::<T>),",
+                    "            accept: Some(acknowledge::<T>),",
+                ),
+            ],
+        ),
+        refused(
+            "size-retyped",
+            "usize here, u64 in the plugin",
+            vec![
+                (
+                    "abi.rs",
+                    "    pub size: usize,\n    /// `[who]` host · `[thread]` control · `[state]` loaded. Writes the JSON Schema",
+                    "    pub size: u64,\n    /// `[who]` host · `[thread]` control · `[state]` loaded. Writes the JSON Schema",
+                ),
+                (
+                    "shim.rs",
+                    "        size,\n        schema: Some(",
+                    "        size: size as u64,\n        schema: Some(",
+                ),
+            ],
+        ),
+        refused("host-table-grown", "HostTable", vec![("abi.rs", END_OF_HOST_TABLE, LONGER_HOST_TABLE)]),
     ]
 }
 
@@ -237,7 +243,7 @@ fn check(file: &Path) -> Value {
 
 #[test]
 fn each_change_of_the_abi_has_the_outcome_that_the_documentation_says() {
-    for change in changes() {
+    for change in changes().into_iter().chain(changes_of_tables()) {
         let library = altered::library(change.name, &change.replaced);
         let report = check(library.path());
         match change.refused {
