@@ -48,7 +48,9 @@ fuzz_target!(|data: &[u8]| {
 
 fn look(bytes: &[u8]) {
     let found = examine(bytes, &mut Here);
-    as_linked(bytes, &Here).unwrap_or_else(|fault| whole(&fault));
+    if let Err(faults) = as_linked(bytes, &Here) {
+        whole(&faults);
+    }
     match found {
         Ok(image) => {
             let mut end = 0;
