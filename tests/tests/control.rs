@@ -245,12 +245,12 @@ sinks:
         (Some("hung".into()), Some("running".into()), Some("running".into()))
     );
     // What it hangs on cannot go on either, and did not come to its end.
-    let states = wait_for("its source to stop", || {
-        let status = get(&pipeline, "/status").ok()?.json();
-        let state = |at: usize| status["components"][at]["state"].as_str().map(str::to_owned);
+    let words = wait_for("its source to stop", || {
+        let seen = get(&pipeline, "/status").ok()?.json();
+        let state = |at: usize| seen["components"][at]["state"].as_str().map(str::to_owned);
         (state(0)? != "running").then(|| [state(0), state(1)])
     });
-    assert_eq!(states.map(|state| state.expect("a word")), ["stopped", "running"]);
+    assert_eq!(words.map(|word| word.expect("a word")), ["stopped", "running"]);
     run.signal(Signal::TERM);
     run.finish().expect(70);
 }
