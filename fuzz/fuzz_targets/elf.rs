@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
 fn look(bytes: &[u8]) {
     let found = examine(bytes, &mut Here);
     if let Err(faults) = as_linked(bytes, &Here) {
-        whole(&faults);
+        faults.iter().for_each(whole);
     }
     match found {
         Ok(image) => {
@@ -63,7 +63,7 @@ fn look(bytes: &[u8]) {
                 Err(fault) => whole(&fault),
             }
         }
-        Err(fault) => whole(&fault),
+        Err(faults) => faults.iter().for_each(whole),
     }
 }
 
