@@ -38,7 +38,7 @@ pub(crate) const ALL: [(&str, &str); 9] = [
     ("73", "The state directory is held by another process."),
     (
         "74",
-        "Reading or writing failed; or, for `run`, a sink lost records in failed calls and had no `dead_letter`.",
+        "Reading or writing failed; or, for `run`, a sink lost records in failed calls and had no `dead_letter`, or the audit trail lacks the end of the run.",
     ),
     ("78", "A config or plugin was refused."),
     ("130, 143", "A second Ctrl-C or SIGTERM ended a run that was draining."),

@@ -143,21 +143,43 @@ sinks:
     assert_eq!(readings(&pipeline.path("dead.ndjson")).len(), 100);
 }
 
+/// A file system of this size in a new folder; none where that is not allowed.
+fn small_disk<'a>(folder: &'a Path, size: &str) -> Option<Mounted<'a>> {
+    fs::create_dir_all(folder).expect("made");
+    let mount = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "tmpfs"])
+        .arg(folder)
+        .output();
+    let mounted = mount.is_ok_and(|mount| mount.status.success()).then_some(Mounted(folder));
+    if mounted.is_none() {
+        println!("skipped: a small file system to fill needs root");
+    }
+    mounted
+}
+
+#[test]
+fn a_trail_that_lacks_the_end_of_the_run_is_told_of_by_the_summary_and_the_exit_code() {
+    let pipeline = generate("count: 1000, sensors: 3, waveform: constant");
+    fs::create_dir(pipeline.path("out")).expect("made");
+    let trail = pipeline.path(".cardcage/audit");
+    let Some(_mount) = small_disk(&trail, "16k") else {
+        return;
+    };
+    while fs::write(trail.join("filler"), vec![0; 64 << 10]).is_ok() {}
+    let run = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(74);
+    assert!(run.stderr.contains("the audit trail lacks the end of this run: "), "{}", run.stderr);
+    let summary = summary(&pipeline);
+    assert_eq!(summary["balances"], true, "{}", run.stderr);
+    assert!(summary["unaudited"].as_str().is_some_and(|why| why.contains("No space")), "{summary}");
+}
+
 #[test]
 fn a_full_disk_is_said_in_words_and_leaves_whole_lines() {
     let pipeline = generate("count: 200000, sensors: 3, waveform: constant");
     let out = pipeline.path("out");
-    fs::create_dir(&out).expect("made");
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
-        .arg(&out)
-        .output()
-        .is_ok_and(|mount| mount.status.success());
-    if !mounted {
-        println!("skipped: a small file system to fill needs root");
+    let Some(_mount) = small_disk(&out, "256k") else {
         return;
-    }
-    let _mount = Mounted(&out);
+    };
     let run = pipeline.run(&["run", "--summary-json", "summary.json"]).expect(70);
     assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
     assert!(run.stderr.contains("failed for good: archive"), "{}", run.stderr);

@@ -206,13 +206,14 @@ fn carry_out(
     // Nothing writes to a metric any more.
     drop(keeper);
     let took = started.elapsed();
-    let code = summary::exit_code(&summary);
+    let unaudited = environment.trail.status().stuck;
+    let code = summary::exit_code(&summary, unaudited.is_some());
     // The file first: it must be written even if nobody reads stderr any more.
     let written = summary_path.map_or(Ok(()), |path| {
-        let json = summary::json(&summary, code, took);
+        let json = summary::json(&summary, unaudited.as_deref(), code, took);
         std::fs::write(path, json).map_err(|error| RunError::Io(format!("{}: {error}", path.display())))
     });
-    say(&summary::render(&summary, took));
+    say(&summary::render(&summary, unaudited.as_deref(), took));
     if dry_run.is_some() {
         say("a rehearsal: what counts as delivered was printed, and no source was told that it is safe\n");
     }

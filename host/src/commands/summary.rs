@@ -8,20 +8,21 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The exit code that a run ends with: 0 only if no record was lost.
-pub(crate) fn exit_code(summary: &Summary) -> u8 {
+/// The exit code that a run ends with: 0 only if no record was lost and the trail has its end.
+pub(crate) fn exit_code(summary: &Summary, is_unaudited: bool) -> u8 {
     let clean = summary.balances() && !summary.any_failed() && summary.ended != Ended::DrainDeadline;
     let lost = summary.books.components.iter().filter(|row| row.account.failed > 0);
     let lost_by: Vec<Kind> = lost.map(|row| row.kind).collect();
     match lost_by[..] {
-        [] if clean => 0,
+        [] if clean && !is_unaudited => 0,
+        [] if clean => exit::IO,
         [_, ..] if clean && lost_by.iter().all(|kind| *kind == Kind::Sink) => exit::IO,
         _ => exit::SOFTWARE,
     }
 }
 
-/// For people: the books, then what they don't say.
-pub(crate) fn render(summary: &Summary, took: Duration) -> String {
+/// For people: the books, then what they don't say. `unaudited`: why the end of the run is not in the trail.
+pub(crate) fn render(summary: &Summary, unaudited: Option<&str>, took: Duration) -> String {
     let mut text = format!("\n{}", summary.books.render());
     for component in &summary.components {
         let name = &component.name;
@@ -50,13 +51,16 @@ pub(crate) fn render(summary: &Summary, took: Duration) -> String {
     if summary.ended == Ended::DrainDeadline {
         text.push_str("the drain did not end in time; what is held above was not delivered\n");
     }
+    if let Some(why) = unaudited {
+        let _ = writeln!(text, "the audit trail lacks the end of this run: {why}");
+    }
     // Writing to a String cannot fail.
     let _ = writeln!(text, "took {:.2} s", took.as_secs_f64());
     text
 }
 
 /// For programs.
-pub(crate) fn json(summary: &Summary, code: u8, took: Duration) -> String {
+pub(crate) fn json(summary: &Summary, unaudited: Option<&str>, code: u8, took: Duration) -> String {
     let ended = match summary.ended {
         Ended::Finished => "finished",
         Ended::Drained => "drained",
@@ -89,6 +93,7 @@ pub(crate) fn json(summary: &Summary, code: u8, took: Duration) -> String {
         "duration_seconds": took.as_secs_f64(),
         "balances": summary.balances(),
         "committed_epochs": summary.committed_epochs,
+        "unaudited": unaudited,
         "totals": totals,
         "books": summary.books,
         "imbalances": summary.books.imbalances(),

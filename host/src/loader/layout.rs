@@ -148,7 +148,10 @@ pub(crate) fn summary(errors: &AbiInstabilityErrors) -> String {
                 .collect();
             let path = path.join(".").replace(".()", "()");
             let of = struct_of(&error.stack_trace);
-            error.errs.iter().map(move |what| format!("{of}: {}\n  on the way {path}", difference(what)))
+            error.errs.iter().map(move |what| match &of {
+                Some(of) => format!("{of}: {}\n  on the way {path}", difference(what)),
+                None => difference(what),
+            })
         })
         .collect();
     let more = lines.len().saturating_sub(NAMED);
@@ -161,20 +164,18 @@ pub(crate) fn summary(errors: &AbiInstabilityErrors) -> String {
 }
 
 /// The struct that differs, by the name that it has here, or the field of one: the way to it says where it is met, and not
-/// what it is.
-fn struct_of(way: &[ExpectedFound<TLFieldOrFunction>]) -> String {
+/// what it is. Absent where it is what was compared in the first place.
+fn struct_of(way: &[ExpectedFound<TLFieldOrFunction>]) -> Option<String> {
     let mut fields = way.iter().rev().filter_map(|step| match &step.expected {
         TLFieldOrFunction::Field(field) => Some(field),
         TLFieldOrFunction::Function(_) => None,
     });
-    let Some(last) = fields.next() else {
-        return "Root".to_owned();
-    };
+    let last = fields.next()?;
     if !matches!(last.layout().data(), TLData::Primitive(_)) {
-        return last.layout().name().to_owned();
+        return Some(last.layout().name().to_owned());
     }
     let holder = fields.next().map_or("Root", |field| field.layout().name());
-    format!("{holder}.{}", last.name())
+    Some(format!("{holder}.{}", last.name()))
 }
 
 fn difference(what: &AbiInstability) -> String {

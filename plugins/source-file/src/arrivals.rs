@@ -29,7 +29,7 @@ pub(crate) struct Held {
     pub(crate) file: File,
     /// It was opened under the name that it was moved to. Perhaps it had come long before.
     pub(crate) is_moved: bool,
-    created: Option<SystemTime>,
+    pub(crate) created: Option<SystemTime>,
 }
 
 /// What came since the last look.

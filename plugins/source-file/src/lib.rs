@@ -141,6 +141,7 @@ impl Source for FileSource {
         if let Some(watch) = self.watch.take() {
             watch.close();
         }
+        self.roster.give_up_missed(i64::MAX);
         self.reading.close()
     }
 }

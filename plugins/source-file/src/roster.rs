@@ -7,6 +7,7 @@ use crate::identity::Identity;
 use crate::paths::{FILES_MAX, Listing, Patterns, parent};
 use crate::tracked::{Found, Seen, Tracked, find, regular};
 use crate::watch::Watch;
+use adopt::Missed;
 use cardcage_plugin_api::{Counter, Host, tracing};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::Metadata;
@@ -37,6 +38,8 @@ pub(crate) struct Roster {
     rotations: Option<Counter>,
     truncations: Option<Counter>,
     lost: Option<Counter>,
+    /// By name; bounded by how many looks there are before they are given up, and by what comes between two.
+    missed: HashMap<PathBuf, Missed>,
 }
 
 impl Roster {
@@ -57,6 +60,7 @@ impl Roster {
             rotations: host.counter("rotations"),
             truncations: host.counter("truncations"),
             lost: host.counter("lost_files"),
+            missed: HashMap::new(),
         }
     }
 
