@@ -166,10 +166,13 @@ impl Log {
     /// Writes what is in the queue as it comes, and at the end of each window what was held back in it.
     fn write_all(&self, mut destination: Destination) {
         loop {
-            let (said, next) = self.repeats().due(Instant::now());
+            // Put while they are locked, so that whoever waits for the log to be written sees them there or here.
+            let mut repeats = self.repeats();
+            let (said, next) = repeats.due(Instant::now());
             for line in said {
                 self.queue.put(line);
             }
+            drop(repeats);
             if let Some(entry) = self.queue.take(next) {
                 destination.take(&entry);
             }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{PipeReader, Read as _, Write as _};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 
 /// Two lanes that have nothing to do with each other; in one of them a plugin talks.
@@ -165,10 +166,28 @@ fn a_journal_that_is_full_does_not_hold_up_a_lane() {
     let yaml = TALK.replace("rate: 20000", "count: 100");
     let pipeline = pipeline(&yaml.replace("level: debug", "level: debug, format: journal"));
     let _nobody_reads = UnixDatagram::bind(pipeline.path("journal")).expect("bound");
+    fill(&pipeline.path("journal"));
     let mut command = pipeline.command(&["run"]);
     command.env_remove("JOURNAL_STREAM").env("CARDCAGE_JOURNAL_SOCKET", pipeline.path("journal"));
     let ended = pipeline.spawn(command).finish().expect(0);
     assert!(!ended.stderr.contains("past its deadline"), "{}", ended.stderr);
     assert!(ended.stderr.contains("the press jumped n=49"), "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("takes no lines").count(), 1, "{}", ended.stderr);
+}
+
+/// Sends until nobody can send any more: how many letters a socket takes differs from one system to the next, and each sender
+/// may have so many on their way only.
+fn fill(socket: &Path) {
+    for _ in 0..1000 {
+        let sender = UnixDatagram::unbound().expect("a socket");
+        sender.set_nonblocking(true).expect("set");
+        let mut sent = 0;
+        while sender.send_to(b"MESSAGE=full\n", socket).is_ok() {
+            sent += 1;
+        }
+        if sent == 0 {
+            return;
+        }
+    }
+    panic!("the socket takes more and more");
 }

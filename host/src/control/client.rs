@@ -61,13 +61,22 @@ impl<'a> Request<'a> {
 
     fn send_within(&self, socket: &Path, patience: Duration) -> Result<String, ClientError> {
         let until = Instant::now() + patience;
+        let mut busy = None;
         loop {
-            let (status, text) = self.try_send(socket, until).map_err(|error| no_daemon(socket, &error))?;
-            match status {
-                200 => return Ok(text),
-                503 if Instant::now() < until => std::thread::sleep(BUSY_WAIT),
-                _ => return Err(ClientError::Refused { status, message: why(status, &text) }),
+            let (status, text) = match self.try_send(socket, until) {
+                Ok(answer) => answer,
+                // One that is busy to the end is no daemon that does not answer.
+                Err(error) => return Err(busy.unwrap_or_else(|| no_daemon(socket, &error))),
+            };
+            if status == 200 {
+                return Ok(text);
             }
+            let refused = ClientError::Refused { status, message: why(status, &text) };
+            if status != 503 || Instant::now() + BUSY_WAIT >= until {
+                return Err(refused);
+            }
+            busy = Some(refused);
+            std::thread::sleep(BUSY_WAIT);
         }
     }
 

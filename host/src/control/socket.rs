@@ -180,7 +180,7 @@ fn make(
     let io = |why: String| SocketError::Io { path: path.to_owned(), why };
     // Of two that find a dead one, the second would remove the living one of the first.
     let alone = alone_in_folder(path, patience);
-    make_way(path)?;
+    make_way(path, patience)?;
     let listener = UnixListener::from(bind(path, mode)?);
     listener.set_nonblocking(true).map_err(|error| io(error.to_string()))?;
     if let Some(group) = group {
@@ -207,8 +207,8 @@ fn alone_in_folder(path: &Path, patience: Duration) -> Option<OwnedFd> {
     }
 }
 
-/// Removes what a process that is gone has left.
-fn make_way(path: &Path) -> Result<(), SocketError> {
+/// Removes what a process that is gone has left. What takes nobody in for so long lives, and is busy.
+fn make_way(path: &Path, patience: Duration) -> Result<(), SocketError> {
     let io = |why: String| SocketError::Io { path: path.to_owned(), why };
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
@@ -218,7 +218,7 @@ fn make_way(path: &Path) -> Result<(), SocketError> {
     if !meta.file_type().is_socket() {
         return Err(SocketError::NoSocket(path.to_owned()));
     }
-    match connect(path, IN_THE_WAY_PATIENCE).map_err(|error| (error.kind(), error)) {
+    match connect(path, patience.min(IN_THE_WAY_PATIENCE)).map_err(|error| (error.kind(), error)) {
         Ok(_) | Err((ErrorKind::WouldBlock, _)) => Err(SocketError::Live(path.to_owned())),
         // Another start was faster, where the folder cannot be locked.
         Err((ErrorKind::NotFound, _)) => Ok(()),

@@ -87,6 +87,12 @@ impl Chain {
         self.is_ending = true;
     }
 
+    /// The end of the run is written: no next file is needed any more, whatever kept it from being begun.
+    pub(super) fn is_ended(&mut self) {
+        self.complaint = None;
+        self.show_head();
+    }
+
     /// Looks whether the file that is written is still in the folder. If not, nothing more is put into it, and the next one is
     /// due. To be called from time to time.
     pub(super) fn look_for_file(&mut self) {

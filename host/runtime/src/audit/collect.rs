@@ -181,6 +181,7 @@ impl Collector {
         }
         if self.chain.ready() {
             self.chain.release();
+            self.chain.is_ended();
             self.chain.settle();
         } else {
             tracing::error!(

@@ -4,6 +4,7 @@ use super::Where;
 use crate::document::{self, Document, DocumentError};
 use cardcage_core::audit::{Step, Stream, aside_of, file_name, file_number};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -160,11 +161,20 @@ impl Ahead {
             match open(&path) {
                 Ok(file) => self.open.push_back((number, path, file, std::mem::take(&mut self.lacks))),
                 Err(error) if error.kind() == ErrorKind::NotFound => self.lacks = true,
+                Err(error) if !self.open.is_empty() && is_too_many(&error) => {
+                    self.numbers.push_front(number);
+                    break;
+                }
                 Err(error) => return Err(TrailError::Unreadable { path, why: error.to_string() }),
             }
         }
         Ok(self.open.pop_front().map(|(number, path, file, lacks)| (Reader::of(number, path, file), lacks)))
     }
+}
+
+/// Whether no more files may be open now.
+fn is_too_many(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// What comes along on a walk.

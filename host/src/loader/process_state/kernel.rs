@@ -294,11 +294,15 @@ pub(super) fn set_scheduling(to: (c_int, c_int)) {
 
 /// `IOPRIO_WHO_PROCESS`.
 const THIS: c_int = 1;
+/// `IOPRIO_CLASS_SHIFT`: above are the class, below the level within it.
+const IO_CLASS_SHIFT: u32 = 13;
 
-/// With which priority this thread reads and writes.
+/// With which priority this thread reads and writes; 0 if it has no class of its own. Kernels before 5.18 tell such threads
+/// that have read something from those that have not.
 pub(super) fn io_priority() -> i64 {
     // SAFETY: asks.
-    unsafe { libc::syscall(libc::SYS_ioprio_get, THIS, 0) }
+    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, THIS, 0) };
+    if priority >> IO_CLASS_SHIFT == 0 { 0 } else { priority }
 }
 
 /// Sets it back.

@@ -5,6 +5,7 @@ use crate::audit::chain::Chain;
 use crate::audit::collect::Collector;
 use crate::audit::found;
 use cardcage_core::audit::{Fault, Finding, Remark};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::cell;
 
 thread_local! {
@@ -32,14 +33,14 @@ fn while_the_folder_is_gone_changes_are_merged_and_then_all_of_them_are_told() {
     let n = open(&run.cells("c"), MetricKind::Counter, "n");
     assert!(n.add(1.0));
     until(|| !bench.files().is_empty() && run.trail.status().entries > 0);
+    // A file in its place at once, so that it is not made anew.
     let elsewhere = bench.folder.path().join("elsewhere");
-    fs::rename(&bench.policy.folder, &elsewhere).expect("moved");
-    // So that it is not made anew.
-    fs::write(&bench.policy.folder, "").expect("written");
+    fs::write(&elsewhere, "").expect("written");
+    let swap = || renameat_with(CWD, &bench.policy.folder, CWD, &elsewhere, RenameFlags::EXCHANGE);
+    swap().expect("moved");
     (0..100_000).for_each(|_| assert!(n.add(1.0)));
     until(|| run.trail.status().stuck.is_some());
-    fs::remove_file(&bench.policy.folder).expect("removed");
-    fs::rename(&elsewhere, &bench.policy.folder).expect("moved back");
+    swap().expect("moved back");
     until(|| run.trail.status().stuck.is_none());
     let records = bench.proven(run.end());
     assert_eq!(writes(&entries(&records, "n")), 100_001);
@@ -182,6 +183,30 @@ fn a_run_can_end_in_order_on_a_full_disk() {
     ROOM.set(None);
     let records = bench.proven(trail.status().head);
     assert_eq!(writes(&entries(&records, "n")), 2000);
+    assert_eq!(notes(&records).last(), Some(&&Note::Ended));
+}
+
+#[test]
+fn a_next_file_that_cannot_be_begun_is_no_reason_to_miss_the_end() {
+    let mut bench = Bench::new();
+    bench.policy.rotate_bytes = 1;
+    let (trail, mut collector, n) = kept(&bench, 1);
+    // In the way of the files that are next.
+    for number in 1..20 {
+        let draft = bench.policy.folder.join(format!("{number:08}.trail.draft"));
+        fs::create_dir_all(draft.join("full")).expect("made");
+    }
+    for now_ns in 2..5 {
+        assert!(n.add(1.0));
+        collector.second();
+        collector.pass(true, now_ns * SECOND_NS);
+        collector.cut();
+    }
+    assert!(trail.status().stuck.is_some());
+    collector.end(9 * SECOND_NS);
+    assert_eq!(trail.status().stuck, None, "nothing is missing");
+    let records = bench.proven(trail.status().head);
+    assert_eq!(writes(&entries(&records, "n")), 3);
     assert_eq!(notes(&records).last(), Some(&&Note::Ended));
 }
 
