@@ -12,53 +12,53 @@ const COPIED_MAX: u64 = 256 * 1024;
 /// The copies of one sink, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
-    batches: VecDeque<Batch>,
-    /// How many of them the sink rejected; which ones it does not say.
-    rejected: u64,
+    /// Each with how many of it the sink rejected; which ones it does not say.
+    batches: VecDeque<(Batch, u64)>,
 }
 
 impl Copies {
     /// Keeps the copy of a batch that was written, of which the sink rejected so many.
     pub(crate) fn keep(&mut self, copy: Batch, rejected: u64, pool: &Pool) {
-        self.rejected += rejected.min(u64::from(copy.len()));
-        // Small batches are put together, since the bound counts room.
-        let fits = self.batches.back_mut().is_some_and(|last| last.append(copy.records()));
-        if fits {
+        // Small batches are put together, since the bound counts room; not where it would no longer be known which of them
+        // the rejected ones were in.
+        let last = self.batches.back_mut().filter(|(_, before)| *before == 0 && rejected == 0);
+        if last.is_some_and(|(last, _)| last.append(copy.records())) {
             pool.give(copy);
         } else {
-            self.batches.push_back(copy);
+            self.batches.push_back((copy, rejected));
         }
     }
 
     /// Whether no more may be kept before a commit.
     pub(crate) fn are_enough(&self) -> bool {
-        let room = self.batches.iter().map(|batch| u64::from(batch.capacity())).fold(0, u64::saturating_add);
+        let room =
+            self.batches.iter().map(|(batch, _)| u64::from(batch.capacity())).fold(0, u64::saturating_add);
         room >= COPIED_MAX
     }
 
     /// Everything is safe.
     pub(crate) fn let_go(&mut self, pool: &Pool) {
-        self.batches.drain(..).for_each(|batch| pool.give(batch));
-        self.rejected = 0;
+        self.batches.drain(..).for_each(|(batch, _)| pool.give(batch));
     }
 
-    /// Takes the copies of the last `lost` records that were not rejected, and lets go of the others. Rejected ones come
-    /// with them: the sink did not say which those are.
-    pub(crate) fn take_last(&mut self, lost: u64, pool: &Pool) -> VecDeque<Batch> {
-        let all: u64 = self.batches.iter().map(|batch| u64::from(batch.len())).sum();
-        let mut safe = all.saturating_sub(lost.saturating_add(std::mem::take(&mut self.rejected)));
-        let mut taken = std::mem::take(&mut self.batches);
-        while let Some(mut first) = taken.pop_front() {
-            let len = u64::from(first.len());
-            if len > safe {
-                // Below the length, which is a u32.
-                let rest = first.split_off(u32::try_from(safe).unwrap_or(0), pool);
-                taken.push_front(rest);
-                pool.give(first);
-                break;
+    /// Takes the copies of the last `lost` records that were not rejected, and lets go of the others. Rejected ones of the
+    /// same batches come with them: the sink did not say which those are.
+    pub(crate) fn take_last(&mut self, mut lost: u64, pool: &Pool) -> VecDeque<Batch> {
+        let mut taken = VecDeque::new();
+        while let Some((mut last, rejected)) = self.batches.pop_back() {
+            let len = u64::from(last.len());
+            let taken_of_it = if lost == 0 { 0 } else { lost.saturating_add(rejected).min(len) };
+            lost = lost.saturating_sub(len.saturating_sub(rejected));
+            if taken_of_it == len {
+                taken.push_front(last);
+                continue;
             }
-            safe -= len;
-            pool.give(first);
+            if taken_of_it > 0 {
+                // Below the length, which is a u32.
+                let safe = u32::try_from(len - taken_of_it).unwrap_or(0);
+                taken.push_front(last.split_off(safe, pool));
+            }
+            pool.give(last);
         }
         taken
     }
@@ -91,7 +91,10 @@ mod tests {
             (3, 0, &[3.0, 4.0, 5.0]),
             (5, 0, &[1.0, 2.0, 3.0, 4.0, 5.0]),
             (u64::MAX, 0, &[1.0, 2.0, 3.0, 4.0, 5.0]),
-            (1, 1, &[4.0, 5.0]),
+            // Those that were rejected are in the first batch, and come with it only.
+            (1, 1, &[5.0]),
+            (3, 1, &[3.0, 4.0, 5.0]),
+            (4, 1, &[1.0, 2.0, 3.0, 4.0, 5.0]),
         ] {
             let mut copies = Copies::default();
             copies.keep(batch(&pool, &[1.0, 2.0]), rejected, &pool);

@@ -173,6 +173,8 @@ impl SinkSlot {
         let held = self.slot.counters.held();
         let lost = lost.min(held);
         if held == 0 {
+            // Everything that there is a copy of was rejected.
+            self.copies.let_go(&self.slot.context.pool);
             return;
         }
         let copies = self.copies.take_last(lost, &self.slot.context.pool);

@@ -44,7 +44,7 @@ pub(crate) fn render(summary: &Summary, unaudited: Option<&str>, took: Duration)
     for row in summary.books.components.iter().filter(|row| row.account.failed > 0) {
         let _ = writeln!(
             text,
-            "lost: {}: {} records of failed calls are nowhere; a `dead_letter` would have them",
+            "lost: {}: {} records are nowhere; a `dead_letter` has those of calls that fail, not of calls that never end",
             row.name, row.account.failed
         );
     }

@@ -18,6 +18,11 @@ use std::time::SystemTime;
 /// How many files are held at most: an eighth of the 1,024 descriptors that a process usually has. Others are read if they
 /// are still there when the lane goes on.
 pub(crate) const HELD_MAX: usize = 128;
+/// For how long after its first move a file is followed from name to name. Less than [`GONE_GRACE_NS`], after which the source
+/// no longer knows what it has read: a rotated file is renamed again and again, for weeks.
+///
+/// [`GONE_GRACE_NS`]: crate::roster::GONE_GRACE_NS
+const MOVES_FOLLOWED_NS: i64 = 2_000_000_000;
 /// Of how many names it is remembered that files of theirs were not opened, and to how many files were moved.
 const NAMES_MAX: usize = 16_384;
 
@@ -39,6 +44,8 @@ pub(crate) struct Arrived {
     pub(crate) held: Vec<Held>,
     /// By name, how many files came that were not opened.
     pub(crate) missed: HashMap<PathBuf, u64>,
+    /// By name, how many files turned up under another one that is meant.
+    pub(crate) turned_up: HashMap<PathBuf, u64>,
     /// There may have been more of them.
     pub(crate) unclear: bool,
 }
@@ -53,8 +60,10 @@ pub(crate) struct Arrivals {
 struct Desk {
     /// Folders by their absolute path, as they are meant.
     folders: HashMap<PathBuf, PathBuf>,
-    /// Paths to which files were moved, and the names by which those are meant.
-    moved_to: HashMap<PathBuf, PathBuf>,
+    /// Paths to which files were moved, the names by which those are meant, and the time of the look before they lost them.
+    moved_to: HashMap<PathBuf, (PathBuf, i64)>,
+    /// Of the last look. Between two looks the source forgets no file.
+    looked_ns: i64,
     arrived: Arrived,
 }
 
@@ -84,9 +93,13 @@ impl Arrivals {
         !arrived.held.is_empty() || !arrived.missed.is_empty()
     }
 
-    /// Everything that came since this was last asked.
-    pub(crate) fn take(&self) -> Arrived {
-        let mut arrived = std::mem::take(&mut self.desk().arrived);
+    /// Everything that came since this was last asked; a look follows.
+    pub(crate) fn take(&self, now_ns: i64) -> Arrived {
+        let mut desk = self.desk();
+        desk.looked_ns = now_ns;
+        desk.moved_to.retain(|_, (_, since_ns)| now_ns.saturating_sub(*since_ns) < MOVES_FOLLOWED_NS);
+        let mut arrived = std::mem::take(&mut desk.arrived);
+        drop(desk);
         arrived.held.sort_by_key(|held| held.created);
         arrived
     }
@@ -101,15 +114,23 @@ impl Arrivals {
     /// A file got another path.
     pub(crate) fn moved(&self, from: &Path, to: &Path) {
         let known = self.desk().moved_to.remove(from);
-        // Where the new name is meant as well, it came there, which is told by itself.
-        let (Some(name), None) = (self.meant(from).or(known), self.meant(to)) else {
+        let (from, goes_on) = (self.meant(from), self.meant(to).is_some());
+        let mut desk = self.desk();
+        let Some((name, since_ns)) = from.map(|name| (name, desk.looked_ns)).or(known) else {
             return;
         };
-        let mut desk = self.desk();
+        if goes_on {
+            // It came there, which is told by itself.
+            let turned_up = &mut desk.arrived.turned_up;
+            if turned_up.len() < NAMES_MAX || turned_up.contains_key(&name) {
+                *turned_up.entry(name).or_default() += 1;
+            }
+            return;
+        }
         if desk.moved_to.len() >= NAMES_MAX {
             desk.moved_to.clear();
         }
-        desk.moved_to.insert(to.to_owned(), name.clone());
+        desk.moved_to.insert(to.to_owned(), (name.clone(), since_ns));
         drop(desk);
         self.hold(name, to, true);
     }

@@ -311,7 +311,7 @@ impl FileSource {
         self.look_wanted = false;
         self.looked_ns = now_ns;
         if let Some(watch) = &self.watch {
-            self.roster.adopt(watch.take_arrived(), now_ns);
+            self.roster.adopt(watch.take_arrived(now_ns), now_ns);
         }
         self.roster.look(now_ns, self.watch.as_mut())?;
         Ok(())

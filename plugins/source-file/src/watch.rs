@@ -221,8 +221,8 @@ impl Watch {
     }
 
     /// The files that came since this was last asked.
-    pub(crate) fn take_arrived(&self) -> Arrived {
-        self.arrivals.take()
+    pub(crate) fn take_arrived(&self, now_ns: i64) -> Arrived {
+        self.arrivals.take(now_ns)
     }
 
     /// Tells `changed` of everything that happened since the last time.
@@ -298,7 +298,7 @@ mod tests {
         let arrived = RefCell::new(Arrived::default());
         watch.board.wait(LONG, |_| {
             let mut all = arrived.borrow_mut();
-            let more = watch.arrivals.take();
+            let more = watch.arrivals.take(0);
             // Those of an earlier round may come again: nobody but this test knows that they were held.
             for held in more.held {
                 if all.held.iter().all(|known| known.identity != held.identity) {
@@ -358,7 +358,7 @@ mod tests {
             arrivals.came(&path);
         }
         arrivals.came(&folder.path().join("gone.ndjson"));
-        let arrived = arrivals.take();
+        let arrived = arrivals.take(0);
         assert_eq!((arrived.held.len(), arrived.missed.len()), (HELD_MAX, 4));
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Missed {
 impl Roster {
     /// To be called in front of each look.
     pub(crate) fn adopt(&mut self, arrived: Arrived, now_ns: i64) {
-        let Arrived { held, missed, unclear } = arrived;
+        let Arrived { held, missed, turned_up, unclear } = arrived;
         let opened: HashSet<Identity> = held.iter().map(|held| held.identity).collect();
         for (name, count) in missed {
             // The last one may be there yet, and is found by the look.
@@ -31,6 +31,11 @@ impl Roster {
             let more = count.saturating_sub(u64::from(is_there));
             let missed = self.missed.entry(name).or_insert(Missed { count: 0, since_ns: now_ns });
             (missed.count, missed.since_ns) = (missed.count + more, now_ns);
+        }
+        for (name, count) in turned_up {
+            if let Some(missed) = self.missed.get_mut(&name) {
+                missed.count = missed.count.saturating_sub(count);
+            }
         }
         let mut gone = Vec::new();
         for held in held {

@@ -138,6 +138,33 @@ fn files_that_came_and_went_while_nobody_looked_are_read() {
     }
 }
 
+/// Rotated files are renamed again and again, long after they were read and let go.
+#[test]
+fn a_rotated_file_that_is_renamed_again_is_not_read_again() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "a.ndjson", lines(2));
+    let host = TestHost::of::<super::CardcagePlugin>("file");
+    let settings = json!({ "path": path, "follow": true });
+    let mut source = SourceHarness::<FileSource>::open_on(host, settings).unwrap();
+    assert_eq!(drain(&mut source), [0, 1]);
+    let name = |number: u32| folder.path().join(format!("a.ndjson.{number}"));
+    for round in 0..4 {
+        for old in (1..=round).rev() {
+            std::fs::rename(name(old), name(old + 1)).unwrap();
+        }
+        std::fs::rename(&path, name(1)).unwrap();
+        append(&path, line(10 + round));
+        // `notify`'s thread has told of everything before it once this one is known.
+        assert_eq!(until(&mut source, 1), [10 + round]);
+        for _ in 0..10 {
+            source.host().advance(Duration::from_secs(1));
+            assert_eq!(drain(&mut source), [0; 0], "round {round}");
+        }
+    }
+    assert_eq!(host.metric("rotations"), Some(4.0));
+    assert_eq!(host.metric("lost_files"), Some(0.0));
+}
+
 #[test]
 fn a_checkpoint_knows_files_that_came_and_went_while_nobody_looked() {
     let folder = TempDir::new().unwrap();
