@@ -18,13 +18,12 @@ use std::time::{Duration, Instant};
 const NAME: &str = "control.sock";
 /// The longest path of a socket: the system's `sun_path` has 108 bytes, of which one ends the text.
 const PATH_MAX_BYTES: usize = 107;
-/// How long a start waits for another one that is making its socket in the same folder, which takes a millisecond. Whoever
-/// keeps the folder locked for longer does not keep us from starting.
-const ALONE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a start waits for another one that is making its socket in the same folder, which takes a millisecond, and for
+/// the one whose socket is in the way to let us in. Whoever keeps the folder locked for longer does not keep us from starting;
+/// whoever does not let us in is busy, which is alive.
+const START_PATIENCE: Duration = Duration::from_secs(1);
 /// The wait before the folder is tried again.
 const ALONE_WAIT: Duration = Duration::from_millis(5);
-/// How long the one whose socket is in the way may take to let us in before it counts as busy, which is alive.
-const IN_THE_WAY_PATIENCE: Duration = Duration::from_secs(1);
 /// Connections that wait to be taken: a few people and programs at once.
 const BACKLOG: i32 = 64;
 /// The largest `/etc/group` that is looked through.
@@ -92,7 +91,7 @@ impl Bound {
     pub(crate) fn new(path: &Path, mode: u32, group: Option<&str>) -> Result<Self, SocketError> {
         let group = group.map(group_id).transpose()?;
         let peers = Peers { user: geteuid().as_raw(), group };
-        let (listener, identity) = make(path, mode, group, ALONE_PATIENCE)?;
+        let (listener, identity) = make(path, mode, group, START_PATIENCE)?;
         Ok(Self { path: path.to_owned(), mode, identity, listener: Some(listener), peers })
     }
 
@@ -218,7 +217,7 @@ fn make_way(path: &Path, patience: Duration) -> Result<(), SocketError> {
     if !meta.file_type().is_socket() {
         return Err(SocketError::NoSocket(path.to_owned()));
     }
-    match connect(path, patience.min(IN_THE_WAY_PATIENCE)).map_err(|error| (error.kind(), error)) {
+    match connect(path, patience).map_err(|error| (error.kind(), error)) {
         Ok(_) | Err((ErrorKind::WouldBlock, _)) => Err(SocketError::Live(path.to_owned())),
         // Another start was faster, where the folder cannot be locked.
         Err((ErrorKind::NotFound, _)) => Ok(()),

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// How many files are held at most: an eighth of the 1,024 descriptors that a process usually has. Others are read if they
-/// are still there when the lane goes on.
+/// How many files are held at most: an eighth of the 1,024 descriptors that a process usually has. Others are read if the
+/// lane finds them under a name that is meant when it goes on, and are lost where they were moved away from it.
 pub(crate) const HELD_MAX: usize = 128;
 /// For how long after its first move a file is followed from name to name. Less than [`GONE_GRACE_NS`], after which the source
 /// no longer knows what it has read: a rotated file is renamed again and again, for weeks.

@@ -88,7 +88,7 @@ impl Chain {
     }
 
     /// The end of the run is written: no next file is needed any more, whatever kept it from being begun.
-    pub(super) fn is_ended(&mut self) {
+    pub(super) fn forget_next_file(&mut self) {
         self.complaint = None;
         self.show_head();
     }

@@ -181,7 +181,7 @@ impl Collector {
         }
         if self.chain.ready() {
             self.chain.release();
-            self.chain.is_ended();
+            self.chain.forget_next_file();
             self.chain.settle();
         } else {
             tracing::error!(
